@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# The committed schema is the one that the code makes.
+set -euo pipefail
+node .ci/print-schema.mjs > /tmp/mailfold-schema.$$
+trap 'rm -f /tmp/mailfold-schema.$$' EXIT
+if diff -u schema.graphql "/tmp/mailfold-schema.$$"; then echo 'schema.graphql is up to date'; else
+  echo 'schema.graphql differs from the code: npm run schema'; exit 1
+fi

@@ -1,0 +1,293 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { v7 as newId } from 'uuid'
+import type { AccountEvent } from '../mailbox/events.js'
+import { remedyOf, ServerFailed, type ServerFailure } from '../mailbox/failures.js'
+import { compareMailboxes, fetchOrder } from '../mailbox/mailbox-list.js'
+import { reconnectPause, throttledPause } from '../mailbox/reconnect.js'
+import { looksChanged } from '../mailbox/sync-plan.js'
+import type { BlobStore } from '../content/blob-store.js'
+import type { PassingContent } from '../content/passing-content.js'
+import { FenceRefused, type FenceToken, type Streams } from '../event-store/streams.js'
+import type { Database } from '../platform/database.js'
+import type { Logger } from '../platform/logs.js'
+import { viewAccounts, type AccountView } from '../projections/account-views.js'
+import { viewMailboxes, type MailboxView } from '../projections/sync-views.js'
+import { ImapConnection } from '../protocols/imap/imap-connection.js'
+import type { DialPolicy } from '../protocols/imap/dial.js'
+import { fetchContent } from './content-fetch.js'
+import { Suspects, syncMailbox, type SyncTools } from './mailbox-sync.js'
+
+/** What every account's work needs of the installation; milliseconds and bytes. */
+export type HomeTools = {
+  streams: Streams
+  database: Database
+  blobs: BlobStore
+  passing: PassingContent
+  policy: DialPolicy
+  /** opens an account's password; it is held no longer than a login takes */
+  passwordOf: (accountId: string) => Promise<string>
+  checkInterval: number
+  maxMessageBytes: number
+  logger: Logger
+  /** asks for a job for an account, after a pause or at once */
+  ask: (account: Pick<AccountView, 'accountId' | 'model'>, pause?: number) => void
+}
+
+/** A job gives its worker back after this long, and asks for another if there is more to do. */
+const SLICE = 10_000
+
+/** Mailboxes of one account that the server said have changed, in the order in which it said so. */
+type Dirty = Set<string>
+
+/**
+ * Where one account's work is done: its connection, held between jobs, and what is known of it for now. What matters
+ * is in the log; a home that is lost is built again by the next job.
+ */
+export class AccountHome {
+  private connection: ImapConnection | null = null
+  private fence: FenceToken | null = null
+  private readonly dirty: Dirty = new Set()
+  private listChanged = true
+  private checkedAt = 0
+  private failures = 0
+  private retryAt = 0
+  private readonly suspects = new Suspects()
+  private refusedMailboxes = new Set<string>()
+  private stopping = false
+  /** jobs that wait for their turn, and the one that has it */
+  private waiting = 0
+  private turn: Promise<unknown> = Promise.resolve()
+
+  constructor(
+    private readonly accountId: string,
+    private readonly tools: HomeTools,
+  ) {}
+
+  /** One job's worth of syncing: connects where needed, then works until all is current or the slice is over. */
+  async sync(): Promise<void> {
+    await this.inTurn(async (account, connection) => {
+      if (this.listChanged || Date.now() - this.checkedAt >= this.tools.checkInterval) await this.check(connection)
+      const more = await this.syncMailboxes(connection, Date.now() + SLICE)
+      if (more) this.tools.ask(account)
+      if (!this.stopping) await connection.watch('INBOX')
+    })
+  }
+
+  /** Fetches a message's content; the outcome is an event, or for an ONLINE account passes through memory. */
+  async fetch(messageId: string): Promise<void> {
+    await this.inTurn(async (account, connection) => {
+      await fetchContent({ ...this.tools, account, connection, fence: this.fence as FenceToken }, messageId)
+      if (!this.stopping) await connection.watch('INBOX')
+    })
+  }
+
+  /** Puts the work down and closes the connection. */
+  async stop(): Promise<void> {
+    this.stopping = true
+    await this.connection?.close()
+  }
+
+  /** One job at a time has the connection; a sync puts its work down when another waits. */
+  private async inTurn(job: (account: AccountView, connection: ImapConnection) => Promise<void>): Promise<void> {
+    this.waiting++
+    const mine = this.turn.then(() => {
+      this.waiting--
+      return this.work(job)
+    })
+    this.turn = mine.catch(() => undefined)
+    await mine
+  }
+
+  private async work(job: (account: AccountView, connection: ImapConnection) => Promise<void>): Promise<void> {
+    const [account] = await viewAccounts(this.tools.database.pool, [this.accountId])
+    if (!account || account.protocol !== 'IMAP' || this.stopping) return
+    if (account.state === 'LOGIN_REFUSED') return
+    // new credentials end every pause
+    if (account.state === 'CONNECTING') this.retryAt = 0
+    const pause = Math.max(this.retryAt, account.throttledUntil?.getTime() ?? 0) - Date.now()
+    if (pause > 0) return
+    try {
+      const connection = this.connection ?? (await this.connect(account))
+      await job(account, connection)
+    } catch (error) {
+      await this.settle(account, error)
+    }
+  }
+
+  private async connect(account: AccountView): Promise<ImapConnection> {
+    const { policy, streams, logger } = this.tools
+    const connection = await ImapConnection.open(account, await this.tools.passwordOf(this.accountId), policy, logger)
+    this.fence = await streams.takeFence(this.accountId)
+    this.connection = connection
+    this.listChanged = true
+    this.refusedMailboxes.clear()
+    connection.on('signal', (path) => {
+      if (path === null) this.listChanged = true
+      else this.dirty.add(path)
+      this.tools.ask(account)
+    })
+    connection.once('closed', () => {
+      if (this.connection !== connection) return
+      this.connection = null
+      // whether it comes back is found out by a job, like everything else
+      if (!this.stopping) this.tools.ask(account)
+    })
+    const { capabilities, serverName: server } = connection
+    await this.record([{ type: 'ConnectionEstablished', data: { capabilities, server } }])
+    this.failures = 0
+    return connection
+  }
+
+  /** Looks at all mailboxes at once: which there are, and which have changed. Proves the connection alive as well. */
+  private async check(connection: ImapConnection): Promise<void> {
+    this.listChanged = false
+    const reports = await connection.listMailboxes()
+    const { streams } = this.tools
+    const listed = reports.map((report) => report.listed)
+    await streams.decide(
+      this.accountId,
+      (session) => viewMailboxes(session, this.accountId),
+      (known) => compareMailboxes(known, listed, newId),
+      this.fence as FenceToken,
+    )
+    this.checkedAt = Date.now()
+    const known = new Map((await this.mailboxes()).map((mailbox) => [mailbox.path, mailbox]))
+    for (const { listed, place } of reports) {
+      const mailbox = known.get(listed.path)
+      if (!mailbox || !listed.selectable) continue
+      // without CONDSTORE a change of flags shows nowhere but in the mailbox itself
+      if (place === null || !connection.abilities.condstore || looksChanged(mailbox.place, place))
+        this.dirty.add(listed.path)
+    }
+    this.refusedMailboxes.clear()
+  }
+
+  /** Works through what changed, then what is still to be fetched. @returns whether something is left */
+  private async syncMailboxes(connection: ImapConnection, deadline: number): Promise<boolean> {
+    while (Date.now() < deadline && !this.stopping && this.waiting === 0) {
+      const mailbox = await this.nextMailbox()
+      if (!mailbox) return false
+      this.dirty.delete(mailbox.path)
+      const interrupted = () => this.stopping || Date.now() >= deadline || this.waiting > 0 || this.dirty.size > 0
+      const tools: SyncTools = {
+        ...this.tools,
+        accountId: this.accountId,
+        connection,
+        fence: this.fence as FenceToken,
+        interrupted,
+        suspects: this.suspects,
+      }
+      try {
+        await syncMailbox(tools, mailbox)
+      } catch (error) {
+        this.passOver(mailbox, error)
+      }
+      await sleep(0)
+    }
+    return true
+  }
+
+  private async nextMailbox(): Promise<MailboxView | undefined> {
+    const usable = (await this.mailboxes()).filter(
+      (mailbox) => mailbox.selectable && !this.refusedMailboxes.has(mailbox.path),
+    )
+    for (const path of this.dirty) if (!usable.some((mailbox) => mailbox.path === path)) this.dirty.delete(path)
+    const ordered = fetchOrder(usable)
+    return (
+      ordered.find((mailbox) => this.dirty.has(mailbox.path) && mailbox.place.complete) ??
+      ordered.find((mailbox) => !mailbox.place.complete || this.dirty.has(mailbox.path))
+    )
+  }
+
+  /** One mailbox that the server will not open keeps none of the others waiting; it is tried again at the next check. */
+  private passOver(mailbox: MailboxView, error: unknown): void {
+    const failure = error instanceof ServerFailed ? error.failure : null
+    if (failure?.kind !== 'CommandRefused') throw error
+    this.tools.logger.warn(
+      { accountId: this.accountId, mailboxId: mailbox.mailboxId, failure },
+      'a mailbox was refused',
+    )
+    this.refusedMailboxes.add(mailbox.path)
+    this.listChanged = failure.command === 'SELECT'
+  }
+
+  private mailboxes(): Promise<MailboxView[]> {
+    return viewMailboxes(this.tools.database.pool, this.accountId)
+  }
+
+  /** Records a failure and asks for the next attempt, as the failure's remedy says. */
+  private async settle(account: AccountView, error: unknown): Promise<void> {
+    const connection = this.connection
+    this.connection = null
+    connection?.drop()
+    if (error instanceof FenceRefused || this.stopping) return
+    if (!(error instanceof ServerFailed)) {
+      this.tools.logger.error({ accountId: this.accountId, err: error }, 'a sync failed')
+      this.pauseFor(account, reconnectPause(++this.failures, Math.random()))
+      return
+    }
+    const { failure } = error
+    this.failures++
+    this.tools.logger.info({ accountId: this.accountId, failure }, 'a mail server failed')
+    const pause = this.pauseAfter(failure)
+    await this.recordFailure(account, failure, pause)
+    if (pause !== null) this.pauseFor(account, pause)
+  }
+
+  private pauseAfter(failure: ServerFailure): number | null {
+    switch (remedyOf(failure)) {
+      case 'reauthenticate':
+        return null
+      case 'wait':
+        return throttledPause(failure.kind === 'Throttled' ? failure.pause : null, this.failures, Math.random())
+      default:
+        return reconnectPause(this.failures, Math.random())
+    }
+  }
+
+  private pauseFor(account: AccountView, pause: number): void {
+    this.retryAt = Date.now() + pause
+    this.tools.ask(account, pause)
+  }
+
+  /** A state that lasts is recorded once, not at each attempt. */
+  private async recordFailure(account: AccountView, failure: ServerFailure, pause: number | null): Promise<void> {
+    const { message } = new ServerFailed(failure)
+    if (failure.kind === 'LoginRefused') {
+      await this.record([{ type: 'LoginWasRefused', data: { serverSaid: failure.serverSaid } }])
+    } else if (failure.kind === 'Throttled') {
+      const until = new Date(Date.now() + (pause ?? 0)).toISOString()
+      await this.record([{ type: 'ServerThrottled', data: { serverSaid: failure.serverSaid, until } }])
+    } else {
+      const [now] = await viewAccounts(this.tools.database.pool, [account.accountId])
+      if (now?.state !== 'DISCONNECTED') await this.record([{ type: 'ConnectionLost', data: { reason: message } }])
+    }
+  }
+
+  private async record(events: AccountEvent[]): Promise<void> {
+    await this.tools.streams.decide(
+      this.accountId,
+      async () => null,
+      () => events,
+    )
+  }
+}
+
+/** The homes of the accounts that this process works for. */
+export class AccountHomes {
+  private readonly homes = new Map<string, AccountHome>()
+
+  constructor(private readonly tools: HomeTools) {}
+
+  /** An account's home, made at the first call. */
+  of(accountId: string): AccountHome {
+    const home = this.homes.get(accountId) ?? new AccountHome(accountId, this.tools)
+    this.homes.set(accountId, home)
+    return home
+  }
+
+  /** Closes every connection. */
+  async stop(): Promise<void> {
+    await Promise.all([...this.homes.values()].map((home) => home.stop()))
+  }
+}

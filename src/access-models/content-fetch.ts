@@ -1,0 +1,70 @@
+import type { FenceToken, Streams } from '../event-store/streams.js'
+import { ServerFailed } from '../mailbox/failures.js'
+import type { BlobStore } from '../content/blob-store.js'
+import type { PassingContent } from '../content/passing-content.js'
+import type { Database } from '../platform/database.js'
+import type { AccountView } from '../projections/account-views.js'
+import { viewContentPlace, type ContentPlace } from '../projections/message-views.js'
+import type { ImapConnection } from '../protocols/imap/imap-connection.js'
+
+/** What fetching a message's content works with. */
+export type FetchTools = {
+  account: AccountView
+  connection: ImapConnection
+  streams: Streams
+  database: Database
+  blobs: BlobStore
+  passing: PassingContent
+  fence: FenceToken
+  maxMessageBytes: number
+}
+
+/**
+ * Fetches a raw message. For an ONLINE account it only passes through memory; for the others it is kept: on disk first,
+ * then named by an event. That it cannot be had is an event too, so that whoever waits learns of it.
+ */
+export async function fetchContent(tools: FetchTools, messageId: string): Promise<void> {
+  const place = await viewContentPlace(tools.database.pool, messageId)
+  if (!place) return
+  if (place.sha256 !== null && (await tools.blobs.has(place.sha256))) return
+  const reason = await tryToFetch(tools, messageId, place)
+  if (reason === null) return
+  const data = { messageId, reason }
+  await tools.streams.decide(
+    tools.account.accountId,
+    async () => null,
+    () => [{ type: 'MessageContentUnavailable', data }],
+    tools.fence,
+  )
+}
+
+/** @returns why it cannot be had, null when it was fetched */
+async function tryToFetch(tools: FetchTools, messageId: string, place: ContentPlace): Promise<string | null> {
+  const { account, connection, maxMessageBytes } = tools
+  if (place.size > maxMessageBytes)
+    return `The message has ${place.size} bytes; at most ${maxMessageBytes} are fetched.`
+  try {
+    if (connection.selected !== place.path) {
+      const selected = await connection.select(place.path)
+      if (selected.uidValidity !== place.uidValidity)
+        return 'The mailbox was numbered anew; the message is being found again.'
+    }
+    const content = await connection.raw(place.uid, maxMessageBytes)
+    if (!content) return 'The message is no longer on the server.'
+    if (account.model === 'ONLINE') {
+      return (await tools.passing.put(messageId, content)) ? null : 'The message is too large to pass through memory.'
+    }
+    const blob = await tools.blobs.put(content)
+    const data = { messageId, sha256: blob.sha256, size: blob.size }
+    await tools.streams.decide(
+      account.accountId,
+      async () => null,
+      () => [{ type: 'MessageContentStored', data }],
+      tools.fence,
+    )
+    return null
+  } catch (error) {
+    if (error instanceof ServerFailed && error.failure.kind === 'CommandRefused') return error.message
+    throw error
+  }
+}

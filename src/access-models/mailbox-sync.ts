@@ -1,0 +1,339 @@
+import { v7 as newId } from 'uuid'
+import type { AccountEvent } from '../mailbox/events.js'
+import type { MessageData } from '../mailbox/message.js'
+import {
+  decideAdded,
+  decideExpunged,
+  decideFlags,
+  type MailboxPlace,
+  type ReportOccasion,
+} from '../mailbox/message-changes.js'
+import { planLiveSync, planMailboxSync, type ReportedPlace, type SyncPlan } from '../mailbox/sync-plan.js'
+import { formatUidSet, newestFirst, uidCount, uidSetOf, withoutUids, type UidSet } from '../mailbox/uid-set.js'
+import type { FenceToken, Streams } from '../event-store/streams.js'
+import type { Database } from '../platform/database.js'
+import {
+  viewAdded,
+  viewCandidates,
+  viewKnownUids,
+  viewMessages,
+  viewMessagesOf,
+  viewNewestDate,
+  viewUnconfirmed,
+  type Candidate,
+  type MailboxView,
+} from '../projections/sync-views.js'
+import type { FlagsReport, ImapConnection } from '../protocols/imap/imap-connection.js'
+
+/** Messages that are fetched, decided on and appended together. */
+export const PIECE = 500
+
+/** What a sync of an account's mailboxes works with. */
+export type SyncTools = {
+  accountId: string
+  connection: ImapConnection
+  streams: Streams
+  database: Database
+  fence: FenceToken
+  /** whether the work should be put down for now: its time is over, or news wait elsewhere */
+  interrupted: () => boolean
+  /** UIDs whose metadata broke the connection before; they are asked for with care */
+  suspects: Suspects
+}
+
+/** UIDs that are suspected of breaking the connection, by mailbox; they outlive the connection. */
+export class Suspects {
+  private readonly uids = new Map<string, Set<number>>()
+  /** how many messages are fetched at once while somebody is being looked for */
+  pieceSize = PIECE
+
+  /** A piece broke the connection: one alone is guilty, several are asked one by one next time. */
+  broke(mailboxId: string, piece: UidSet): void {
+    if (uidCount(piece) > 1) this.pieceSize = Math.max(1, Math.floor(Math.min(this.pieceSize, uidCount(piece)) / 8))
+    else this.uids.set(mailboxId, (this.uids.get(mailboxId) ?? new Set()).add(piece[0]?.[0] ?? 0))
+  }
+
+  /** Those of a mailbox. */
+  of(mailboxId: string): ReadonlySet<number> {
+    return this.uids.get(mailboxId) ?? new Set()
+  }
+
+  /** The mailbox is through: fetch in whole pieces again. */
+  cleared(): void {
+    this.pieceSize = PIECE
+  }
+}
+
+/** Brings one mailbox up to date, as far as its plan says and time allows; what is known of it says how far that was. */
+export async function syncMailbox(tools: SyncTools, mailbox: MailboxView): Promise<void> {
+  const { connection } = tools
+  const live = connection.selected === mailbox.path && mailbox.uidValidity !== null && mailbox.place.complete
+  const reported = live ? null : await connection.select(mailbox.path)
+  const plan = reported
+    ? planMailboxSync(mailbox.place, reported, connection.abilities)
+    : planLiveSync(mailbox.place, connection.abilities)
+  if (reported && plan.begin) return begin(tools, mailbox, reported, plan.begin)
+  const place = { mailboxId: mailbox.mailboxId, uidValidity: mailbox.uidValidity as string }
+  await catchUp(tools, mailbox, place, plan, reported)
+  if (plan.backfill) await backfill(tools, mailbox, place)
+}
+
+/** Records where a mailbox stands before anything of it is fetched: whatever comes later is told from this place on. */
+async function begin(
+  tools: SyncTools,
+  mailbox: MailboxView,
+  reported: ReportedPlace,
+  why: 'first sight' | 'reset',
+): Promise<void> {
+  const { mailboxId, uidValidity: previous } = mailbox
+  const { uidValidity, highestModseq } = reported
+  const uidNext = reported.uidNext ?? ((await tools.connection.allUids()).at(-1)?.[1] ?? 0) + 1
+  const synchronized: AccountEvent = {
+    type: 'MailboxSynchronized',
+    data: {
+      mailboxId,
+      uidValidity,
+      uidNext,
+      highestModseq,
+      serverMessages: reported.messages ?? 0,
+      complete: reported.messages === 0 && why === 'first sight',
+    },
+  }
+  await tools.streams.decide(
+    tools.accountId,
+    (session) => viewNewestDate(session, mailboxId),
+    (newestInternalDate) => {
+      if (why === 'first sight' || previous === null) return [synchronized]
+      const data = { mailboxId, uidValidity, previousUidValidity: previous, newestInternalDate }
+      return [{ type: 'MailboxReset', data }, synchronized]
+    },
+    tools.fence,
+  )
+}
+
+/** News and changes since the mailbox was last looked at, then how far it is known now. */
+async function catchUp(
+  tools: SyncTools,
+  mailbox: MailboxView,
+  place: MailboxPlace,
+  plan: SyncPlan,
+  reported: ReportedPlace | null,
+): Promise<void> {
+  const { connection } = tools
+  let uidNext = mailbox.place.uidNext
+  let highestModseq = mailbox.place.highestModseq
+  // expunges last would make a message that was moved away and back look like two
+  if (plan.newFrom !== null) uidNext = Math.max(uidNext, await recordNews(tools, mailbox, place, plan.newFrom))
+  if (connection.selected !== mailbox.path) await connection.select(mailbox.path)
+  if (plan.changes === 'compare') await compareAll(tools, mailbox, place, uidNext)
+  else if (plan.changes !== 'none') {
+    const changes = await connection.changesSince(highestModseq ?? '0', PIECE, (piece) =>
+      recordFlags(tools, place, piece),
+    )
+    highestModseq = changes.highestModseq
+    await recordExpunged(tools, place, changes.vanished)
+    if (plan.changes === 'changed since, compare UIDs' && mailbox.place.complete)
+      await compareUids(tools, place, uidNext)
+  }
+  uidNext = Math.max(uidNext, reported?.uidNext ?? 0)
+  if (reported?.highestModseq && BigInt(reported.highestModseq) > BigInt(highestModseq ?? '0'))
+    highestModseq = reported.highestModseq
+  const { complete } = mailbox.place
+  if (uidNext === mailbox.place.uidNext && highestModseq === mailbox.place.highestModseq) return
+  await recordPlace(tools, place, { uidNext, highestModseq, complete })
+}
+
+async function recordPlace(
+  tools: SyncTools,
+  place: MailboxPlace,
+  known: { uidNext: number; highestModseq: string | null; complete: boolean },
+) {
+  const data = { ...place, ...known, serverMessages: tools.connection.exists }
+  await tools.streams.decide(
+    tools.accountId,
+    async () => null,
+    () => [{ type: 'MailboxSynchronized', data }],
+    tools.fence,
+  )
+}
+
+/** Fetches and records messages from a UID up. @returns the UID after the highest of them, 0 when there are none */
+async function recordNews(tools: SyncTools, mailbox: MailboxView, place: MailboxPlace, from: number): Promise<number> {
+  const { connection, suspects } = tools
+  const few =
+    connection.exists - mailbox.place.messages <= PIECE &&
+    suspects.of(place.mailboxId).size === 0 &&
+    suspects.pieceSize === PIECE
+  let next = 0
+  const record = async (messages: MessageData[]) => {
+    await recordAdded(tools, place, messages, 'news')
+    next = Math.max(next, ...messages.map((message) => message.uid + 1))
+  }
+  if (few && mailbox.place.complete) {
+    const first = await fetchGuarded(tools, place, [[from, from]], () => connection.messagesFrom(from))
+    await record(first)
+    return next
+  }
+  const uids = await connection.uidsFrom(from)
+  for (const piece of newestFirst(uids, suspects.pieceSize).reverse()) {
+    if (connection.selected !== mailbox.path) await connection.select(mailbox.path)
+    await record(await fetchPiece(tools, place, piece))
+  }
+  return next
+}
+
+/** Fetches what is missing of the messages that were there at first sight, newest first; each piece is committed while the next is fetched. */
+async function backfill(tools: SyncTools, mailbox: MailboxView, place: MailboxPlace): Promise<void> {
+  const { connection, database, suspects } = tools
+  const older: UidSet = [[1, Math.max(1, mailbox.place.uidNext - 1)]]
+  const all = await connection.allUids()
+  const onServer = withoutUids(all, withoutUids(all, older))
+  const known = await viewKnownUids(database.pool, place)
+  const occasion: ReportOccasion = mailbox.resetAfter === null ? 'first sight' : { resetAfter: mailbox.resetAfter }
+  let committed: Promise<void> = Promise.resolve()
+  for (const piece of newestFirst(withoutUids(onServer, known), suspects.pieceSize)) {
+    const messages = await fetchPiece(tools, place, piece)
+    await committed
+    committed = recordAdded(tools, place, messages, occasion)
+    // without this a failure between here and the next await would count as unhandled
+    committed.catch(() => undefined)
+    if (tools.interrupted()) return committed
+  }
+  await committed
+  await recordExpunged(tools, place, withoutUids(known, all))
+  await expungeUnconfirmed(tools, place)
+  suspects.cleared()
+  const { uidNext, highestModseq } = mailbox.place
+  await recordPlace(tools, place, { uidNext, highestModseq, complete: true })
+}
+
+/** After a reset, what nothing on the server matched is gone. */
+async function expungeUnconfirmed(tools: SyncTools, place: MailboxPlace): Promise<void> {
+  for (;;) {
+    const view = (session: Parameters<typeof viewUnconfirmed>[0]) => viewUnconfirmed(session, place, PIECE)
+    const { events } = await tools.streams.decide(
+      tools.accountId,
+      view,
+      (left) => decideExpunged(place.mailboxId, left),
+      tools.fence,
+    )
+    if (events.length === 0) return
+  }
+}
+
+async function fetchPiece(tools: SyncTools, place: MailboxPlace, piece: UidSet): Promise<MessageData[]> {
+  const suspected = uidSetOf([...tools.suspects.of(place.mailboxId)])
+  const harmless = withoutUids(piece, suspected)
+  const found =
+    harmless.length > 0 ? await fetchGuarded(tools, place, harmless, () => tools.connection.messages(harmless)) : []
+  for (const [uid] of newestFirst(withoutUids(piece, harmless), 1).flat())
+    found.push(...(await tools.connection.messageCarefully(uid)))
+  return found
+}
+
+/** Notes which messages were being fetched when a connection broke. */
+async function fetchGuarded<T>(
+  tools: SyncTools,
+  place: MailboxPlace,
+  piece: UidSet,
+  fetch: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await fetch()
+  } catch (error) {
+    tools.suspects.broke(place.mailboxId, piece)
+    throw error
+  }
+}
+
+async function recordAdded(
+  tools: SyncTools,
+  place: MailboxPlace,
+  messages: MessageData[],
+  occasion: ReportOccasion,
+): Promise<void> {
+  if (messages.length === 0) return
+  const isNews = occasion === 'news'
+  const gone = isNews ? await findGone(tools, place, messages) : new Set<string>()
+  const want = { lookalikes: isNews, unconfirmed: typeof occasion === 'object', gone }
+  await tools.streams.decide(
+    tools.accountId,
+    (session) => viewAdded(session, tools.accountId, place, messages, want),
+    (view) => decideAdded(place, messages, view, occasion, newId),
+    tools.fence,
+  )
+}
+
+/**
+ * Which lookalikes of new messages the server no longer has: those were moved, the others copied. The server is asked
+ * only when there are any, since a message may be in its new mailbox before its old one has said that it went.
+ */
+async function findGone(tools: SyncTools, place: MailboxPlace, messages: readonly MessageData[]): Promise<Set<string>> {
+  const candidates = await viewCandidates(tools.database.pool, tools.accountId, messages)
+  const reported = new Set(messages.map((message) => message.uid))
+  const inQuestion = candidates.filter(
+    (each) => !each.wasExpunged && !(each.mailboxId === place.mailboxId && reported.has(each.uid)),
+  )
+  const gone = new Set<string>()
+  for (const [path, group] of groupByPath(inQuestion)) {
+    if (tools.connection.selected !== path) await tools.connection.select(path)
+    const there = await tools.connection.present(uidSetOf(group.map((each) => each.uid)))
+    const absent = withoutUids(uidSetOf(group.map((each) => each.uid)), there)
+    for (const each of group)
+      if (absent.some(([first, last]) => each.uid >= first && each.uid <= last)) gone.add(each.messageId)
+  }
+  return gone
+}
+
+function groupByPath(candidates: readonly Candidate[]): Map<string, Candidate[]> {
+  const groups = new Map<string, Candidate[]>()
+  for (const each of candidates) if (each.path !== null) groups.set(each.path, [...(groups.get(each.path) ?? []), each])
+  return groups
+}
+
+async function recordFlags(tools: SyncTools, place: MailboxPlace, reported: readonly FlagsReport[]): Promise<void> {
+  const uids = reported.map((report) => report.uid)
+  await tools.streams.decide(
+    tools.accountId,
+    (session) => viewMessages(session, place, uids),
+    (known) => decideFlags(place.mailboxId, reported, known),
+    tools.fence,
+  )
+}
+
+async function recordExpunged(tools: SyncTools, place: MailboxPlace, uids: UidSet): Promise<void> {
+  const gone = uidCount(uids) <= PIECE ? uids : await onlyKnown(tools, place, uids)
+  for (const piece of newestFirst(gone, PIECE)) {
+    await tools.streams.decide(
+      tools.accountId,
+      (session) => viewMessagesOf(session, place, piece),
+      (view) => decideExpunged(place.mailboxId, [...view.values()]),
+      tools.fence,
+    )
+  }
+}
+
+/** A set from outside may span millions of UIDs that were never there: only known ones are looked at. */
+async function onlyKnown(tools: SyncTools, place: MailboxPlace, uids: UidSet): Promise<UidSet> {
+  const known = await viewKnownUids(tools.database.pool, place)
+  return withoutUids(known, withoutUids(known, uids))
+}
+
+/** Finds expunged messages on a server that doesn't tell of them. */
+async function compareUids(tools: SyncTools, place: MailboxPlace, uidNext: number): Promise<void> {
+  const onServer = await tools.connection.allUids()
+  const known = await viewKnownUids(tools.database.pool, place)
+  const upTo: UidSet = [[uidNext, 4_294_967_295]]
+  await recordExpunged(tools, place, withoutUids(withoutUids(known, onServer), upTo))
+}
+
+/** Compares UIDs and flags of a whole mailbox, for servers without CONDSTORE. */
+async function compareAll(tools: SyncTools, mailbox: MailboxView, place: MailboxPlace, uidNext: number): Promise<void> {
+  if (tools.connection.exists === 0 && mailbox.place.messages === 0) return
+  await compareUids(tools, place, uidNext)
+  const known = await viewKnownUids(tools.database.pool, place)
+  for (const piece of newestFirst(known, PIECE * 4)) {
+    for await (const reported of tools.connection.flags(formatUidSet(piece), PIECE * 4))
+      await recordFlags(tools, place, reported)
+  }
+}

@@ -1,0 +1,53 @@
+import DataLoader from 'dataloader'
+import type { Structure } from '../mailbox/message.js'
+import type { Queryable } from '../platform/database.js'
+import { viewAccounts, type AccountView } from '../projections/account-views.js'
+import { viewMailboxList, type MailboxListView } from '../projections/mailbox-views.js'
+import { viewMessagesById, viewStructures, type MessageView } from '../projections/message-views.js'
+
+/** What the resolvers of one operation share: each thing is read once, however many fields ask for it. */
+export type ApiContext = {
+  signal: AbortSignal
+  accounts: DataLoader<string, AccountView | null>
+  mailboxes: DataLoader<string, MailboxListView | null>
+  mailboxesOf: DataLoader<string, MailboxListView[]>
+  messages: DataLoader<string, MessageView | null>
+  structures: DataLoader<string, Structure | null>
+}
+
+/** Makes the context of one operation. */
+export function makeContext(session: Queryable, signal: AbortSignal): ApiContext {
+  return {
+    signal,
+    accounts: loader(
+      (ids) => viewAccounts(session, ids),
+      (account) => account.accountId,
+    ),
+    mailboxes: loader(
+      (ids) => viewMailboxList(session, { ids }),
+      (mailbox) => mailbox.mailboxId,
+    ),
+    mailboxesOf: new DataLoader(async (accounts) => {
+      const mailboxes = await viewMailboxList(session, { accounts })
+      return accounts.map((account) => mailboxes.filter((mailbox) => mailbox.accountId === account))
+    }),
+    messages: loader(
+      (ids) => viewMessagesById(session, ids),
+      (message) => message.messageId,
+    ),
+    structures: new DataLoader(async (ids) => {
+      const structures = await viewStructures(session, ids)
+      return ids.map((id) => structures.get(id) ?? null)
+    }),
+  }
+}
+
+function loader<View>(
+  read: (ids: readonly string[]) => Promise<View[]>,
+  idOf: (view: View) => string,
+): DataLoader<string, View | null> {
+  return new DataLoader(async (ids) => {
+    const found = new Map((await read(ids)).map((view) => [idOf(view), view]))
+    return ids.map((id) => found.get(id) ?? null)
+  })
+}

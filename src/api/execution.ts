@@ -1,0 +1,98 @@
+import {
+  execute,
+  GraphQLError,
+  parse,
+  specifiedRules,
+  validate,
+  type DocumentNode,
+  type ExecutionArgs,
+  type ExecutionResult,
+  type GraphQLSchema,
+} from 'graphql'
+import { compileQuery, isCompiledQuery, type CompiledQuery } from 'graphql-jit'
+import { fieldExtensionsEstimator, getComplexity, simpleEstimator } from 'graphql-query-complexity'
+import { LRUCache } from 'lru-cache'
+
+/** Documents whose parsed, validated and compiled forms are kept. */
+const KEPT_DOCUMENTS = 500
+const LONGEST_DOCUMENT = 20_000
+const MOST_TOKENS = 4_000
+/** What a request may cost: about one for each field that it can answer with. */
+export const HIGHEST_COST = 20_000
+
+/**
+ * Parses, validates and runs operations, for HTTP and WebSocket alike. Parsed and validated forms are cached; a document
+ * is compiled when it comes for the second time, since compiling is dear and a hostile client could ask for it each time.
+ */
+export class Executor {
+  private readonly documents = new LRUCache<string, { document: DocumentNode; errors: readonly GraphQLError[] }>({
+    max: KEPT_DOCUMENTS,
+  })
+  private readonly compiled = new LRUCache<string, CompiledQuery | 'seen once'>({ max: KEPT_DOCUMENTS })
+  private readonly sources = new WeakMap<DocumentNode, string>()
+
+  constructor(readonly schema: GraphQLSchema) {}
+
+  /** @throws GraphQLError for a document that is too long or no GraphQL */
+  parse(source: string): DocumentNode {
+    const known = this.documents.get(source)
+    if (known) return known.document
+    if (source.length > LONGEST_DOCUMENT) throw new GraphQLError(`A document may have ${LONGEST_DOCUMENT} characters.`)
+    const document = parse(source, { maxTokens: MOST_TOKENS })
+    this.documents.set(source, { document, errors: validate(this.schema, document, specifiedRules, { maxErrors: 20 }) })
+    this.sources.set(document, source)
+    return document
+  }
+
+  /** What is wrong with a document; nothing for one that can be run. */
+  validate(document: DocumentNode): readonly GraphQLError[] {
+    const source = this.sources.get(document)
+    return (source === undefined ? undefined : this.documents.get(source)?.errors) ?? validate(this.schema, document)
+  }
+
+  /** Runs a query or mutation, if what it asks for does not cost too much. */
+  run(args: ExecutionArgs): ExecutionResult | Promise<ExecutionResult> {
+    const tooDear = this.whyTooDear(args)
+    if (tooDear) return { errors: [tooDear] }
+    const compiled = this.compile(args)
+    if (!compiled) return execute(args)
+    return compiled.query(args.rootValue, args.contextValue, args.variableValues)
+  }
+
+  /** The error for an operation that costs too much, null for one that does not. */
+  whyTooDear({ document, variableValues, operationName }: ExecutionArgs): GraphQLError | null {
+    let cost: number
+    try {
+      const estimators = [fieldExtensionsEstimator(), simpleEstimator({ defaultComplexity: 1 })]
+      const operation = operationName ? { operationName } : {}
+      cost = getComplexity({
+        schema: this.schema,
+        query: document,
+        variables: { ...variableValues },
+        estimators,
+        ...operation,
+      })
+    } catch (error) {
+      // variables that don't fit are told better by the execution itself
+      return error instanceof GraphQLError ? null : new GraphQLError((error as Error).message)
+    }
+    if (cost <= HIGHEST_COST) return null
+    const extensions = { code: 'TOO_EXPENSIVE', cost, highestCost: HIGHEST_COST }
+    return new GraphQLError(`The operation could answer with about ${cost} fields; ${HIGHEST_COST} are allowed.`, {
+      extensions,
+    })
+  }
+
+  private compile({ document, operationName }: ExecutionArgs): CompiledQuery | null {
+    const source = this.sources.get(document)
+    if (source === undefined) return null
+    const key = `${operationName ?? ''}\n${source}`
+    const known = this.compiled.get(key)
+    if (known === undefined) this.compiled.set(key, 'seen once')
+    if (known !== 'seen once') return known ?? null
+    const compiled = compileQuery(this.schema, document, operationName ?? undefined)
+    if (!isCompiledQuery(compiled)) return null
+    this.compiled.set(key, compiled)
+    return compiled
+  }
+}

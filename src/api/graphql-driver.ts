@@ -1,0 +1,146 @@
+import type { IncomingMessage, Server } from 'node:http'
+import { Injectable } from '@nestjs/common'
+import { AbstractGraphQLDriver, type GqlModuleOptions } from '@nestjs/graphql'
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import { GraphQLError, subscribe, type ExecutionArgs, type GraphQLFormattedError } from 'graphql'
+import { createHandler } from 'graphql-http/lib/use/fastify'
+import type { Context as SocketContext } from 'graphql-ws'
+import { useServer } from 'graphql-ws/use/ws'
+import { WebSocketServer } from 'ws'
+import { isAuthorized } from './bearer.js'
+import { Executor } from './execution.js'
+
+/** What the driver needs beside the schema. */
+export type DriverOptions = GqlModuleOptions & {
+  token: string
+  /** makes what the resolvers of one operation share */
+  makeContext: (signal: AbortSignal) => object
+  /** takes notice of an exception that no client caused */
+  report: (error: unknown) => void
+}
+
+const LARGEST_MESSAGE = 256 * 1024
+const KEEP_ALIVE = 12_000
+const INIT_TIMEOUT = 5_000
+
+/**
+ * Serves the schema over HTTP (graphql-http) and graphql-transport-ws (graphql-ws), both through one executor. Nest's
+ * own drivers stand on servers that are slower, or less true to the two protocols.
+ */
+@Injectable()
+export class GraphQLDriver extends AbstractGraphQLDriver<DriverOptions> {
+  private stopSockets: () => unknown = () => undefined
+
+  async start(options: DriverOptions): Promise<void> {
+    if (!options.schema) throw new Error('there is no schema')
+    const executor = new Executor(options.schema)
+    const fastify = this.httpAdapterHost.httpAdapter.getInstance<FastifyInstance>()
+    this.serveHttp(fastify, executor, options)
+    this.serveSockets(fastify.server, executor, options)
+  }
+
+  async stop(): Promise<void> {
+    await this.stopSockets()
+  }
+
+  private serveHttp(fastify: FastifyInstance, executor: Executor, options: DriverOptions): void {
+    const handler = createHandler({
+      schema: executor.schema,
+      parse: (source) => executor.parse(typeof source === 'string' ? source : source.body),
+      validate: (_, document) => executor.validate(document),
+      execute: async (args) => tell(await executor.run(args), options),
+      context: (request) => options.makeContext(endOf(request.context.reply)) as never,
+    })
+    fastify.all('/graphql', async (request, reply) => {
+      if (isAuthorized(request.headers.authorization, options.token)) return handler.call(fastify, request, reply)
+      const refusal = { errors: [{ message: 'A bearer token is needed.', extensions: { code: 'UNAUTHENTICATED' } }] }
+      return reply.code(401).header('www-authenticate', 'Bearer').send(refusal)
+    })
+  }
+
+  private serveSockets(server: Server, executor: Executor, options: DriverOptions): void {
+    const sockets = new WebSocketServer({ server, path: '/graphql', maxPayload: LARGEST_MESSAGE })
+    sockets.on('error', options.report)
+    const aborts = new WeakMap<SocketContext, Map<string, AbortController>>()
+    const abortsOf = (context: SocketContext): Map<string, AbortController> => {
+      const known = aborts.get(context) ?? new Map<string, AbortController>()
+      aborts.set(context, known)
+      return known
+    }
+    const disposable = useServer(
+      {
+        connectionInitWaitTimeout: INIT_TIMEOUT,
+        // false closes the socket with 4403: a client that retries for ever with the wrong token is told so
+        onConnect: ({ connectionParams, extra }) =>
+          mayConnect(connectionParams, (extra as { request: IncomingMessage }).request, options.token),
+        onSubscribe: (context, id, payload): ExecutionArgs | readonly GraphQLError[] => {
+          const abort = new AbortController()
+          const args = {
+            schema: executor.schema,
+            operationName: payload.operationName ?? undefined,
+            document: executor.parse(payload.query),
+            variableValues: payload.variables ?? {},
+            contextValue: options.makeContext(abort.signal),
+          }
+          const errors = executor.validate(args.document)
+          if (errors.length > 0) return errors
+          const tooDear = executor.whyTooDear(args)
+          if (tooDear) return [tooDear]
+          abortsOf(context).set(id, abort)
+          return args
+        },
+        execute: async (args) => tell(await executor.run(args), options),
+        subscribe: (args) => subscribe(args),
+        onNext: (_context, _id, _payload, _args, result) => tell(result, options),
+        onComplete: (context, id) => {
+          abortsOf(context).get(id)?.abort()
+          abortsOf(context).delete(id)
+        },
+        onDisconnect: (context) => {
+          for (const abort of abortsOf(context).values()) abort.abort()
+        },
+      },
+      sockets,
+      KEEP_ALIVE,
+    )
+    this.stopSockets = async () => {
+      for (const socket of sockets.clients) socket.close(1012, 'the service stops')
+      const timer = setTimeout(() => sockets.clients.forEach((socket) => socket.terminate()), 300)
+      await disposable.dispose()
+      clearTimeout(timer)
+    }
+  }
+}
+
+function mayConnect(
+  params: Readonly<Record<string, unknown>> | undefined,
+  request: IncomingMessage,
+  token: string,
+): boolean {
+  const given = params?.['authorization'] ?? params?.['Authorization'] ?? request.headers.authorization
+  return typeof given === 'string' && isAuthorized(given, token)
+}
+
+/** Aborts when the answer is sent, or the client is gone before that. */
+function endOf(reply: FastifyReply): AbortSignal {
+  const abort = new AbortController()
+  reply.raw.once('close', () => abort.abort())
+  return abort.signal
+}
+
+type Told = { errors?: readonly (GraphQLError | GraphQLFormattedError)[] }
+
+/** What a client did is told as it is; what went wrong inside is logged, and told as nothing but that. */
+function tell<Result extends Told>(result: Result, { report }: DriverOptions): Result {
+  if (!result.errors) return result
+  const errors = result.errors.map((error) => {
+    const original = error instanceof GraphQLError ? error.originalError : undefined
+    if (!original || original instanceof GraphQLError) return error
+    report(original)
+    return new GraphQLError('Something went wrong inside the service.', {
+      path: error.path,
+      extensions: { code: 'INTERNAL' },
+    })
+  })
+  return { ...result, errors }
+}

@@ -1,0 +1,34 @@
+import { Controller, Get, Inject, Res } from '@nestjs/common'
+import type { FastifyReply } from 'fastify'
+import { Platform } from '../../platform/platform.js'
+
+/** Tells whether the part of the service that does jobs is ready; given by whoever puts the modules together. */
+export const WORK_READINESS = Symbol('WORK_READINESS')
+
+/** For load balancers and orchestrators; without a token, and saying nothing that needs one. */
+@Controller('health')
+export class HealthController {
+  constructor(
+    private readonly platform: Platform,
+    @Inject(WORK_READINESS) private readonly work: { isReady: boolean },
+  ) {}
+
+  /** The process runs and answers. */
+  @Get('live')
+  live(): { status: string } {
+    return { status: 'live' }
+  }
+
+  /** The database answers and jobs can be taken; 503 otherwise. */
+  @Get('ready')
+  async ready(@Res() reply: FastifyReply) {
+    const database = await this.platform.database.pool.query('select 1').then(
+      () => true,
+      () => false,
+    )
+    const ready = database && this.work.isReady
+    return reply
+      .code(ready ? 200 : 503)
+      .send({ status: ready ? 'ready' : 'not ready', database, jobs: this.work.isReady })
+  }
+}

@@ -1,0 +1,57 @@
+import { GraphQLError } from 'graphql'
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+
+/** What a node id can name. */
+export type NodeType = 'Account' | 'Mailbox' | 'Message'
+
+/** The error for an argument that no schema type can refuse. */
+export function badInput(message: string): GraphQLError {
+  return new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT' } })
+}
+
+/** A node's id in the whole API (Relay's Global Object Identification). */
+export function nodeId(type: NodeType, id: string): string {
+  return Buffer.from(`${type}:${id}`).toString('base64url')
+}
+
+/** Reads any node's id. @throws GraphQLError BAD_USER_INPUT */
+export function readNodeId(id: string): { type: NodeType; id: string } {
+  const [type, own] = Buffer.from(id, 'base64url').toString().split(':')
+  if ((type === 'Account' || type === 'Mailbox' || type === 'Message') && own && UUID.test(own))
+    return { type, id: own }
+  throw badInput(`${JSON.stringify(id.slice(0, 100))} is no id of this API.`)
+}
+
+/** Reads the id of a node of one type. @throws GraphQLError BAD_USER_INPUT */
+export function readIdOf(type: NodeType, id: string): string {
+  const node = readNodeId(id)
+  if (node.type !== type) throw badInput(`The id names a ${node.type}, not a ${type}.`)
+  return node.id
+}
+
+/** A place in an account's stream, opaque to clients. */
+export function streamCursor(accountId: string, version: number): string {
+  return Buffer.from(`${accountId}@${version}`).toString('base64url')
+}
+
+/** Reads a place in the stream of the given account. @throws GraphQLError BAD_USER_INPUT */
+export function readStreamCursor(cursor: string, accountId: string): number {
+  const [account, version] = Buffer.from(cursor, 'base64url').toString().split('@')
+  if (account !== accountId || !/^\d{1,15}$/.test(version ?? ''))
+    throw badInput('`after` is no cursor of this account.')
+  return Number(version)
+}
+
+/** A place in a list of messages, opaque to clients. */
+export function listCursor(place: { internalDate: Date; messageId: string }): string {
+  return Buffer.from(`${place.internalDate.getTime()},${place.messageId}`).toString('base64url')
+}
+
+/** Reads a place in a list of messages. @throws GraphQLError BAD_USER_INPUT */
+export function readListCursor(cursor: string): { internalDate: Date; messageId: string } {
+  const [time, messageId] = Buffer.from(cursor, 'base64url').toString().split(',')
+  if (!/^-?\d{1,16}$/.test(time ?? '') || !UUID.test(messageId ?? ''))
+    throw badInput('The cursor is none of a list of messages.')
+  return { internalDate: new Date(Number(time)), messageId: messageId as string }
+}

@@ -1,0 +1,215 @@
+import {
+  Args,
+  ArgsType,
+  Context,
+  Field,
+  ID,
+  InputType,
+  Int,
+  Parent,
+  Query,
+  ResolveField,
+  Resolver,
+} from '@nestjs/graphql'
+import { attachmentsOf } from '../../mailbox/message.js'
+import { readBodies } from '../../content/read-message.js'
+import { Platform } from '../../platform/platform.js'
+import { viewMessageList, type MessageFilter, type MessagePage } from '../../projections/message-views.js'
+import type { ApiContext } from '../context.js'
+import { badInput, listCursor, readIdOf, readListCursor, readNodeId, streamCursor } from '../ids.js'
+import { MessageContents } from '../message-content.js'
+import { Account, accountOf } from '../schema/account.type.js'
+import { Mailbox, mailboxOf } from '../schema/mailbox.type.js'
+import {
+  Attachment,
+  connectionCost,
+  LARGEST_PAGE,
+  Message,
+  MessageConnection,
+  MessageContent,
+  messageOf,
+} from '../schema/message.type.js'
+import { Node } from '../schema/node.type.js'
+
+@InputType({ description: 'Which messages a list holds; every condition that is given has to hold.' })
+export class MessageFilterInput implements MessageFilter {
+  @Field(() => Boolean, { nullable: true, description: 'Without \\Seen, or with it.' })
+  isUnread?: boolean | null
+
+  @Field(() => Boolean, { nullable: true, description: 'With \\Flagged, or without it.' })
+  isFlagged?: boolean | null
+
+  @Field(() => String, { nullable: true, description: "Part of a sender's name or address, whatever its case." })
+  from?: string | null
+
+  @Field(() => String, { nullable: true, description: 'Part of the subject, whatever its case.' })
+  subject?: string | null
+
+  @Field(() => Date, { nullable: true, description: 'INTERNALDATE at this moment or later.' })
+  since?: Date | null
+
+  @Field(() => Date, { nullable: true, description: 'INTERNALDATE before this moment.' })
+  before?: Date | null
+
+  @Field(() => Boolean, { nullable: true, description: 'With attachments, or without.' })
+  hasAttachment?: boolean | null
+}
+
+@ArgsType()
+export class MessageListArgs {
+  @Field(() => Int, {
+    nullable: true,
+    description: `How many, from the newest on; 50 where neither \`first\` nor \`last\` is given, ${LARGEST_PAGE} at most.`,
+  })
+  first?: number | null
+
+  @Field(() => String, { nullable: true, description: 'Only what is behind this cursor: older messages.' })
+  after?: string | null
+
+  @Field(() => Int, { nullable: true, description: 'How many, from the oldest on.' })
+  last?: number | null
+
+  @Field(() => String, { nullable: true, description: 'Only what is before this cursor: newer messages.' })
+  before?: string | null
+
+  @Field(() => MessageFilterInput, { nullable: true, description: 'Which messages.' })
+  filter?: MessageFilterInput | null
+}
+
+@Resolver(() => Message)
+export class MessageResolver {
+  constructor(private readonly contents: MessageContents) {}
+
+  @Query(() => Message, { nullable: true, description: 'One message; null when there is none with that id.' })
+  async message(
+    @Args('id', { type: () => ID, description: 'The message.' }) id: string,
+    @Context() context: ApiContext,
+  ): Promise<Message | null> {
+    const view = await context.messages.load(readIdOf('Message', id))
+    return view ? messageOf(view) : null
+  }
+
+  @ResolveField(() => Mailbox, { nullable: true, description: 'The mailbox that it is in.' })
+  async mailbox(@Parent() message: Message, @Context() context: ApiContext): Promise<Mailbox | null> {
+    const view = await context.mailboxes.load(message.view.mailboxId)
+    return view ? mailboxOf(view) : null
+  }
+
+  @ResolveField(() => [Attachment], { description: 'Its attachments.', complexity: 5 })
+  async attachments(@Parent() message: Message, @Context() context: ApiContext): Promise<Attachment[]> {
+    const { messageId } = message.view
+    return attachmentsOf(await context.structures.load(messageId)).map((part) => ({
+      part: part.part,
+      filename: part.filename,
+      contentType: part.type,
+      size: part.size ?? 0,
+      url: `/messages/${messageId}/attachments/${part.part}`,
+    }))
+  }
+
+  @ResolveField(() => MessageContent, {
+    nullable: true,
+    description: 'Its bodies, fetched from the server where they are not here.',
+    complexity: 100,
+  })
+  async content(@Parent() message: Message, @Context() context: ApiContext): Promise<MessageContent | null> {
+    const raw = await this.contents.raw(message.view.messageId, context.signal)
+    if (!raw) return null
+    const { text, html, truncated } = await readBodies(raw.read())
+    return { text, html, isTruncated: truncated }
+  }
+}
+
+/** Reads a page of an account's or a mailbox's messages. */
+async function pageOf(
+  platform: Platform,
+  accountId: string,
+  mailboxId: string | null,
+  args: MessageListArgs,
+): Promise<MessageConnection> {
+  const page = pageAsked(args)
+  const { messages, hasMore, version } = await viewMessageList(
+    platform.database.pool,
+    accountId,
+    mailboxId,
+    args.filter ?? {},
+    page,
+  )
+  const nodes = messages.map(messageOf)
+  const edges = nodes.map((node) => ({ cursor: listCursor(node.view), node }))
+  const older = page.direction === 'older'
+  return {
+    edges,
+    nodes,
+    pageInfo: {
+      hasNextPage: older ? hasMore : page.from !== null,
+      hasPreviousPage: older ? page.from !== null : hasMore,
+      startCursor: edges[0]?.cursor ?? null,
+      endCursor: edges.at(-1)?.cursor ?? null,
+    },
+    version,
+    streamCursor: streamCursor(accountId, version),
+  }
+}
+
+function pageAsked({ first, after, last, before }: MessageListArgs): MessagePage {
+  const forward = typeof first === 'number' || typeof after === 'string'
+  const backward = typeof last === 'number' || typeof before === 'string'
+  if (forward && backward) throw badInput('Give `first` and `after`, or `last` and `before`.')
+  const size = first ?? last ?? 50
+  if (size < 1 || size > LARGEST_PAGE) throw badInput(`A page has 1 to ${LARGEST_PAGE} messages.`)
+  const cursor = after ?? before
+  return { size, from: cursor ? readListCursor(cursor) : null, direction: backward ? 'newer' : 'older' }
+}
+
+const LIST_OPTIONS = { description: 'Messages, newest first by INTERNALDATE.', complexity: connectionCost }
+
+@Resolver(() => Mailbox)
+export class MailboxResolver {
+  constructor(private readonly platform: Platform) {}
+
+  @Query(() => Mailbox, { nullable: true, description: 'One mailbox; null when there is none with that id.' })
+  async mailbox(
+    @Args('id', { type: () => ID, description: 'The mailbox.' }) id: string,
+    @Context() context: ApiContext,
+  ): Promise<Mailbox | null> {
+    const view = await context.mailboxes.load(readIdOf('Mailbox', id))
+    return view ? mailboxOf(view) : null
+  }
+
+  @ResolveField(() => MessageConnection, LIST_OPTIONS)
+  messages(@Parent() mailbox: Mailbox, @Args() args: MessageListArgs): Promise<MessageConnection> {
+    return pageOf(this.platform, mailbox.accountId, mailbox.mailboxId, args)
+  }
+}
+
+@Resolver(() => Account)
+export class AccountMessagesResolver {
+  constructor(private readonly platform: Platform) {}
+
+  @ResolveField(() => MessageConnection, LIST_OPTIONS)
+  messages(@Parent() account: Account, @Args() args: MessageListArgs): Promise<MessageConnection> {
+    return pageOf(this.platform, account.accountId, null, args)
+  }
+}
+
+@Resolver(() => Node)
+export class NodeResolver {
+  @Query(() => Node, { nullable: true, description: 'Anything by its id; null when it is not, or no longer, there.' })
+  async node(
+    @Args('id', { type: () => ID, description: 'The id.' }) globalId: string,
+    @Context() context: ApiContext,
+  ): Promise<Node | null> {
+    const { type, id } = readNodeId(globalId)
+    if (type === 'Account') {
+      const account = await context.accounts.load(id)
+      return account && Object.assign(new Account(), accountOf(account))
+    }
+    if (type === 'Mailbox') {
+      const mailbox = await context.mailboxes.load(id)
+      return mailbox && Object.assign(new Mailbox(), mailboxOf(mailbox))
+    }
+    const message = await context.messages.load(id)
+    return message && Object.assign(new Message(), messageOf(message))
+  }
+}

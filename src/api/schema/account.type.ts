@@ -1,0 +1,113 @@
+import { Field, Float, Int, ObjectType } from '@nestjs/graphql'
+import type { AccountView } from '../../projections/account-views.js'
+import { nodeId, streamCursor } from '../ids.js'
+import { AccessModelEnum, ConnectionStateEnum, ProtocolEnum, SecurityEnum } from './enums.js'
+import { Node } from './node.type.js'
+
+@ObjectType({ description: 'Where an account is connected to. The password is never returned.' })
+export class AccountServer {
+  @Field(() => ProtocolEnum, { description: 'The protocol that is spoken.' })
+  protocol!: ProtocolEnum
+
+  @Field({ description: 'Host name or IP address.' })
+  host!: string
+
+  @Field(() => Int, { description: 'TCP port.' })
+  port!: number
+
+  @Field(() => SecurityEnum, { description: 'How the connection is protected.' })
+  security!: SecurityEnum
+
+  @Field({ description: 'Whom the login is for.' })
+  username!: string
+
+  @Field(() => String, { nullable: true, description: 'What the server calls itself (RFC 2971).' })
+  software!: string | null
+
+  @Field(() => [String], { description: 'What the server can do, in its own words (RFC 9051 §6.1.1).' })
+  capabilities!: string[]
+}
+
+@ObjectType({ description: "How an account's connection stands." })
+export class AccountConnection {
+  @Field(() => ConnectionStateEnum, { description: 'The state.' })
+  state!: ConnectionStateEnum
+
+  @Field({ description: 'Since when it has been in this state.' })
+  since!: Date
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'Why, where there is a reason; often in the words of the server.',
+  })
+  reason!: string | null
+
+  @Field(() => Date, { nullable: true, description: 'When the pause that the server asked for is over.' })
+  throttledUntil!: Date | null
+}
+
+@ObjectType({ description: 'How far an account or a mailbox has been read.' })
+export class SyncProgress {
+  @Field(() => Int, { description: 'Messages that are in the index.' })
+  done!: number
+
+  @Field(() => Int, { description: 'Messages that the server had when it was last looked at.' })
+  total!: number
+
+  @Field({ description: 'Whether everything that was on the server at first sight has been read.' })
+  isComplete!: boolean
+}
+
+@ObjectType({ implements: () => [Node], description: "One user's mail on one server." })
+export class Account implements Node {
+  id!: string
+
+  @Field(() => AccessModelEnum, { description: 'How it is worked with.' })
+  model!: AccessModelEnum
+
+  @Field(() => AccountServer, { description: 'Where it is connected to.' })
+  server!: AccountServer
+
+  @Field(() => AccountConnection, { description: 'How the connection stands.' })
+  connection!: AccountConnection
+
+  @Field({ description: 'When it was connected to Mailfold.' })
+  connectedAt!: Date
+
+  @Field(() => Float, { description: 'The version of its stream that this answer shows: the number of its events.' })
+  version!: number
+
+  @Field({
+    description: 'The same as a cursor, for `after` of a subscription: what it brings follows exactly on this answer.',
+  })
+  cursor!: string
+
+  accountId!: string
+}
+
+/** Brings an account into the API's form. */
+export function accountOf(view: AccountView): Account {
+  return {
+    id: nodeId('Account', view.accountId),
+    accountId: view.accountId,
+    model: view.model as AccessModelEnum,
+    server: {
+      protocol: view.protocol as ProtocolEnum,
+      host: view.host,
+      port: view.port,
+      security: view.security as SecurityEnum,
+      username: view.username,
+      software: view.server,
+      capabilities: view.capabilities,
+    },
+    connection: {
+      state: view.state as ConnectionStateEnum,
+      since: view.since,
+      reason: view.detail,
+      throttledUntil: view.throttledUntil,
+    },
+    connectedAt: view.connectedAt,
+    version: view.version,
+    cursor: streamCursor(view.accountId, view.version),
+  }
+}

@@ -1,0 +1,209 @@
+import { createUnionType, Field, Float, ID, InterfaceType, ObjectType } from '@nestjs/graphql'
+import type { RecordedEvent } from '../../mailbox/events.js'
+import { nodeId, streamCursor } from '../ids.js'
+import { Address } from './message.type.js'
+import { ConnectionStateEnum, OriginEnum } from './enums.js'
+
+@InterfaceType({ description: 'An event of an account: a fact that was recorded, at its place in the stream.' })
+export abstract class Change {
+  @Field({ description: 'Its place in the stream: `after` this, a subscription goes on with the next.' })
+  cursor!: string
+
+  @Field(() => Float, { description: 'Its number in the stream, from 1 without a gap.' })
+  version!: number
+
+  @Field({ description: 'When it was recorded.' })
+  recordedAt!: Date
+
+  @Field({ description: "The event's own name, as in docs/architecture.md." })
+  type!: string
+}
+
+@ObjectType({
+  implements: () => [Change],
+  description: "The account's connection, login or credentials changed their state.",
+})
+export class ConnectionChange extends Change {
+  @Field(() => ConnectionStateEnum, { description: 'The state from then on.' })
+  state!: ConnectionStateEnum
+
+  @Field(() => String, { nullable: true, description: 'Why, where there is a reason.' })
+  reason!: string | null
+}
+
+@ObjectType({
+  implements: () => [Change],
+  description: 'A mailbox was discovered, changed, renamed, deleted, read further, or numbered anew.',
+})
+export class MailboxChange extends Change {
+  @Field(() => ID, { description: 'The mailbox.' })
+  mailboxId!: string
+
+  @Field(() => String, { nullable: true, description: 'Its path, where the event tells it.' })
+  path!: string | null
+}
+
+@ObjectType({ implements: () => [Change], description: 'A message is in a mailbox that was not there before.' })
+export class MessageAddedChange extends Change {
+  @Field(() => ID, { description: 'The message.' })
+  messageId!: string
+
+  @Field(() => ID, { description: 'Its mailbox.' })
+  mailboxId!: string
+
+  @Field(() => OriginEnum, { description: 'Whence it came; only ARRIVED is new mail.' })
+  origin!: OriginEnum
+
+  @Field(() => ID, { nullable: true, description: 'The message of which it is a copy, or which was uploaded again.' })
+  copyOf!: string | null
+
+  @Field(() => ID, { nullable: true, description: 'The mailbox from which it was moved.' })
+  movedFrom!: string | null
+
+  @Field(() => Float, { description: 'Its UID.' })
+  uid!: number
+
+  @Field(() => [String], { description: 'Its flags then.' })
+  flags!: string[]
+
+  @Field({ description: 'Its subject.' })
+  subject!: string
+
+  @Field(() => [Address], { description: 'From.' })
+  from!: Address[]
+
+  @Field({ description: 'INTERNALDATE.' })
+  internalDate!: Date
+
+  @Field(() => String, { nullable: true, description: 'Its Message-ID header.' })
+  messageIdHeader!: string | null
+}
+
+@ObjectType({ implements: () => [Change], description: "A message's flags are others now." })
+export class MessageFlagsChange extends Change {
+  @Field(() => ID, { description: 'The message.' })
+  messageId!: string
+
+  @Field(() => ID, { description: 'Its mailbox.' })
+  mailboxId!: string
+
+  @Field(() => [String], { description: 'The flags from then on.' })
+  flags!: string[]
+
+  @Field(() => [String], { description: 'The flags before.' })
+  previousFlags!: string[]
+}
+
+@ObjectType({ implements: () => [Change], description: 'A message is no longer in its mailbox.' })
+export class MessageExpungedChange extends Change {
+  @Field(() => ID, { description: 'The message.' })
+  messageId!: string
+
+  @Field(() => ID, { description: 'The mailbox that it was in.' })
+  mailboxId!: string
+}
+
+@ObjectType({ implements: () => [Change], description: "A message's content was fetched, or could not be." })
+export class MessageContentChange extends Change {
+  @Field(() => ID, { description: 'The message.' })
+  messageId!: string
+
+  @Field(() => String, { nullable: true, description: 'Why it could not be fetched; null when it was.' })
+  reason!: string | null
+}
+
+export const AccountChange = createUnionType({
+  name: 'AccountChange',
+  description: 'Any event of an account.',
+  types: () =>
+    [
+      ConnectionChange,
+      MailboxChange,
+      MessageAddedChange,
+      MessageFlagsChange,
+      MessageExpungedChange,
+      MessageContentChange,
+    ] as const,
+  resolveType: (value: object) => value.constructor,
+})
+
+type Kinds =
+  | ConnectionChange
+  | MailboxChange
+  | MessageAddedChange
+  | MessageFlagsChange
+  | MessageExpungedChange
+  | MessageContentChange
+
+/** Brings an event into the API's form. */
+export function changeOf(event: RecordedEvent): Kinds {
+  const { accountId, version, recordedAt, type } = event
+  const at = { cursor: streamCursor(accountId, version), version, recordedAt, type }
+  switch (event.type) {
+    case 'AccountConnected':
+    case 'CredentialsChanged':
+      return Object.assign(new ConnectionChange(), at, { state: ConnectionStateEnum.CONNECTING, reason: null })
+    case 'ConnectionEstablished':
+      return Object.assign(new ConnectionChange(), at, { state: ConnectionStateEnum.CONNECTED, reason: null })
+    case 'ConnectionLost':
+      return Object.assign(new ConnectionChange(), at, {
+        state: ConnectionStateEnum.DISCONNECTED,
+        reason: event.data.reason,
+      })
+    case 'LoginWasRefused':
+      return Object.assign(new ConnectionChange(), at, {
+        state: ConnectionStateEnum.LOGIN_REFUSED,
+        reason: event.data.serverSaid,
+      })
+    case 'ServerThrottled':
+      return Object.assign(new ConnectionChange(), at, {
+        state: ConnectionStateEnum.THROTTLED,
+        reason: event.data.serverSaid,
+      })
+    case 'MessageAdded':
+    case 'MessageMoved':
+      return Object.assign(new MessageAddedChange(), at, addedOf(event))
+    case 'MessageFlagsChanged': {
+      const { messageId, mailboxId, flags, previousFlags } = event.data
+      const ids = { messageId: nodeId('Message', messageId), mailboxId: nodeId('Mailbox', mailboxId) }
+      return Object.assign(new MessageFlagsChange(), at, ids, { flags: [...flags], previousFlags: [...previousFlags] })
+    }
+    case 'MessageExpunged': {
+      const { messageId, mailboxId } = event.data
+      return Object.assign(new MessageExpungedChange(), at, {
+        messageId: nodeId('Message', messageId),
+        mailboxId: nodeId('Mailbox', mailboxId),
+      })
+    }
+    case 'MessageContentStored':
+    case 'MessageContentUnavailable': {
+      const reason = 'reason' in event.data ? event.data.reason : null
+      return Object.assign(new MessageContentChange(), at, {
+        messageId: nodeId('Message', event.data.messageId),
+        reason,
+      })
+    }
+    default: {
+      const path = 'path' in event.data ? event.data.path : null
+      return Object.assign(new MailboxChange(), at, { mailboxId: nodeId('Mailbox', event.data.mailboxId), path })
+    }
+  }
+}
+
+function addedOf(event: Extract<RecordedEvent, { type: 'MessageAdded' | 'MessageMoved' }>) {
+  const { messageId, mailboxId, uid, flags, envelope, internalDate } = event.data
+  const wasMoved = event.type === 'MessageMoved'
+  return {
+    messageId: nodeId('Message', messageId),
+    mailboxId: nodeId('Mailbox', mailboxId),
+    origin: (wasMoved ? 'MOVED' : event.data.origin) as OriginEnum,
+    copyOf: !wasMoved && event.data.copyOf !== null ? nodeId('Message', event.data.copyOf) : null,
+    movedFrom: wasMoved ? nodeId('Mailbox', event.data.from.mailboxId) : null,
+    uid,
+    flags: [...flags],
+    subject: envelope.subject,
+    from: [...envelope.from],
+    internalDate: new Date(internalDate),
+    messageIdHeader: envelope.messageId,
+  }
+}

@@ -1,0 +1,100 @@
+import { registerEnumType } from '@nestjs/graphql'
+
+export enum AccessModelEnum {
+  OFFLINE = 'OFFLINE',
+  ONLINE = 'ONLINE',
+  DISCONNECTED = 'DISCONNECTED',
+}
+registerEnumType(AccessModelEnum, {
+  name: 'AccessModel',
+  description: 'How an account is worked with (RFC 1733).',
+  valuesMap: {
+    OFFLINE: { description: 'All mail is collected and kept here; the server is a drop-box.' },
+    ONLINE: { description: 'Mail stays on the server; only the index is kept here.' },
+    DISCONNECTED: { description: 'Mail stays on the server, and a copy is kept here.' },
+  },
+})
+
+export enum ProtocolEnum {
+  IMAP = 'IMAP',
+  POP3 = 'POP3',
+}
+registerEnumType(ProtocolEnum, {
+  name: 'Protocol',
+  description: 'The protocol that a mail server is spoken to in.',
+  valuesMap: { IMAP: { description: 'IMAP4 (RFC 3501, RFC 9051).' }, POP3: { description: 'POP3 (RFC 1939).' } },
+})
+
+export enum SecurityEnum {
+  IMPLICIT_TLS = 'IMPLICIT_TLS',
+  STARTTLS = 'STARTTLS',
+  PLAINTEXT = 'PLAINTEXT',
+}
+registerEnumType(SecurityEnum, {
+  name: 'Security',
+  description: 'How a connection to a mail server is protected.',
+  valuesMap: {
+    IMPLICIT_TLS: { description: 'TLS from the first byte (RFC 8314).' },
+    STARTTLS: { description: 'Plain text until STARTTLS, which is required: without it there is no login.' },
+    PLAINTEXT: { description: 'No protection; only to loopback, unless the operator allows more.' },
+  },
+})
+
+export enum ConnectionStateEnum {
+  CONNECTING = 'CONNECTING',
+  CONNECTED = 'CONNECTED',
+  DISCONNECTED = 'DISCONNECTED',
+  THROTTLED = 'THROTTLED',
+  LOGIN_REFUSED = 'LOGIN_REFUSED',
+}
+registerEnumType(ConnectionStateEnum, {
+  name: 'ConnectionState',
+  description: "How an account's connection stands.",
+  valuesMap: {
+    CONNECTING: { description: 'It is about to be made for the first time, or with new credentials.' },
+    CONNECTED: { description: 'It is up, or was when this was last proved.' },
+    DISCONNECTED: { description: 'It was lost, or could not be had; it is tried again at growing intervals.' },
+    THROTTLED: { description: 'The server asked for a pause; nothing is tried until it is over.' },
+    LOGIN_REFUSED: { description: 'The server refused the login; nothing is tried until the credentials change.' },
+  },
+})
+
+export enum OriginEnum {
+  EXISTING = 'EXISTING',
+  ARRIVED = 'ARRIVED',
+  MOVED = 'MOVED',
+  COPIED = 'COPIED',
+  UPLOADED_AGAIN = 'UPLOADED_AGAIN',
+}
+registerEnumType(OriginEnum, {
+  name: 'Origin',
+  description: 'Whence a message came into its mailbox.',
+  valuesMap: {
+    EXISTING: { description: 'It was there when the mailbox was first read.' },
+    ARRIVED: { description: 'It is new mail.' },
+    MOVED: { description: 'It was moved here from another mailbox, and kept its id.' },
+    COPIED: { description: 'It is a copy of a message that is still there.' },
+    UPLOADED_AGAIN: { description: 'Its content was known before; it was uploaded with another INTERNALDATE.' },
+  },
+})
+
+export enum DefectEnum {
+  HEADER_TRUNCATED = 'HEADER_TRUNCATED',
+  ADDRESSES_TRUNCATED = 'ADDRESSES_TRUNCATED',
+  STRUCTURE_TRUNCATED = 'STRUCTURE_TRUNCATED',
+  STRUCTURE_UNREADABLE = 'STRUCTURE_UNREADABLE',
+  UNREADABLE = 'UNREADABLE',
+}
+registerEnumType(DefectEnum, {
+  name: 'Defect',
+  description: 'Something in a message that the index could not keep as it came; the raw message has it.',
+  valuesMap: {
+    HEADER_TRUNCATED: { description: 'A header field was longer than the index keeps.' },
+    ADDRESSES_TRUNCATED: { description: 'There were more addresses than the index keeps.' },
+    STRUCTURE_TRUNCATED: { description: 'There were more parts than the index keeps.' },
+    STRUCTURE_UNREADABLE: {
+      description: 'The structure of its parts could not be read, or the server did not tell it.',
+    },
+    UNREADABLE: { description: 'Neither envelope nor structure could be read.' },
+  },
+})

@@ -1,0 +1,80 @@
+import { Field, Int, ObjectType } from '@nestjs/graphql'
+import type { MailboxListView } from '../../projections/mailbox-views.js'
+import { nodeId } from '../ids.js'
+import { SyncProgress } from './account.type.js'
+import { Node } from './node.type.js'
+
+@ObjectType({ implements: () => [Node], description: 'An IMAP mailbox.' })
+export class Mailbox implements Node {
+  id!: string
+
+  @Field({ description: 'Its whole path, decoded, with the delimiter between levels.' })
+  path!: string
+
+  @Field({ description: 'The last level of its path.' })
+  name!: string
+
+  @Field(() => String, { nullable: true, description: 'What stands between the levels of a path.' })
+  delimiter!: string | null
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'What it is for: \\Inbox, \\Sent, \\Drafts, \\Junk, \\Trash, \\Archive, \\All, \\Flagged (RFC 6154).',
+  })
+  specialUse!: string | null
+
+  @Field(() => [String], {
+    description: 'Its attributes (RFC 9051 §7.3.1), but for those that have fields of their own.',
+  })
+  attributes!: string[]
+
+  @Field({ description: 'Whether the user has subscribed to it.' })
+  isSubscribed!: boolean
+
+  @Field({ description: 'Whether it can hold messages at all.' })
+  isSelectable!: boolean
+
+  @Field(() => Int, { description: 'Messages in it, as far as the index knows.' })
+  messageCount!: number
+
+  @Field(() => Int, { description: 'Messages in it without \\Seen.' })
+  unreadCount!: number
+
+  @Field(() => SyncProgress, { description: 'How far it has been read.' })
+  progress!: SyncProgress
+
+  mailboxId!: string
+  accountId!: string
+}
+
+/** Brings a mailbox into the API's form. */
+export function mailboxOf(view: MailboxListView): Mailbox {
+  const name = view.delimiter ? (view.path.split(view.delimiter).at(-1) ?? view.path) : view.path
+  return {
+    id: nodeId('Mailbox', view.mailboxId),
+    mailboxId: view.mailboxId,
+    accountId: view.accountId,
+    path: view.path,
+    name,
+    delimiter: view.delimiter,
+    specialUse: view.specialUse,
+    attributes: view.attributes,
+    isSubscribed: view.subscribed,
+    isSelectable: view.selectable,
+    messageCount: view.messages,
+    unreadCount: view.unseen,
+    progress: progressOf([view]),
+  }
+}
+
+/** The progress of one or more mailboxes together. */
+export function progressOf(mailboxes: readonly MailboxListView[]): SyncProgress {
+  const selectable = mailboxes.filter((mailbox) => mailbox.selectable)
+  const sum = (count: (mailbox: MailboxListView) => number) =>
+    selectable.reduce((total, mailbox) => total + count(mailbox), 0)
+  return {
+    done: sum((mailbox) => mailbox.messages),
+    total: sum((mailbox) => (mailbox.complete ? mailbox.messages : Math.max(mailbox.serverMessages, mailbox.messages))),
+    isComplete: selectable.length > 0 && selectable.every((mailbox) => mailbox.complete),
+  }
+}

@@ -1,0 +1,30 @@
+import { ApiClient } from './api-client.js'
+
+type Listed = {
+  id: string
+  model: string
+  server: { host: string; username: string }
+  connection: { state: string; since: string; reason: string | null }
+  progress: { done: number; total: number; isComplete: boolean }
+}
+
+const QUERY = `{ accounts { id model server { host username } connection { state since reason } progress { done total isComplete } } }`
+
+/** Prints the accounts: one a line, or one JSON value a line. */
+export async function listAccounts({ json }: { json?: boolean }): Promise<void> {
+  const client = await ApiClient.find(process.env)
+  const { accounts } = await client.ask<{ accounts: Listed[] }>(QUERY)
+  for (const account of accounts) {
+    const { id, model, server, connection, progress } = account
+    const told = [
+      id,
+      `${server.username}@${server.host}`,
+      model,
+      connection.state,
+      `${progress.done} of ${progress.total} messages`,
+    ]
+    process.stdout.write((json ? JSON.stringify(account) : told.join('  ')) + '\n')
+  }
+  if (accounts.length === 0 && !json)
+    process.stdout.write('No account yet: npx mailfold connect imaps://you@mail.example.org --model disconnected\n')
+}

@@ -1,0 +1,86 @@
+import { Command, CommanderError, Option } from 'commander'
+import { describeSettings } from '../platform/settings.js'
+import { ApiFailure } from './api-client.js'
+
+const FOLLOWS = `
+Settings (environment variables):
+${describeSettings()}
+`
+
+/** Commands that talk to a running service find it, and its token, by these. */
+const CLIENT_HELP = `
+Environment:
+  MAILFOLD_URL    where the service is [http://127.0.0.1:MAILFOLD_PORT]
+  MAILFOLD_TOKEN  its bearer token [the file "token" in MAILFOLD_DATA]
+`
+
+/** Runs the command line. @returns the exit code: 0, or 1 after one line on standard error that says why */
+export async function run(argv: readonly string[]): Promise<number> {
+  let exitCode = 0
+  const program = new Command('mailfold')
+    .description('Mailbox sync service: IMAP4 and POP3 in, events and GraphQL out')
+    .version('0.1.0')
+  program.exitOverride()
+  const json = new Option('--json', 'print JSON, one value a line')
+
+  program
+    .command('start')
+    .description('run the service')
+    .addOption(json)
+    .addHelpText('after', FOLLOWS)
+    .action(async (options: { json?: boolean }) => {
+      const { start } = await import('./start.js')
+      exitCode = await start(options)
+    })
+
+  program
+    .command('connect')
+    .description('connect an account: imaps://user@host, imap://user@host (STARTTLS), and follow its first sync')
+    .argument('<url>', 'the mail server; a user name with an @ in it is written with %40')
+    .requiredOption('--model <model>', 'how to work with it: offline, online or disconnected')
+    .option(
+      '--password-env <name>',
+      'environment variable that holds the password; else it is asked for, or read from standard input',
+    )
+    .option('--plaintext', 'connect without TLS (only to this machine, unless the operator allows more)')
+    .option('--no-wait', 'do not follow the first sync')
+    .addOption(json)
+    .addHelpText('after', CLIENT_HELP)
+    .action(async (url: string, options: import('./connect.js').ConnectOptions) => {
+      const { connect } = await import('./connect.js')
+      exitCode = await connect(url, options)
+    })
+
+  program
+    .command('accounts')
+    .description('list the accounts')
+    .addOption(json)
+    .addHelpText('after', CLIENT_HELP)
+    .action(async (options: { json?: boolean }) => {
+      const { listAccounts } = await import('./accounts.js')
+      await listAccounts(options)
+    })
+
+  program
+    .command('tail')
+    .description("print an account's events as they come")
+    .argument('[account]', 'its id; may be left out when there is only one')
+    .option('--after <cursor>', 'begin right after this cursor; "start" for the first event of all')
+    .addOption(json)
+    .addHelpText('after', CLIENT_HELP)
+    .action(async (account: string | undefined, options: { after?: string; json?: boolean }) => {
+      const { tail } = await import('./tail.js')
+      await tail(account, options)
+    })
+
+  try {
+    await program.parseAsync([...argv])
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode
+    process.stderr.write(
+      `mailfold: ${error instanceof ApiFailure ? error.message : ((error as Error).stack ?? String(error))}\n`,
+    )
+    return 1
+  }
+  return exitCode
+}

@@ -1,0 +1,118 @@
+import 'reflect-metadata'
+import type { LoggerService } from '@nestjs/common'
+import { NestFactory } from '@nestjs/core'
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { AppModule } from '../app.module.js'
+import { serveGraphiql } from '../api/http/graphiql.js'
+import { MIGRATIONS } from '../event-store/migrations/index.js'
+import type { Logger } from '../platform/logs.js'
+import { Platform } from '../platform/platform.js'
+import { BadSetting, readSettings, type Settings } from '../platform/settings.js'
+import { StartFailure } from '../platform/start-failure.js'
+
+/** A stop that takes longer is cut off, so that the whole is over within five seconds. */
+const LONGEST_STOP = 4_500
+
+/** Runs the service until a signal ends it. @returns the exit code */
+export async function start(options: { json?: boolean }): Promise<number> {
+  // from the first moment on, so that a signal during the start is not lost
+  const stopAsked = signalled()
+  try {
+    const settings = readSettings(process.env)
+    const platform = await Platform.open(settings, MIGRATIONS)
+    const service = await open(platform, settings)
+    try {
+      announce(await service.getUrl(), platform, settings, options)
+      await stopAsked
+    } finally {
+      const inTime = await Promise.race([
+        close(service, platform).then(() => true),
+        sleep(LONGEST_STOP, false, { ref: false }),
+      ])
+      if (!inTime) process.stderr.write('mailfold: the stop was cut off after 4.5 s\n')
+    }
+    // whatever a library has left running must not keep the process
+    setTimeout(() => process.exit(0), 200).unref()
+    return 0
+  } catch (error) {
+    const expected = error instanceof StartFailure || error instanceof BadSetting
+    process.stderr.write(`mailfold: ${expected ? error.message : ((error as Error).stack ?? String(error))}\n`)
+    setTimeout(() => process.exit(1), 200).unref()
+    return 1
+  }
+}
+
+function signalled(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => resolve())
+  })
+}
+
+async function open(platform: Platform, settings: Settings): Promise<NestFastifyApplication> {
+  try {
+    const adapter = new FastifyAdapter({ forceCloseConnections: true, bodyLimit: 1024 * 1024 })
+    const service = await NestFactory.create<NestFastifyApplication>(AppModule.on(platform), adapter, {
+      logger: nestLogger(platform.logger),
+      abortOnError: false,
+    })
+    if (settings.MAILFOLD_GRAPHIQL ?? process.env['NODE_ENV'] !== 'production') {
+      await serveGraphiql(adapter.getInstance() as never)
+    }
+    try {
+      await service.listen(settings.MAILFOLD_PORT, settings.MAILFOLD_HOST)
+    } catch (error) {
+      await service.close().catch(() => undefined)
+      throw listenFailure(error, settings)
+    }
+    return service
+  } catch (error) {
+    await platform.close()
+    throw error
+  }
+}
+
+function listenFailure(error: unknown, { MAILFOLD_PORT, MAILFOLD_HOST }: Settings): unknown {
+  const { code } = error as NodeJS.ErrnoException
+  if (code === 'EADDRINUSE')
+    return new StartFailure(`port ${MAILFOLD_PORT} of ${MAILFOLD_HOST} is taken: set MAILFOLD_PORT`)
+  if (code === 'EACCES') return new StartFailure(`port ${MAILFOLD_PORT} may not be used: set MAILFOLD_PORT`)
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
+    return new StartFailure(`${MAILFOLD_HOST} is no address of this machine: set MAILFOLD_HOST`)
+  return error
+}
+
+async function close(service: NestFastifyApplication, platform: Platform): Promise<void> {
+  await service.close().catch((error: unknown) => platform.logger.error({ err: error }, 'the stop failed'))
+  await platform.close().catch((error: unknown) => platform.logger.error({ err: error }, 'the stop failed'))
+}
+
+function announce(url: string, platform: Platform, settings: Settings, { json }: { json?: boolean }): void {
+  const { value, made } = platform.token
+  if (json) {
+    process.stdout.write(
+      JSON.stringify({ api: `${url}/graphql`, data: settings.MAILFOLD_DATA, ...(made ? { token: value } : {}) }) + '\n',
+    )
+    return
+  }
+  const lines = [
+    `Mailfold is ready: ${url}/graphql`,
+    `Data lies in ${settings.MAILFOLD_DATA}`,
+    ...(made ? [`The API's token, shown this once (and kept in the file "token" there): ${value}`] : []),
+    'Connect a first mailbox: npx mailfold connect imaps://you@mail.example.org --model disconnected',
+  ]
+  process.stdout.write(lines.join('\n') + '\n')
+}
+
+function nestLogger(logger: Logger): LoggerService {
+  const text = (message: unknown) =>
+    typeof message === 'string' ? message : String((message as Error)?.message ?? message)
+  return {
+    log: (message: unknown) => logger.debug(text(message)),
+    error: (message: unknown, ...more: unknown[]) => logger.error({ more }, text(message)),
+    warn: (message: unknown) => logger.warn(text(message)),
+    debug: (message: unknown) => logger.trace(text(message)),
+    verbose: (message: unknown) => logger.trace(text(message)),
+    fatal: (message: unknown) => logger.fatal(text(message)),
+  }
+}

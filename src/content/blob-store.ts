@@ -1,0 +1,73 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { createReadStream, createWriteStream } from 'node:fs'
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { Transform, type Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+
+/** A blob's name and length: SHA-256 of its bytes, hexadecimal, and bytes. */
+export type BlobName = { sha256: string; size: number }
+
+/** The raw messages, by their SHA-256. */
+export interface BlobStore {
+  /** Keeps a stream's bytes. When this resolves they are on disk, durably: only then may an event name them. */
+  put(content: Readable): Promise<BlobName>
+  /** A blob's bytes, or a part of them: both offsets included, as in an HTTP range. */
+  read(sha256: string, range?: { start: number; end: number }): Readable
+  /** Whether a blob is there, with its length. */
+  has(sha256: string): Promise<BlobName | null>
+}
+
+/** Blobs as files, two levels deep by the first digits of their names. */
+export class FileBlobs implements BlobStore {
+  constructor(private readonly folder: string) {}
+
+  async put(content: Readable): Promise<BlobName> {
+    await mkdir(join(this.folder, 'incoming'), { recursive: true, mode: 0o700 })
+    const incoming = join(this.folder, 'incoming', randomUUID())
+    const hash = createHash('sha256')
+    let size = 0
+    const measure = new Transform({
+      transform(chunk: Buffer, _, done) {
+        hash.update(chunk)
+        size += chunk.length
+        done(null, chunk)
+      },
+    })
+    try {
+      await pipeline(content, measure, createWriteStream(incoming, { mode: 0o600, flush: true }))
+      const sha256 = hash.digest('hex')
+      const path = this.pathOf(sha256)
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+      await rename(incoming, path)
+      await syncFolder(dirname(path))
+      return { sha256, size }
+    } catch (error) {
+      await rm(incoming, { force: true })
+      throw error
+    }
+  }
+
+  read(sha256: string, range?: { start: number; end: number }): Readable {
+    return createReadStream(this.pathOf(sha256), range)
+  }
+
+  async has(sha256: string): Promise<BlobName | null> {
+    const found = await stat(this.pathOf(sha256)).catch(() => null)
+    return found && { sha256, size: found.size }
+  }
+
+  private pathOf(sha256: string): string {
+    return join(this.folder, sha256.slice(0, 2), sha256.slice(2, 4), sha256)
+  }
+}
+
+/** A rename is durable only when its folder is on disk too. */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}

@@ -1,0 +1,52 @@
+import { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import { LRUCache } from 'lru-cache'
+
+/** How much of the mail of ONLINE accounts may be in memory at once, and for how long; never on disk. */
+const MOST_BYTES = 128 * 1024 ** 2
+const LONGEST_STAY = 60_000
+
+/** Raw messages that may not be kept (ONLINE accounts), on their way from the server to whoever asked for them. */
+export class PassingContent {
+  private readonly messages = new LRUCache<string, Buffer>({
+    maxSize: MOST_BYTES,
+    sizeCalculation: (content) => content.length + 1,
+    ttl: LONGEST_STAY,
+  })
+  private readonly waiting = new Map<string, Set<() => void>>()
+
+  /** Takes a message in and wakes those who wait for it. @returns false when it is too large to pass through memory */
+  async put(messageId: string, content: Readable): Promise<boolean> {
+    const bytes = await buffer(content)
+    this.messages.set(messageId, bytes)
+    for (const wake of this.waiting.get(messageId) ?? []) wake()
+    return this.messages.has(messageId)
+  }
+
+  /** The message's bytes, or a part (both offsets included), if it is passing through now. */
+  read(messageId: string, range?: { start: number; end: number }): Readable | null {
+    const bytes = this.messages.get(messageId)
+    return bytes ? Readable.from([range ? bytes.subarray(range.start, range.end + 1) : bytes]) : null
+  }
+
+  /** Bytes of a message that is passing through, null when it is not. */
+  sizeOf(messageId: string): number | null {
+    return this.messages.get(messageId)?.length ?? null
+  }
+
+  /** Resolves when the message comes by, or the signal aborts. */
+  arrival(messageId: string, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const waiters = this.waiting.get(messageId) ?? new Set()
+      this.waiting.set(messageId, waiters)
+      const wake = () => {
+        waiters.delete(wake)
+        if (waiters.size === 0) this.waiting.delete(messageId)
+        resolve()
+      }
+      waiters.add(wake)
+      signal.addEventListener('abort', wake, { once: true })
+      if (this.messages.has(messageId) || signal.aborted) wake()
+    })
+  }
+}

@@ -1,0 +1,74 @@
+/** What can be done about a failure; the queue reads this and nothing else of it. */
+export type Remedy = 'retry' | 'wait' | 'reauthenticate' | 'change settings' | 'report'
+
+/** An expected failure of talking to a mail server: what happened, and what the server said of it. */
+export type ServerFailure =
+  | { kind: 'HostNotFound'; host: string }
+  | { kind: 'ConnectionRefused'; host: string; port: number }
+  | { kind: 'ConnectionTimedOut'; host: string; port: number }
+  /** the certificate is not from an authority that is trusted, not for this host, or not valid today */
+  | { kind: 'TlsNotTrusted'; host: string; reason: string }
+  /** STARTTLS is missing from the server's capabilities, or no TLS answered (RFC 8314, RFC 9051 §6.2.1) */
+  | { kind: 'TlsNotOffered'; host: string; port: number }
+  /** nothing is tried again until the credentials change (RFC 5530 AUTHENTICATIONFAILED) */
+  | { kind: 'LoginRefused'; host: string; serverSaid: string }
+  | { kind: 'ProtocolNotSpoken'; host: string; port: number }
+  | { kind: 'PlaintextNotAllowed'; host: string }
+  /** the server asks for a pause; milliseconds where it names them */
+  | { kind: 'Throttled'; host: string; serverSaid: string; pause: number | null }
+  | { kind: 'ConnectionLost'; host: string; reason: string }
+  /** the server answered NO or BAD to a command that should have worked */
+  | { kind: 'CommandRefused'; host: string; command: string; serverSaid: string }
+
+/** What may be done about a failure, decided here and nowhere else. */
+export function remedyOf(failure: ServerFailure): Remedy {
+  switch (failure.kind) {
+    case 'LoginRefused':
+      return 'reauthenticate'
+    case 'Throttled':
+      return 'wait'
+    case 'TlsNotTrusted':
+    case 'TlsNotOffered':
+    case 'PlaintextNotAllowed':
+      return 'change settings'
+    case 'CommandRefused':
+      return 'report'
+    default:
+      return 'retry'
+  }
+}
+
+/** A failure as one sentence for a person. */
+export function describeFailure(failure: ServerFailure): string {
+  switch (failure.kind) {
+    case 'HostNotFound':
+      return `The host ${failure.host} was not found.`
+    case 'ConnectionRefused':
+      return `${failure.host} refuses connections on port ${failure.port}.`
+    case 'ConnectionTimedOut':
+      return `${failure.host} did not answer on port ${failure.port} in time.`
+    case 'TlsNotTrusted':
+      return `The certificate of ${failure.host} is not trusted: ${failure.reason}.`
+    case 'TlsNotOffered':
+      return `${failure.host} offers no TLS on port ${failure.port}.`
+    case 'LoginRefused':
+      return `${failure.host} refused the login: ${failure.serverSaid}`
+    case 'ProtocolNotSpoken':
+      return `What answers on port ${failure.port} of ${failure.host} does not speak the protocol.`
+    case 'PlaintextNotAllowed':
+      return `A connection without TLS to ${failure.host} is not allowed: it is not on loopback.`
+    case 'Throttled':
+      return `${failure.host} asks for a pause: ${failure.serverSaid}`
+    case 'ConnectionLost':
+      return `The connection to ${failure.host} was lost: ${failure.reason}`
+    case 'CommandRefused':
+      return `${failure.host} refused ${failure.command}: ${failure.serverSaid}`
+  }
+}
+
+/** Carries a ServerFailure up through code that can only throw. */
+export class ServerFailed extends Error {
+  constructor(readonly failure: ServerFailure) {
+    super(describeFailure(failure))
+  }
+}

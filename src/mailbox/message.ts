@@ -1,0 +1,95 @@
+import type { Flags } from './flags.js'
+
+/** A name and an address of an envelope (RFC 9051 §7.5.2). An address that could not be parsed is kept as it came. */
+export type Address = { name: string; address: string }
+
+/** The envelope, decoded (RFC 2047); `date` is the Date header in ISO 8601, null where it is missing or no date. */
+export type Envelope = {
+  date: string | null
+  subject: string
+  from: readonly Address[]
+  sender: readonly Address[]
+  replyTo: readonly Address[]
+  to: readonly Address[]
+  cc: readonly Address[]
+  bcc: readonly Address[]
+  inReplyTo: string | null
+  messageId: string | null
+}
+
+/** One part of a message's structure (RFC 9051 §7.5.2, BODYSTRUCTURE). `part` is its number: "1", "2.1". */
+export type Structure = {
+  part: string
+  type: string
+  /** encoded size in bytes; null for a multipart */
+  size: number | null
+  encoding: string | null
+  charset: string | null
+  disposition: string | null
+  filename: string | null
+  contentId: string | null
+  children: readonly Structure[]
+}
+
+/** A message's metadata, as the server told it; bodies are not among it. */
+export type MessageData = {
+  uid: number
+  flags: Flags
+  /** null where the server has no CONDSTORE; decimal text, since 63 bits don't fit a number (RFC 7162 §3.1) */
+  modseq: string | null
+  /** ISO 8601 */
+  internalDate: string
+  /** bytes (RFC822.SIZE) */
+  size: number
+  envelope: Envelope
+  structure: Structure | null
+  /** message ids of the References header, oldest first */
+  references: readonly string[]
+  /** EMAILID (RFC 8474) or X-GM-MSGID */
+  emailId: string | null
+  /** THREADID (RFC 8474) or X-GM-THRID */
+  threadId: string | null
+  /** hash of what stays the same when a message is copied or uploaded again; see fingerprintSource */
+  fingerprint: string
+  /** what could not be kept as it came: longer than a bound, or unreadable; the raw message still has it */
+  defects: readonly Defect[]
+}
+
+/** Something in a message that is not as the standards want it, or longer than what is kept. */
+export type Defect =
+  'HEADER_TRUNCATED' | 'ADDRESSES_TRUNCATED' | 'STRUCTURE_TRUNCATED' | 'STRUCTURE_UNREADABLE' | 'UNREADABLE'
+
+/**
+ * Whence a message came into its mailbox. EXISTING: it was there when the mailbox was first read. ARRIVED: new mail.
+ * COPIED: its original is still there. UPLOADED_AGAIN: the same content under another INTERNALDATE. A message that was
+ * moved keeps its id and has an event of its own.
+ */
+export type Origin = 'EXISTING' | 'ARRIVED' | 'COPIED' | 'UPLOADED_AGAIN'
+
+/**
+ * What tells a message's content without fetching it: size, Message-ID, date, subject, sender and recipients. It leaves
+ * out INTERNALDATE, which an upload may change, and what differs between two mailboxes. Message-ID alone is no key.
+ */
+export function fingerprintSource(message: Pick<MessageData, 'size' | 'envelope'>): string {
+  const { messageId, date, subject, from, to } = message.envelope
+  const people = (list: readonly Address[]) => list.map((each) => each.address).join(',')
+  return [message.size, messageId ?? '', date ?? '', subject, people(from), people(to)].join('\n')
+}
+
+/** The parts of a message that a reader would call its attachments: named, or marked as such, and not containers. */
+export function attachmentsOf(structure: Structure | null): readonly Structure[] {
+  const found: Structure[] = []
+  const waiting = structure ? [structure] : []
+  for (let part = waiting.pop(); part; part = waiting.pop()) {
+    if (isAttachment(part)) found.push(part)
+    else waiting.push(...[...part.children].reverse())
+  }
+  return found
+}
+
+function isAttachment(part: Structure): boolean {
+  if (part.type.startsWith('multipart/')) return false
+  if (part.disposition === 'attachment') return true
+  if (part.type === 'message/rfc822') return part.part !== '1'
+  return part.filename !== null && !(part.disposition === 'inline' && part.contentId !== null)
+}

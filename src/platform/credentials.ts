@@ -1,0 +1,28 @@
+import type { Database, Queryable } from './database.js'
+import type { SecretBox } from './secrets.js'
+
+/** The accounts' passwords: sealed before they reach the database, opened for a login, never logged or returned. */
+export class Credentials {
+  constructor(
+    private readonly database: Database,
+    private readonly box: SecretBox,
+  ) {}
+
+  /** Keeps a password, in the transaction of the event that makes it valid. */
+  async keep(session: Queryable, accountId: string, password: string): Promise<void> {
+    const { wrappedKey, sealed } = this.box.seal(password, accountId)
+    await session.query(
+      `insert into credentials (account_id, wrapped_key, sealed) values ($1, $2, $3)
+       on conflict (account_id) do update set wrapped_key = excluded.wrapped_key, sealed = excluded.sealed, changed_at = now()`,
+      [accountId, wrappedKey, sealed],
+    )
+  }
+
+  /** @throws Error when there is none, or the master key is not the one it was sealed with */
+  async passwordOf(accountId: string): Promise<string> {
+    const sql = 'select wrapped_key, sealed from credentials where account_id = $1'
+    const { rows } = await this.database.pool.query<{ wrapped_key: Buffer; sealed: Buffer }>(sql, [accountId])
+    if (!rows[0]) throw new Error(`account ${accountId} has no credentials`)
+    return this.box.open({ wrappedKey: rows[0].wrapped_key, sealed: rows[0].sealed }, accountId)
+  }
+}

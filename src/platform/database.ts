@@ -1,0 +1,103 @@
+import pg from 'pg'
+import { DataSource, type MigrationInterface } from 'typeorm'
+import { StartFailure } from './start-failure.js'
+
+/** A database session inside a transaction, or the pool: whatever runs a statement. */
+export type Queryable = Pick<pg.ClientBase, 'query'>
+
+/** The database: TypeORM's connection (which runs the migrations) and the pool that it holds, for set-based statements. */
+export class Database {
+  private constructor(
+    private readonly source: DataSource,
+    readonly pool: pg.Pool,
+  ) {}
+
+  /**
+   * Connects and brings the schema up to date. Two processes that start at once wait for each other.
+   *
+   * @throws StartFailure when the database cannot be reached or is older than Postgres 15
+   */
+  static async open(url: string, migrations: (new () => MigrationInterface)[]): Promise<Database> {
+    const source = new DataSource({
+      type: 'postgres',
+      ...connectionOptions(url),
+      extra: { max: 16, application_name: 'mailfold' },
+      migrations,
+      migrationsTransactionMode: 'all',
+      logging: false,
+    })
+    try {
+      await source.initialize()
+    } catch (error) {
+      throw new StartFailure(`the database cannot be reached: ${(error as Error).message}`)
+    }
+    const pool = (source.driver as unknown as { master: pg.Pool }).master
+    pool.on('error', () => undefined)
+    await migrateAlone(source, pool)
+    return new Database(source, pool)
+  }
+
+  /** Runs work in one transaction: committed when it returns, rolled back when it throws. */
+  async transaction<T>(work: (session: pg.PoolClient) => Promise<T>): Promise<T> {
+    const session = await this.pool.connect()
+    let broken: Error | undefined
+    try {
+      await session.query('begin')
+      const result = await work(session)
+      await session.query('commit')
+      return result
+    } catch (error) {
+      await session.query('rollback').catch((failure: Error) => (broken = failure))
+      throw error
+    } finally {
+      session.release(broken)
+    }
+  }
+
+  /** Ends all connections; statements still running are waited for. */
+  async close(): Promise<void> {
+    await this.source.destroy()
+  }
+}
+
+const MIGRATION_LOCK = 4_701_143
+
+async function migrateAlone(source: DataSource, pool: pg.Pool): Promise<void> {
+  const guard = await pool.connect()
+  try {
+    const { rows } = await guard.query<{ number: string }>("select current_setting('server_version_num') as number")
+    if (Number(rows[0]?.number) < 150_000) throw new StartFailure('the database is older than Postgres 15')
+    await guard.query('select pg_advisory_lock($1)', [MIGRATION_LOCK])
+    await source.runMigrations()
+    await guard.query('select pg_advisory_unlock($1)', [MIGRATION_LOCK])
+  } finally {
+    guard.release()
+  }
+}
+
+/** TypeORM parses URLs by its own rules, which know no Unix socket; the embedded database's address is taken apart here. */
+function connectionOptions(url: string): { url: string } | { host: string; database: string; username: string } {
+  return url.startsWith('socket:') ? socketAddress(url) : { url }
+}
+
+function socketAddress(url: string): { host: string; database: string; username: string } {
+  const [path, query] = url.slice('socket:'.length).split('?')
+  const given = new URLSearchParams(query)
+  return { host: path ?? '', database: given.get('db') ?? '', username: given.get('user') ?? '' }
+}
+
+/** A pool of its own for the queues, whose tables live in the schema `bullmq`. */
+export function openQueuePool(url: string): pg.Pool {
+  const { host, database, username } = url.startsWith('socket:')
+    ? socketAddress(url)
+    : { host: '', database: '', username: '' }
+  const address = host ? { host, database, user: username } : { connectionString: url }
+  const pool = new pg.Pool({
+    ...address,
+    max: 10,
+    application_name: 'mailfold-queues',
+    options: '-c search_path=bullmq',
+  })
+  pool.on('error', () => undefined)
+  return pool
+}

@@ -1,0 +1,69 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { MigrationInterface } from 'typeorm'
+import { Credentials } from './credentials.js'
+import { Database } from './database.js'
+import { prepareDataFolder, startEmbeddedPostgres } from './embedded-postgres.js'
+import { makeLogger, type Logger } from './logs.js'
+import { loadMasterKey, loadToken, SecretBox } from './secrets.js'
+import type { Settings } from './settings.js'
+import { StartFailure } from './start-failure.js'
+
+/** What the service stands on, opened: to be handed to the modules, and closed after them. */
+export class Platform {
+  private constructor(
+    readonly settings: Settings,
+    readonly logger: Logger,
+    readonly database: Database,
+    readonly databaseUrl: string,
+    readonly credentials: Credentials,
+    readonly token: { value: string; made: boolean },
+    readonly authorities: readonly string[],
+    readonly blobFolder: string,
+    private readonly stopPostgres: () => Promise<void>,
+  ) {}
+
+  /** @throws StartFailure with one line for the person who starts the service */
+  static async open(settings: Settings, migrations: (new () => MigrationInterface)[]): Promise<Platform> {
+    const folder = settings.MAILFOLD_DATA
+    await prepareDataFolder(folder)
+    const authorities = await readAuthorities(settings.MAILFOLD_TLS_CA)
+    const box = new SecretBox(await loadMasterKey(folder, settings.MAILFOLD_MASTER_KEY))
+    const token = await loadToken(folder, settings.MAILFOLD_TOKEN)
+    const embedded = settings.DATABASE_URL === undefined ? await startEmbeddedPostgres(folder) : null
+    const stop = () => embedded?.stop() ?? Promise.resolve()
+    try {
+      const url = embedded?.url ?? settings.DATABASE_URL ?? ''
+      const database = await Database.open(url, migrations)
+      const credentials = new Credentials(database, box)
+      return new Platform(
+        settings,
+        makeLogger(settings.MAILFOLD_LOG_LEVEL),
+        database,
+        url,
+        credentials,
+        token,
+        authorities,
+        join(folder, 'blobs'),
+        stop,
+      )
+    } catch (error) {
+      await stop()
+      throw error
+    }
+  }
+
+  /** Closes the database, then ends the embedded Postgres if there is one. */
+  async close(): Promise<void> {
+    await this.database.close()
+    await this.stopPostgres()
+  }
+}
+
+async function readAuthorities(path: string | undefined): Promise<string[]> {
+  if (path === undefined) return []
+  const pem = await readFile(path, 'utf8').catch(() => '')
+  if (!pem.includes('BEGIN CERTIFICATE'))
+    throw new StartFailure(`MAILFOLD_TLS_CA: ${path} cannot be read, or holds no certificate`)
+  return [pem]
+}

@@ -1,0 +1,135 @@
+import { resolve } from 'node:path'
+import { z } from 'zod'
+
+const flag = z
+  .enum(['true', 'false', '1', '0'])
+  .transform((value) => value === 'true' || value === '1')
+  .describe('true or false')
+
+const milliseconds = (minimum: number, maximum: number) => z.coerce.number().int().min(minimum).max(maximum)
+
+/** One setting: how it is read, what it is when nobody sets it, and what it is for. */
+type SettingDefinition<T> = { parse: z.ZodType<T>; default: string | undefined; about: string }
+
+const setting = <T>(parse: z.ZodType<T>, fallback: string | undefined, about: string): SettingDefinition<T> => ({
+  parse,
+  default: fallback,
+  about,
+})
+
+/** Every setting of the service. The help text, docs/operations.md and the checks at start all follow this list. */
+export const settingDefinitions = {
+  MAILFOLD_PORT: setting(z.coerce.number().int().min(0).max(65535), '4000', 'TCP port of the API (0: any free one)'),
+  MAILFOLD_HOST: setting(z.string().min(1), '127.0.0.1', 'address that the API listens on'),
+  MAILFOLD_DATA: setting(z.string().min(1), './data', 'folder of the embedded database, blobs, key and token'),
+  MAILFOLD_TOKEN: setting(
+    z.string().min(16, 'must have 16 characters or more').optional(),
+    undefined,
+    'bearer token of the API, instead of the one made at the first start',
+  ),
+  MAILFOLD_MASTER_KEY: setting(
+    z
+      .string()
+      .regex(/^[0-9a-fA-F]{64}$/, 'must be 64 hexadecimal digits')
+      .optional(),
+    undefined,
+    'master key for credentials (64 hexadecimal digits), instead of the key file in MAILFOLD_DATA',
+  ),
+  MAILFOLD_LOG_LEVEL: setting(
+    z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
+    'warn',
+    'least level that is logged',
+  ),
+  MAILFOLD_GRAPHIQL: setting(
+    flag.optional(),
+    undefined,
+    'serve GraphiQL at /graphiql (unset: unless NODE_ENV is production)',
+  ),
+  MAILFOLD_TLS_CA: setting(
+    z.string().optional(),
+    undefined,
+    'PEM file of certificate authorities to trust for mail servers, beside the usual ones',
+  ),
+  MAILFOLD_ALLOW_PLAINTEXT: setting(
+    flag,
+    'false',
+    'allow connections without TLS to mail servers that are not on loopback',
+  ),
+  MAILFOLD_CHECK_INTERVAL: setting(
+    milliseconds(200, 3_600_000),
+    '30000',
+    'milliseconds between two checks of all mailboxes of an account; each check also proves that the connection lives',
+  ),
+  MAILFOLD_ANSWER_TIMEOUT: setting(
+    milliseconds(200, 600_000),
+    '20000',
+    'milliseconds that a mail server may take to answer before its connection counts as dead',
+  ),
+  MAILFOLD_CONNECT_TIMEOUT: setting(
+    milliseconds(200, 120_000),
+    '15000',
+    'milliseconds that connecting to a mail server may take',
+  ),
+  MAILFOLD_CONTENT_TIMEOUT: setting(
+    milliseconds(200, 600_000),
+    '60000',
+    'milliseconds that a query waits for a message body that has to be fetched',
+  ),
+  MAILFOLD_MAX_MESSAGE_BYTES: setting(
+    z.coerce
+      .number()
+      .int()
+      .min(1_048_576)
+      .max(4 * 1024 ** 3),
+    '268435456',
+    'largest message, in bytes, that is fetched whole',
+  ),
+  DATABASE_URL: setting(
+    z
+      .string()
+      .regex(/^postgres(ql)?:\/\//, 'must begin with postgres://')
+      .optional(),
+    undefined,
+    'Postgres 15 or later to use, instead of the embedded one',
+  ),
+  REDIS_URL: setting(
+    z
+      .string()
+      .regex(/^rediss?:\/\//, 'must begin with redis://')
+      .optional(),
+    undefined,
+    "Redis for the queues, instead of BullMQ's PostgreSQL backend",
+  ),
+} satisfies Record<string, SettingDefinition<unknown>>
+
+type Definitions = typeof settingDefinitions
+
+/** The settings that a start was given, checked; names are those of the environment variables. */
+export type Settings = { readonly [Name in keyof Definitions]: z.infer<Definitions[Name]['parse']> }
+
+/** A setting that cannot be used: its message is one line for the person who set it. */
+export class BadSetting extends Error {}
+
+/**
+ * Reads the settings from environment variables; an empty variable counts as unset.
+ *
+ * @throws BadSetting naming the first variable that cannot be used, without its value (which may be a secret)
+ */
+export function readSettings(environment: NodeJS.ProcessEnv): Settings {
+  const read = Object.entries(settingDefinitions).map(([name, definition]) => {
+    const given = environment[name] || definition.default
+    const result = definition.parse.safeParse(given)
+    if (!result.success) throw new BadSetting(`${name}: ${result.error.issues[0]?.message ?? 'cannot be used'}`)
+    return [name, result.data]
+  })
+  const settings = Object.fromEntries(read) as Settings
+  return { ...settings, MAILFOLD_DATA: resolve(settings.MAILFOLD_DATA) }
+}
+
+/** The settings as a table for `--help`: name, default, purpose. */
+export function describeSettings(): string {
+  const rows = Object.entries(settingDefinitions).map(([name, { default: fallback, about }]) => {
+    return `  ${name.padEnd(28)}${about}${fallback === undefined ? '' : ` [${fallback}]`}`
+  })
+  return rows.join('\n')
+}

@@ -1,0 +1,64 @@
+import type { AccessModel, Protocol, Security, ServerSettings } from '../mailbox/access-model.js'
+import type { Queryable } from '../platform/database.js'
+
+/** How an account's connection stands. */
+export type ConnectionState = 'CONNECTING' | 'CONNECTED' | 'DISCONNECTED' | 'THROTTLED' | 'LOGIN_REFUSED'
+
+/** An account as it is kept; without its credentials. */
+export type AccountView = ServerSettings & {
+  accountId: string
+  model: AccessModel
+  connectedAt: Date
+  state: ConnectionState
+  since: Date
+  detail: string | null
+  throttledUntil: Date | null
+  server: string | null
+  capabilities: string[]
+  version: number
+}
+
+type AccountRecord = {
+  account_id: string
+  protocol: Protocol
+  host: string
+  port: number
+  security: Security
+  username: string
+  model: AccessModel
+  connected_at: Date
+  connection_state: ConnectionState
+  connection_since: Date
+  connection_detail: string | null
+  throttled_until: Date | null
+  server: string | null
+  capabilities: string[]
+  version: string
+}
+
+/** The accounts, all or those with the given ids, in the order in which they were connected. */
+export async function viewAccounts(session: Queryable, ids?: readonly string[]): Promise<AccountView[]> {
+  const { rows } = await session.query<AccountRecord>({
+    name: 'view-accounts',
+    text: `select accounts.*, streams.version from accounts join streams using (account_id)
+           where $1::uuid[] is null or account_id = any($1) order by connected_at, account_id`,
+    values: [ids ?? null],
+  })
+  return rows.map((row) => ({
+    accountId: row.account_id,
+    protocol: row.protocol,
+    host: row.host,
+    port: row.port,
+    security: row.security,
+    username: row.username,
+    model: row.model,
+    connectedAt: row.connected_at,
+    state: row.connection_state,
+    since: row.connection_since,
+    detail: row.connection_detail,
+    throttledUntil: row.throttled_until,
+    server: row.server,
+    capabilities: row.capabilities,
+    version: Number(row.version),
+  }))
+}

@@ -1,0 +1,75 @@
+import type { Queryable } from '../platform/database.js'
+
+/** A mailbox as the API shows it. */
+export type MailboxListView = {
+  mailboxId: string
+  accountId: string
+  path: string
+  delimiter: string | null
+  attributes: string[]
+  specialUse: string | null
+  subscribed: boolean
+  selectable: boolean
+  messages: number
+  unseen: number
+  /** messages on the server when it was last looked at */
+  serverMessages: number
+  complete: boolean
+}
+
+type MailboxRecord = {
+  mailbox_id: string
+  account_id: string
+  path: string
+  delimiter: string | null
+  attributes: string[]
+  special_use: string | null
+  subscribed: boolean
+  selectable: boolean
+  messages: string
+  unseen: string
+  server_messages: string | null
+  complete: boolean
+}
+
+/** The mailboxes of accounts, or those with given ids, by path with INBOX first. */
+export async function viewMailboxList(
+  session: Queryable,
+  by: { accounts: readonly string[] } | { ids: readonly string[] },
+): Promise<MailboxListView[]> {
+  const column = 'accounts' in by ? 'account_id' : 'mailbox_id'
+  const { rows } = await session.query<MailboxRecord>({
+    name: `mailbox-list-by-${column}`,
+    text: `select mailbox_id, account_id, path, delimiter, attributes, special_use, subscribed, selectable, messages, unseen,
+             server_messages, complete
+           from mailboxes where ${column} = any($1::uuid[]) order by upper(path) <> 'INBOX', path`,
+    values: ['accounts' in by ? by.accounts : by.ids],
+  })
+  return rows.map((row) => ({
+    mailboxId: row.mailbox_id,
+    accountId: row.account_id,
+    path: row.path,
+    delimiter: row.delimiter,
+    attributes: row.attributes,
+    specialUse: row.special_use,
+    subscribed: row.subscribed,
+    selectable: row.selectable,
+    messages: Number(row.messages),
+    unseen: Number(row.unseen),
+    serverMessages: Number(row.server_messages ?? 0),
+    complete: row.complete,
+  }))
+}
+
+/** Messages recorded by an account's last events, a second: how fast a first sync goes. Zero when it has come to rest. */
+export async function viewSyncRate(session: Queryable, accountId: string): Promise<number> {
+  const { rows } = await session.query<{ rate: number | null }>({
+    name: 'sync-rate',
+    text: `select count(*) filter (where type = 'MessageAdded')
+             / greatest(1, extract(epoch from now() - min(recorded_at)))::float as rate
+           from (select type, recorded_at from events where account_id = $1 order by version desc limit 10000) as latest
+           where recorded_at > now() - interval '5 seconds'`,
+    values: [accountId],
+  })
+  return Math.round(rows[0]?.rate ?? 0)
+}

@@ -1,0 +1,91 @@
+import type { Address, Structure } from '../mailbox/message.js'
+
+/** A row of `accounts`, as far as an event sets it. Keys are column names. */
+export type AccountColumns = Partial<{
+  protocol: string
+  host: string
+  port: number
+  security: string
+  username: string
+  model: string
+  connected_at: string
+  connection_state: string
+  connection_since: string
+  connection_detail: string | null
+  throttled_until: string | null
+  server: string | null
+  capabilities: readonly string[]
+}>
+
+/** A row of `mailboxes`, as far as an event sets it. */
+export type MailboxColumns = Partial<{
+  path: string
+  delimiter: string | null
+  attributes: readonly string[]
+  special_use: string | null
+  subscribed: boolean
+  selectable: boolean
+  object_id: string | null
+  uid_validity: string
+  uid_next: number
+  highest_modseq: string | null
+  server_messages: number
+  complete: boolean
+  reset_after: string | null
+}>
+
+/** A row of `messages`. */
+export type MessageRow = {
+  message_id: string
+  mailbox_id: string
+  uid_validity: string
+  uid: number
+  modseq: string | null
+  flags: readonly string[]
+  seen: boolean
+  flagged: boolean
+  internal_date: string
+  size: number
+  subject: string
+  sent_at: string | null
+  header_message_id: string | null
+  in_reply_to: string | null
+  message_references: readonly string[]
+  addresses: Record<'from' | 'sender' | 'replyTo' | 'to' | 'cc' | 'bcc', readonly Address[]>
+  structure: Structure | null
+  has_attachment: boolean
+  email_id: string | null
+  thread_id: string | null
+  fingerprint: string
+  origin: string
+  defects: readonly string[]
+  version: number
+}
+
+/** Columns of a message that change while it stays. */
+export type MessageColumns = Partial<
+  Pick<MessageRow, 'uid_validity' | 'uid' | 'modseq' | 'flags' | 'seen' | 'flagged'> & {
+    content_sha256: string
+    content_size: number
+  }
+> & { version: number }
+
+/** A row of `expunged_messages`. */
+export type ExpungedRow = Pick<
+  MessageRow,
+  'message_id' | 'mailbox_id' | 'uid' | 'flags' | 'internal_date' | 'fingerprint' | 'email_id'
+>
+
+/** What an event does to the tables. */
+export type RowChange =
+  | { change: 'add account'; columns: AccountColumns }
+  | { change: 'set account'; columns: AccountColumns }
+  | { change: 'add mailbox'; mailboxId: string; columns: MailboxColumns }
+  | { change: 'set mailbox'; mailboxId: string; columns: MailboxColumns }
+  | { change: 'remove mailbox'; mailboxId: string }
+  | { change: 'count messages'; mailboxId: string; messages: number; unseen: number }
+  | { change: 'put message'; row: MessageRow }
+  | { change: 'set message'; messageId: string; columns: MessageColumns }
+  | { change: 'remove message'; messageId: string }
+  | { change: 'add expunged'; row: ExpungedRow }
+  | { change: 'remove expunged'; messageId: string }

@@ -1,0 +1,222 @@
+import type { KnownMailbox } from '../mailbox/mailbox-list.js'
+import type { MessageData } from '../mailbox/message.js'
+import {
+  keysOf,
+  type AddedView,
+  type KnownMessage,
+  type Lookalike,
+  type MailboxPlace,
+} from '../mailbox/message-changes.js'
+import type { KnownPlace } from '../mailbox/sync-plan.js'
+import { uidsOf, type UidSet } from '../mailbox/uid-set.js'
+import type { Queryable } from '../platform/database.js'
+
+/** A mailbox with how far it is known. */
+export type MailboxView = KnownMailbox & { place: KnownPlace; resetAfter: string | null }
+
+type MailboxRecord = {
+  mailbox_id: string
+  path: string
+  delimiter: string | null
+  attributes: string[]
+  special_use: string | null
+  subscribed: boolean
+  selectable: boolean
+  object_id: string | null
+  uid_validity: string | null
+  uid_next: string
+  highest_modseq: string | null
+  complete: boolean
+  reset_after: Date | null
+  messages: string
+}
+
+/** All mailboxes of an account that are on the server, as far as they are known. */
+export async function viewMailboxes(session: Queryable, accountId: string): Promise<MailboxView[]> {
+  const { rows } = await session.query<MailboxRecord>({
+    name: 'view-mailboxes',
+    text: `select mailbox_id, path, delimiter, attributes, special_use, subscribed, selectable, object_id, uid_validity,
+             uid_next, highest_modseq, complete, reset_after, messages
+           from mailboxes where account_id = $1`,
+    values: [accountId],
+  })
+  return rows.map((row) => ({
+    mailboxId: row.mailbox_id,
+    path: row.path,
+    delimiter: row.delimiter,
+    attributes: row.attributes,
+    specialUse: row.special_use,
+    subscribed: row.subscribed,
+    selectable: row.selectable,
+    objectId: row.object_id,
+    uidValidity: row.uid_validity,
+    messages: Number(row.messages),
+    resetAfter: row.reset_after?.toISOString() ?? null,
+    place: {
+      uidValidity: row.uid_validity,
+      uidNext: Number(row.uid_next),
+      highestModseq: row.highest_modseq,
+      messages: Number(row.messages),
+      complete: row.complete,
+    },
+  }))
+}
+
+/** The UIDs that are recorded of a mailbox's numbering, as runs: the database finds them, so memory does not grow. */
+export async function viewKnownUids(session: Queryable, { mailboxId, uidValidity }: MailboxPlace): Promise<UidSet> {
+  const { rows } = await session.query<{ first: string; last: string }>({
+    name: 'view-known-uids',
+    text: `select min(uid) as first, max(uid) as last
+           from (select uid, uid - row_number() over (order by uid) as run
+                 from messages where mailbox_id = $1 and uid_validity = $2) as numbered
+           group by run order by first`,
+    values: [mailboxId, uidValidity],
+  })
+  return rows.map(({ first, last }) => [Number(first), Number(last)])
+}
+
+type MessageRecord = {
+  message_id: string
+  uid: string
+  flags: string[]
+  fingerprint: string
+  internal_date: Date
+  email_id: string | null
+}
+
+function knownMessage(row: MessageRecord): KnownMessage {
+  const { message_id: messageId, flags, fingerprint, email_id: emailId } = row
+  return { messageId, uid: Number(row.uid), flags, fingerprint, internalDate: row.internal_date.toISOString(), emailId }
+}
+
+const KNOWN_COLUMNS = "message_id, uid, flags, encode(fingerprint, 'hex') as fingerprint, internal_date, email_id"
+
+/** What is known of the given UIDs, by UID. */
+export async function viewMessages(
+  session: Queryable,
+  place: MailboxPlace,
+  uids: readonly number[],
+): Promise<Map<number, KnownMessage>> {
+  const { rows } = await session.query<MessageRecord>({
+    name: 'view-messages',
+    text: `select ${KNOWN_COLUMNS} from messages where mailbox_id = $1 and uid_validity = $2 and uid = any($3::bigint[])`,
+    values: [place.mailboxId, place.uidValidity, uids],
+  })
+  return new Map(rows.map((row) => [Number(row.uid), knownMessage(row)]))
+}
+
+/** The same for a set of UIDs, which may be sparse over a wide range. */
+export function viewMessagesOf(
+  session: Queryable,
+  place: MailboxPlace,
+  uids: UidSet,
+): Promise<Map<number, KnownMessage>> {
+  return viewMessages(session, place, uidsOf(uids))
+}
+
+/** Messages of the numbering before a reset which nothing on the server has matched; at most `limit`. */
+export async function viewUnconfirmed(
+  session: Queryable,
+  { mailboxId, uidValidity }: MailboxPlace,
+  limit: number,
+): Promise<KnownMessage[]> {
+  const { rows } = await session.query<MessageRecord>({
+    name: 'view-unconfirmed',
+    text: `select ${KNOWN_COLUMNS} from messages where mailbox_id = $1 and uid_validity <> $2 limit $3`,
+    values: [mailboxId, uidValidity, limit],
+  })
+  return rows.map(knownMessage)
+}
+
+/** INTERNALDATE of the newest message of a mailbox, null where it has none. */
+export async function viewNewestDate(session: Queryable, mailboxId: string): Promise<string | null> {
+  const sql = 'select max(internal_date) as newest from messages where mailbox_id = $1'
+  const { rows } = await session.query<{ newest: Date | null }>({
+    name: 'view-newest-date',
+    text: sql,
+    values: [mailboxId],
+  })
+  return rows[0]?.newest?.toISOString() ?? null
+}
+
+/** A lookalike before the server was asked whether it is still there, with the numbering to ask in. */
+export type Candidate = Omit<Lookalike, 'stillThere'> & { uidValidity: string | null; path: string | null; key: string }
+
+/** Messages of an account that have the content of a reported one, be they still there or expunged. */
+export async function viewCandidates(
+  session: Queryable,
+  accountId: string,
+  reported: readonly MessageData[],
+): Promise<Candidate[]> {
+  const fingerprints = reported.map((message) => message.fingerprint)
+  const emailIds = reported.flatMap((message) => message.emailId ?? [])
+  const { rows } = await session.query<CandidateRecord>({
+    name: 'view-candidates',
+    text: `with wanted as (select decode(hash, 'hex') as hash from unnest($2::text[]) as hash)
+           select message.message_id, message.mailbox_id, message.uid, message.flags, message.internal_date,
+             encode(message.fingerprint, 'hex') as fingerprint, message.email_id, message.uid_validity,
+             mailboxes.path, false as expunged
+           from messages as message join mailboxes using (mailbox_id)
+           where message.account_id = $1
+             and (message.fingerprint in (select hash from wanted) or message.email_id = any($3::text[]))
+           union all
+           select message_id, mailbox_id, uid, flags, internal_date, encode(fingerprint, 'hex'), email_id, null, null, true
+           from expunged_messages
+           where account_id = $1 and (fingerprint in (select hash from wanted) or email_id = any($3::text[]))`,
+    values: [accountId, fingerprints, emailIds],
+  })
+  const asked = new Set(reported.flatMap(keysOf))
+  return rows.map((row) => ({
+    messageId: row.message_id,
+    mailboxId: row.mailbox_id,
+    uid: Number(row.uid),
+    flags: row.flags,
+    internalDate: row.internal_date.toISOString(),
+    wasExpunged: row.expunged,
+    uidValidity: row.uid_validity,
+    path: row.path,
+    key: row.email_id !== null && asked.has(row.email_id) ? row.email_id : row.fingerprint,
+  }))
+}
+
+type CandidateRecord = MessageRecord & {
+  mailbox_id: string
+  uid_validity: string | null
+  path: string | null
+  expunged: boolean
+}
+
+/** What a decision on reported messages needs; see AddedView. `gone` are candidates that the server no longer has. */
+export async function viewAdded(
+  session: Queryable,
+  accountId: string,
+  place: MailboxPlace,
+  reported: readonly MessageData[],
+  want: { lookalikes: boolean; unconfirmed: boolean; gone: ReadonlySet<string> },
+): Promise<AddedView> {
+  const uids = reported.map((message) => message.uid)
+  const known = await viewMessages(session, place, uids)
+  const unconfirmed = want.unconfirmed ? await viewUnconfirmedByFingerprint(session, place, reported) : new Map()
+  const lookalikes = new Map<string, Lookalike[]>()
+  for (const candidate of want.lookalikes ? await viewCandidates(session, accountId, reported) : []) {
+    const { key, path: _path, uidValidity: _uidValidity, ...rest } = candidate
+    const lookalike = { ...rest, stillThere: !candidate.wasExpunged && !want.gone.has(candidate.messageId) }
+    lookalikes.set(key, [...(lookalikes.get(key) ?? []), lookalike])
+  }
+  return { knownUids: new Set(known.keys()), lookalikes, unconfirmed }
+}
+
+async function viewUnconfirmedByFingerprint(session: Queryable, place: MailboxPlace, reported: readonly MessageData[]) {
+  const { rows } = await session.query<MessageRecord>({
+    name: 'view-unconfirmed-by-fingerprint',
+    text: `select ${KNOWN_COLUMNS} from messages
+           where mailbox_id = $1 and uid_validity <> $2
+             and fingerprint in (select decode(hash, 'hex') from unnest($3::text[]) as hash)
+           order by uid`,
+    values: [place.mailboxId, place.uidValidity, reported.map((message) => message.fingerprint)],
+  })
+  const found = new Map<string, KnownMessage[]>()
+  for (const message of rows.map(knownMessage))
+    found.set(message.fingerprint, [...(found.get(message.fingerprint) ?? []), message])
+  return found
+}

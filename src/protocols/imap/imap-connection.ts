@@ -1,0 +1,383 @@
+import { EventEmitter } from 'node:events'
+import { rootCertificates } from 'node:tls'
+import type { Readable } from 'node:stream'
+import { ImapFlow, type FetchQueryObject, type ListResponse, type MailboxObject } from 'imapflow'
+import type { ServerSettings } from '../../mailbox/access-model.js'
+import { ServerFailed } from '../../mailbox/failures.js'
+import { normaliseFlags, type Flags } from '../../mailbox/flags.js'
+import type { ListedMailbox } from '../../mailbox/mailbox-list.js'
+import type { MessageData } from '../../mailbox/message.js'
+import type { ReportedPlace, SyncAbilities } from '../../mailbox/sync-plan.js'
+import { formatUidSet, uidSetOf, uidsOf, type UidSet } from '../../mailbox/uid-set.js'
+import type { Logger } from '../../platform/logs.js'
+import { nameForTls, resolveServer, type DialPolicy } from './dial.js'
+import { failureOfError } from './failure-of-error.js'
+import { CAREFUL_QUERIES, messageDataOf, METADATA_QUERY } from './message-data.js'
+
+/** A mailbox as the server lists it, with where it stands. */
+export type MailboxReport = { listed: ListedMailbox; place: ReportedPlace | null }
+
+/** A message's flags as reported, found by UID. */
+export type FlagsReport = { uid: number; flags: Flags; modseq: string | null }
+
+/** What changed in a mailbox since a modseq: pieces of flags, then what vanished and how far this reaches. */
+export type ChangesReport = { vanished: UidSet; highestModseq: string | null }
+
+// A hostile server's bounds: what one line, literal or answer may hold.
+const LIMITS = { maxLineLength: 8 * 1024 ** 2, maxLiteralSize: 32 * 1024 ** 2, maxResponseSize: 64 * 1024 ** 2 }
+
+/**
+ * One authenticated IMAP connection: asks, and reports what the server says, in the mailbox's own terms. It decides
+ * nothing. Every call rejects with ServerFailed.
+ *
+ * `signal` is emitted with a mailbox's path when the server says, unasked, that something is new there, and with null
+ * when the list of mailboxes is; `closed` once, when the connection is gone.
+ */
+export class ImapConnection extends EventEmitter<{ signal: [path: string | null]; closed: [] }> {
+  private vanished: number[] = []
+  private collecting = false
+  private notifies = false
+
+  private constructor(
+    private readonly client: ImapFlow,
+    private readonly server: ServerSettings,
+  ) {
+    super()
+    client.on('close', () => this.emit('closed'))
+    client.on('exists', ({ path }) => this.emit('signal', path))
+    client.on('flags', ({ path }) => this.emit('signal', path))
+    client.on('expunge', ({ path, uid, vanished }) => {
+      if (vanished && uid) this.vanished.push(uid)
+      if (!this.collecting) this.emit('signal', path)
+    })
+    this.hearNotifications()
+  }
+
+  /** Connects and logs in. @throws ServerFailed, of every kind */
+  static async open(
+    server: ServerSettings,
+    password: string,
+    policy: DialPolicy,
+    logger: Logger,
+  ): Promise<ImapConnection> {
+    const address = await resolveServer(server, policy)
+    const servername = nameForTls(server.host)
+    const client = new ImapFlow({
+      host: address,
+      servername,
+      port: server.port,
+      secure: server.security === 'IMPLICIT_TLS',
+      doSTARTTLS: server.security === 'IMPLICIT_TLS' ? undefined : server.security === 'STARTTLS',
+      auth: { user: server.username, pass: password },
+      qresync: true,
+      disableAutoIdle: true,
+      clientInfo: { name: 'Mailfold' },
+      tls: policy.extraAuthorities.length > 0 ? { ca: [...rootCertificates, ...policy.extraAuthorities] } : {},
+      connectionTimeout: policy.connectTimeout,
+      greetingTimeout: policy.connectTimeout,
+      socketTimeout: policy.answerTimeout,
+      maxIdleTime: 5 * 60_000,
+      logger: false,
+      ...LIMITS,
+    })
+    client.on('error', (error) => logger.debug({ host: server.host, error: error.message }, 'connection failed'))
+    try {
+      await client.connect()
+    } catch (error) {
+      client.close()
+      throw new ServerFailed(failureOfConnect(error, server))
+    }
+    return new ImapConnection(client, server)
+  }
+
+  /** What the server can do, in its own words. */
+  get capabilities(): string[] {
+    return [...this.client.capabilities.keys()]
+  }
+
+  /** What the server calls itself (RFC 2971), null where it doesn't. */
+  get serverName(): string | null {
+    const { name, version } = (this.client.serverInfo ?? {}) as { name?: string; version?: string }
+    return name ? [name, version].filter(Boolean).join(' ') : null
+  }
+
+  get abilities(): SyncAbilities {
+    return { condstore: this.client.enabled.has('CONDSTORE'), qresync: this.client.enabled.has('QRESYNC') }
+  }
+
+  /** Path of the selected mailbox, null where none is. */
+  get selected(): string | null {
+    return this.client.mailbox ? this.client.mailbox.path : null
+  }
+
+  /** All mailboxes with where they stand, in one round trip where the server has LIST-STATUS (RFC 5819). */
+  async listMailboxes(): Promise<MailboxReport[]> {
+    const statusQuery = { messages: true, uidNext: true, uidValidity: true, highestModseq: this.abilities.condstore }
+    const listed = await this.ask('LIST', () => this.client.list({ statusQuery }))
+    return listed.map(reportOf)
+  }
+
+  /** Selects a mailbox and says where it stands. */
+  async select(path: string): Promise<ReportedPlace> {
+    const mailbox = await this.ask('SELECT', () => this.client.mailboxOpen(path))
+    this.vanished = []
+    return placeOf(mailbox)
+  }
+
+  /** How many messages the selected mailbox has now. */
+  get exists(): number {
+    return this.client.mailbox ? this.client.mailbox.exists : 0
+  }
+
+  /** Every UID of the selected mailbox. */
+  async allUids(): Promise<UidSet> {
+    const found = await this.ask('SEARCH', () => this.client.search({ all: true }, { uid: true }))
+    return uidSetOf(this.granted('SEARCH', found))
+  }
+
+  /** Which of the given UIDs the selected mailbox still has. */
+  async present(uids: UidSet): Promise<UidSet> {
+    const found = await this.ask('SEARCH', () => this.client.search({ uid: formatUidSet(uids) }, { uid: true }))
+    return uidSetOf(this.granted('SEARCH', found))
+  }
+
+  /** UIDs of the selected mailbox from a given one up. */
+  async uidsFrom(uid: number): Promise<UidSet> {
+    const found = await this.ask('SEARCH', () => this.client.search({ uid: `${uid}:*` }, { uid: true }))
+    // n:* also finds the last message when its UID is below n (RFC 9051 §9, seq-range)
+    return uidSetOf(this.granted('SEARCH', found).filter((each) => each >= uid))
+  }
+
+  /** Metadata of all messages from a UID up, in one round trip: for when they are known to be few. */
+  async messagesFrom(uid: number): Promise<MessageData[]> {
+    const found: MessageData[] = []
+    for await (const message of this.stream(`${uid}:*`, METADATA_QUERY)) {
+      if (message.uid >= uid) found.push(messageDataOf(message))
+    }
+    return found
+  }
+
+  /** Metadata of given messages, newest first. Those that are gone are missing; those that cannot be read are marked. */
+  async messages(uids: UidSet): Promise<MessageData[]> {
+    const found: MessageData[] = []
+    for await (const message of this.stream(formatUidSet(uids), METADATA_QUERY)) found.push(messageDataOf(message))
+    for (const { query, defect } of CAREFUL_QUERIES) {
+      const missing = missingFrom(uids, found)
+      if (missing.length === 0) break
+      for await (const message of this.stream(formatUidSet(missing), query))
+        found.push(messageDataOf(message, [defect]))
+    }
+    return found.sort((one, other) => other.uid - one.uid)
+  }
+
+  /** Metadata of one message on which the ordinary way has failed: only what cannot be hostile. */
+  async messageCarefully(uid: number): Promise<MessageData[]> {
+    const found: MessageData[] = []
+    const { query, defect } = CAREFUL_QUERIES.at(-1) as (typeof CAREFUL_QUERIES)[number]
+    for await (const message of this.stream(String(uid), query)) found.push(messageDataOf(message, [defect]))
+    return found
+  }
+
+  /** Flags of the given messages, or of all, or of those changed since a modseq, in pieces. */
+  async *flags(range: string, pieceSize: number, changedSince?: string): AsyncGenerator<FlagsReport[]> {
+    let piece: FlagsReport[] = []
+    for await (const message of this.stream(range, { uid: true, flags: true }, changedSince)) {
+      piece.push({
+        uid: message.uid,
+        flags: normaliseFlags(message.flags ?? []),
+        modseq: message.modseq?.toString() ?? null,
+      })
+      if (piece.length < pieceSize) continue
+      yield piece
+      piece = []
+    }
+    if (piece.length > 0) yield piece
+  }
+
+  /**
+   * What changed since a modseq: flags as they come, in pieces; then, by QRESYNC (RFC 7162 §3.2.6), what vanished.
+   *
+   * @param report takes a piece of changed flags
+   */
+  async changesSince(
+    modseq: string,
+    pieceSize: number,
+    report: (piece: FlagsReport[]) => Promise<void>,
+  ): Promise<ChangesReport> {
+    this.collecting = true
+    let highest = BigInt(modseq)
+    try {
+      for await (const piece of this.flags('1:*', pieceSize, modseq)) {
+        for (const each of piece)
+          if (each.modseq !== null && BigInt(each.modseq) > highest) highest = BigInt(each.modseq)
+        await report(piece)
+      }
+      const vanished = uidSetOf(this.vanished)
+      this.vanished = []
+      return { vanished, highestModseq: highest.toString() }
+    } finally {
+      this.collecting = false
+    }
+  }
+
+  /** The whole message, byte for byte, as a stream. @throws ServerFailed, null when the message is gone */
+  async raw(uid: number, maxBytes: number): Promise<Readable | null> {
+    const found = await this.ask('FETCH', () => this.client.download(String(uid), undefined, { uid: true, maxBytes }))
+    return 'content' in found && found.content ? found.content : null
+  }
+
+  /**
+   * Has the server tell of news: of all mailboxes by NOTIFY (RFC 5465) where it can, of the selected one by IDLE
+   * (RFC 2177). Returns at once; the next request ends the waiting by itself.
+   */
+  async watch(path: string): Promise<void> {
+    if (this.selected !== path) await this.select(path)
+    if (this.client.capabilities.has('NOTIFY') && !this.notifies) {
+      this.notifies = true
+      // a server may offer NOTIFY and refuse this set of events: then it is watched like one without
+      this.notifies = await this.execute('NOTIFY', NOTIFY_ALL).then(
+        () => true,
+        () => false,
+      )
+    }
+    this.client.idle().catch(() => undefined)
+  }
+
+  /** Whether the server tells of news in every mailbox, not only in the selected one. */
+  get watchesAll(): boolean {
+    return this.notifies
+  }
+
+  /** Ends the connection politely, or, after a second, without asking. */
+  async close(): Promise<void> {
+    const timer = setTimeout(() => this.client.close(), 1000)
+    await this.client.logout().catch(() => undefined)
+    clearTimeout(timer)
+    this.client.close()
+  }
+
+  /** Ends the connection at once: it is not trusted to answer any more. */
+  drop(): void {
+    this.client.close()
+  }
+
+  private async *stream(range: string, query: FetchQueryObject, changedSince?: string) {
+    const since = changedSince === undefined ? {} : { changedSince: BigInt(changedSince) }
+    try {
+      yield* this.client.fetch(range, query, { uid: true, ...since })
+    } catch (error) {
+      throw this.failed(error, 'FETCH')
+    }
+  }
+
+  private async ask<T>(command: string, request: () => Promise<T>): Promise<T> {
+    try {
+      return await request()
+    } catch (error) {
+      throw this.failed(error, command)
+    }
+  }
+
+  /** A refusal is an error, never "nothing": imapflow answers a refused SEARCH with false. */
+  private granted<T>(command: string, answer: T | false | undefined): T {
+    if (answer) return answer
+    throw new ServerFailed({
+      kind: 'CommandRefused',
+      host: this.server.host,
+      command,
+      serverSaid: 'the server refused',
+    })
+  }
+
+  private failed(error: unknown, command: string): ServerFailed {
+    const failure = failureOfError(error, this.server)
+    return new ServerFailed(failure.kind === 'CommandRefused' ? { ...failure, command } : failure)
+  }
+
+  /** Sends a command that imapflow has no method for; its own door for that is not among its public types. */
+  private async execute(command: string, attributes: unknown[]): Promise<void> {
+    const client = this.client as unknown as { exec(command: string, attributes: unknown[]): Promise<{ next(): void }> }
+    const response = await this.ask(command, () => client.exec(command, attributes))
+    response.next()
+  }
+
+  /**
+   * imapflow hands untagged STATUS and LIST answers only to the command that asked. Those that NOTIFY brings come when
+   * nobody asked, so its table of untagged handlers, which has no public door, gets two entries more.
+   */
+  private hearNotifications(): void {
+    const { untaggedHandlers } = this.client as unknown as {
+      untaggedHandlers: Record<string, (untagged: UntaggedStatus) => void>
+    }
+    untaggedHandlers['STATUS'] = ({ attributes }) => {
+      const path = attributes?.[0]?.value
+      this.emit('signal', typeof path === 'string' && /^[\x20-\x25\x27-\x7e]+$/.test(path) ? path : null)
+    }
+    untaggedHandlers['LIST'] = () => this.emit('signal', null)
+  }
+}
+
+type UntaggedStatus = { attributes?: { value?: unknown }[] }
+
+const atom = (value: string) => ({ type: 'ATOM' as const, value })
+
+const MESSAGE_EVENTS = [atom('MessageNew'), atom('MessageExpunge'), atom('FlagChange')]
+
+const NOTIFY_ALL = [
+  atom('SET'),
+  [atom('SELECTED'), MESSAGE_EVENTS],
+  [atom('PERSONAL'), [...MESSAGE_EVENTS, atom('MailboxName'), atom('SubscriptionChange')]],
+]
+
+function missingFrom(wanted: UidSet, found: readonly MessageData[]): UidSet {
+  const have = new Set(found.map((message) => message.uid))
+  return uidSetOf(uidsOf(wanted).filter((uid) => !have.has(uid)))
+}
+
+function placeOf(mailbox: MailboxObject): ReportedPlace {
+  return {
+    uidValidity: mailbox.uidValidity.toString(),
+    uidNext: mailbox.uidNext || null,
+    highestModseq: mailbox.highestModseq?.toString() ?? null,
+    messages: mailbox.exists,
+  }
+}
+
+function reportOf(entry: ListResponse): MailboxReport {
+  const { status } = entry
+  const place = status?.uidValidity
+    ? {
+        uidValidity: status.uidValidity.toString(),
+        uidNext: status.uidNext ?? null,
+        highestModseq: status.highestModseq?.toString() ?? null,
+        messages: status.messages ?? null,
+      }
+    : null
+  const attributes = [...entry.flags].filter((flag) => !/^\\(Has(No)?Children|Subscribed)$/i.test(flag)).sort()
+  const listed = {
+    path: entry.path,
+    delimiter: entry.delimiter || null,
+    attributes,
+    specialUse: entry.specialUse ?? null,
+    subscribed: entry.subscribed === true,
+    selectable: !attributes.some((flag) => /^\\(NoSelect|NonExistent)$/i.test(flag)),
+    objectId: (status as { mailboxId?: string } | undefined)?.mailboxId ?? null,
+    uidValidity: place?.uidValidity ?? null,
+    messages: place?.messages ?? null,
+  }
+  return { listed, place }
+}
+
+/** Until the login is through, silence and gibberish mean that something else lives on the port. */
+function failureOfConnect(error: unknown, server: ServerSettings) {
+  const failure = failureOfError(error, server)
+  const code = (error as { code?: string }).code ?? ''
+  if (failure.kind !== 'ConnectionLost') return failure
+  if (/TIMEOUT$/.test(code) && code !== 'GREETING_TIMEOUT')
+    return { kind: 'ConnectionTimedOut', host: server.host, port: server.port } as const
+  const gibberish =
+    /^(GREETING_TIMEOUT|ParserError|InvalidResponse|UnexpectedTag|MissingTag|LineTooLarge|ClosedAfterConnect)/.test(
+      code,
+    )
+  return gibberish ? ({ kind: 'ProtocolNotSpoken', host: server.host, port: server.port } as const) : failure
+}

@@ -1,0 +1,134 @@
+import { createHash } from 'node:crypto'
+import type { FetchMessageObject, FetchQueryObject, MessageAddressObject, MessageStructureObject } from 'imapflow'
+import { normaliseFlags } from '../../mailbox/flags.js'
+import {
+  fingerprintSource,
+  type Address,
+  type Defect,
+  type Envelope,
+  type MessageData,
+  type Structure,
+} from '../../mailbox/message.js'
+
+/** What is asked for of every message. */
+export const METADATA_QUERY: FetchQueryObject = {
+  uid: true,
+  flags: true,
+  internalDate: true,
+  size: true,
+  envelope: true,
+  bodyStructure: true,
+  threadId: true,
+  headers: ['References'],
+}
+
+/** The same without what a server, or its parser, may choke on; from most to least. */
+export const CAREFUL_QUERIES: readonly { query: FetchQueryObject; defect: Defect }[] = [
+  { query: { uid: true, flags: true, internalDate: true, size: true, envelope: true }, defect: 'STRUCTURE_UNREADABLE' },
+  { query: { uid: true, flags: true, internalDate: true, size: true }, defect: 'UNREADABLE' },
+]
+
+// Bounds on what one message may put into the index. The raw message keeps the rest, and a defect says so.
+const LONGEST_TEXT = 4_000
+const MOST_ADDRESSES = 500
+const MOST_PARTS = 500
+const MOST_REFERENCES = 200
+
+/** Brings a fetched message into the form that events carry. Never throws, whatever the message is like. */
+export function messageDataOf(fetched: FetchMessageObject, more: readonly Defect[] = []): MessageData {
+  const defects = new Set<Defect>(more)
+  const envelope = envelopeOf(fetched.envelope, defects)
+  const size = fetched.size ?? 0
+  const data = {
+    uid: fetched.uid,
+    flags: normaliseFlags([...(fetched.flags ?? [])].map(clean)),
+    modseq: fetched.modseq?.toString() ?? null,
+    internalDate: isoDate(fetched.internalDate) ?? new Date(0).toISOString(),
+    size,
+    envelope,
+    structure: fetched.bodyStructure ? structureOf(fetched.bodyStructure, { left: MOST_PARTS }, defects) : null,
+    references: referencesOf(fetched.headers, defects),
+    emailId: fetched.emailId ?? null,
+    threadId: fetched.threadId ?? null,
+    fingerprint: fingerprintOf(size, envelope),
+  }
+  if (data.structure === null && !defects.has('UNREADABLE')) defects.add('STRUCTURE_UNREADABLE')
+  return { ...data, defects: [...defects] }
+}
+
+function fingerprintOf(size: number, envelope: Envelope): string {
+  return createHash('sha256').update(fingerprintSource({ size, envelope })).digest('hex').slice(0, 32)
+}
+
+/** Neither NUL nor half a surrogate pair can be stored as text. */
+function clean(text: string): string {
+  // eslint-disable-next-line no-control-regex
+  return text.toWellFormed().replace(/\u0000/g, '\uFFFD')
+}
+
+function bounded(text: string | undefined, defects: Set<Defect>): string {
+  if (!text) return ''
+  if (text.length > LONGEST_TEXT) defects.add('HEADER_TRUNCATED')
+  return clean(text.slice(0, LONGEST_TEXT))
+}
+
+function isoDate(date: Date | string | undefined): string | null {
+  const parsed = date === undefined ? NaN : new Date(date).getTime()
+  // beyond these years it is no date of mail, and Postgres's own range begins to matter
+  return parsed >= -62_135_596_800_000 && parsed <= 253_402_300_799_000 ? new Date(parsed).toISOString() : null
+}
+
+function envelopeOf(envelope: FetchMessageObject['envelope'], defects: Set<Defect>): Envelope {
+  const people = (list: MessageAddressObject[] | undefined): Address[] => {
+    if (!list) return []
+    if (list.length > MOST_ADDRESSES) defects.add('ADDRESSES_TRUNCATED')
+    return list
+      .slice(0, MOST_ADDRESSES)
+      .map(({ name, address }) => ({ name: bounded(name, defects), address: bounded(address, defects) }))
+  }
+  return {
+    date: isoDate(envelope?.date),
+    subject: bounded(envelope?.subject, defects),
+    from: people(envelope?.from),
+    sender: people(envelope?.sender),
+    replyTo: people(envelope?.replyTo),
+    to: people(envelope?.to),
+    cc: people(envelope?.cc),
+    bcc: people(envelope?.bcc),
+    inReplyTo: bounded(envelope?.inReplyTo, defects) || null,
+    messageId: bounded(envelope?.messageId, defects) || null,
+  }
+}
+
+function structureOf(node: MessageStructureObject, budget: { left: number }, defects: Set<Defect>): Structure {
+  budget.left--
+  const children: Structure[] = []
+  for (const child of node.childNodes ?? []) {
+    if (budget.left <= 0) {
+      defects.add('STRUCTURE_TRUNCATED')
+      break
+    }
+    children.push(structureOf(child, budget, defects))
+  }
+  const filename = node.dispositionParameters?.['filename'] ?? node.parameters?.['name']
+  return {
+    part: node.part ?? '1',
+    type: bounded(node.type.toLowerCase(), defects),
+    size: node.size ?? null,
+    encoding: bounded(node.encoding, defects).toLowerCase() || null,
+    charset: bounded(node.parameters?.['charset'], defects) || null,
+    disposition: bounded(node.disposition, defects).toLowerCase() || null,
+    filename: filename === undefined ? null : bounded(filename, defects),
+    contentId: bounded(node.id, defects) || null,
+    children,
+  }
+}
+
+function referencesOf(headers: Buffer | undefined, defects: Set<Defect>): string[] {
+  if (!headers || headers.length < 14) return []
+  const found = headers.toString('latin1').match(/<[^<>\s]{1,998}>/g) ?? []
+  if (found.length > MOST_REFERENCES) defects.add('HEADER_TRUNCATED')
+  // the first names the thread's root, the last ones the nearest ancestors
+  const kept = found.length > MOST_REFERENCES ? [...found.slice(0, 1), ...found.slice(1 - MOST_REFERENCES)] : found
+  return kept.map(clean)
+}

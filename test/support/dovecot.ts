@@ -1,0 +1,307 @@
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { ImapFlow } from 'imapflow'
+import { createTransport, type Transporter } from 'nodemailer'
+
+const run = promisify(execFile)
+
+/** Every user may log in with it. */
+export const PASSWORD = 'correct-horse'
+
+const PACKAGES = ['dovecot-imapd', 'dovecot-lmtpd', 'openssl']
+
+/** Installs Dovecot where it is missing: on Debian, as root; elsewhere it says what is needed. */
+async function install(): Promise<void> {
+  const found = await run('sh', [
+    '-c',
+    'test -x /usr/sbin/dovecot && test -x /usr/lib/dovecot/lmtp && command -v openssl',
+  ]).then(
+    () => true,
+    () => false,
+  )
+  if (found) return
+  const isDebian = await readFile('/etc/debian_version').then(
+    () => true,
+    () => false,
+  )
+  if (!isDebian || process.getuid?.() !== 0)
+    throw new Error(`Dovecot is missing: install ${PACKAGES.join(', ')}, or run this as root on Debian`)
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  // two test runs that start at once wait for each other; services that a package starts would only be in the way
+  const script = `set -e
+    printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d.mailfold && chmod +x /usr/sbin/policy-rc.d.mailfold
+    test -e /usr/sbin/policy-rc.d || cp /usr/sbin/policy-rc.d.mailfold /usr/sbin/policy-rc.d
+    apt-get update -qq && apt-get install -y -qq --no-install-recommends ${PACKAGES.join(' ')}`
+  await run('flock', ['/tmp/mailfold-apt.lock', 'sh', '-c', script], { env, maxBuffer: 64 * 1024 ** 2 })
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer()
+      await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+      return server
+    }),
+  )
+  const ports = servers.map((server) => (server.address() as { port: number }).port)
+  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))))
+  return ports
+}
+
+/** A real Dovecot of this process's own: free ports, a folder that goes with it, TLS from an authority made for it. */
+export class Dovecot {
+  private readonly transport: Transporter
+
+  private readonly folder: string
+  private child: ChildProcess
+  private readonly lmtpPort: number
+  /** plain text and STARTTLS */
+  readonly imapPort: number
+  readonly imapsPort: number
+
+  private constructor(
+    folder: string,
+    child: ChildProcess,
+    [imapPort, imapsPort, lmtpPort]: readonly [number, number, number],
+  ) {
+    this.folder = folder
+    this.child = child
+    this.imapPort = imapPort
+    this.imapsPort = imapsPort
+    this.lmtpPort = lmtpPort
+    const options = {
+      lmtp: true,
+      host: '127.0.0.1',
+      port: lmtpPort,
+      ignoreTLS: true,
+      pool: true,
+      maxConnections: 4,
+      maxMessages: Infinity,
+    }
+    this.transport = createTransport(options as object)
+  }
+
+  /** PEM file of the authority that signed the server's certificate (for "localhost"). */
+  get authorityFile(): string {
+    return join(this.folder, 'ca.pem')
+  }
+
+  /** Address on which the server offers no extension at all, as old servers do. */
+  static readonly plainAddress = '127.0.0.2'
+
+  static async start(): Promise<Dovecot> {
+    await install()
+    const folder = await mkdtemp(join(tmpdir(), 'mailfold-dovecot-'))
+    await run('chmod', ['0755', folder])
+    await makeCertificate(folder)
+    const ports = (await freePorts(3)) as [number, number, number]
+    const [imap, imaps, lmtp] = ports
+    for (const name of ['mail', 'run', 'state']) await mkdir(join(folder, name))
+    await run('chown', ['mail:mail', join(folder, 'mail')])
+    await writeFile(join(folder, 'dovecot.conf'), configuration(folder, imap, imaps, lmtp))
+    const child = launch(folder)
+    const dovecot = new Dovecot(folder, child, ports)
+    await answers(imap)
+    await answers(lmtp)
+    return dovecot
+  }
+
+  /** Ends the server, as if its machine had lost power, and every connection with it. */
+  async kill(): Promise<void> {
+    const ended = new Promise((done) => this.child.once('exit', done))
+    this.child.kill('SIGTERM')
+    await ended
+  }
+
+  /** Starts it again on the same mail and ports. */
+  async restart(): Promise<void> {
+    this.child = launch(this.folder)
+    await answers(this.imapPort)
+    await answers(this.lmtpPort)
+  }
+
+  async stop(): Promise<void> {
+    this.transport.close()
+    await this.kill()
+    await rm(this.folder, { recursive: true, force: true })
+  }
+
+  /** Delivers a raw message into a user's INBOX, as a mail server would (LMTP). */
+  async deliver(user: string, raw: string | Buffer): Promise<void> {
+    await this.transport.sendMail({ envelope: { from: 'sender@example.org', to: [user] }, raw })
+  }
+
+  /** Another mail client on the same mailbox, to change things as its user would. */
+  async client(user: string): Promise<ImapFlow> {
+    const client = new ImapFlow({
+      host: '127.0.0.1',
+      port: this.imapPort,
+      secure: false,
+      doSTARTTLS: false,
+      auth: { user, pass: PASSWORD },
+      logger: false,
+      disableAutoIdle: true,
+    })
+    client.on('error', () => undefined)
+    await client.connect()
+    return client
+  }
+
+  /** Runs doveadm against this server. */
+  async doveadm(...args: string[]): Promise<string> {
+    const { stdout } = await run('doveadm', ['-c', join(this.folder, 'dovecot.conf'), ...args], {
+      maxBuffer: 64 * 1024 ** 2,
+    })
+    return stdout
+  }
+
+  /** A user's Maildir. */
+  mailOf(user: string): string {
+    return join(this.folder, 'mail', user, 'Maildir')
+  }
+}
+
+function launch(folder: string): ChildProcess {
+  return spawn('dovecot', ['-F', '-c', join(folder, 'dovecot.conf')], { stdio: 'ignore' })
+}
+
+async function answers(port: number): Promise<void> {
+  for (let tried = 0; tried < 500; tried++) {
+    const up = await new Promise<boolean>((done) => {
+      const socket = connect(port, '127.0.0.1')
+      socket.once('data', () => (socket.destroy(), done(true)))
+      socket.once('error', () => done(false))
+      socket.once('close', () => done(false))
+    })
+    if (up) return
+    await sleep(20)
+  }
+  throw new Error(`Dovecot does not answer on port ${port}`)
+}
+
+async function makeCertificate(folder: string): Promise<void> {
+  const openssl = (...args: string[]) => run('openssl', args, { cwd: folder })
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
+  await openssl(
+    'req',
+    '-x509',
+    ...key,
+    '-keyout',
+    'ca.key',
+    '-out',
+    'ca.pem',
+    '-days',
+    '30',
+    '-subj',
+    '/CN=Mailfold test authority',
+  )
+  await openssl('req', ...key, '-keyout', 'server.key', '-out', 'server.csr', '-subj', '/CN=localhost')
+  await writeFile(join(folder, 'names'), 'subjectAltName=DNS:localhost,IP:127.0.0.1\n')
+  await openssl(
+    'x509',
+    '-req',
+    '-in',
+    'server.csr',
+    '-CA',
+    'ca.pem',
+    '-CAkey',
+    'ca.key',
+    '-CAcreateserial',
+    '-out',
+    'server.pem',
+    '-days',
+    '30',
+    '-extfile',
+    'names',
+  )
+}
+
+function configuration(folder: string, imap: number, imaps: number, lmtp: number): string {
+  return `
+protocols = imap lmtp
+listen = 127.0.0.1, ${Dovecot.plainAddress}
+base_dir = ${folder}/run
+state_dir = ${folder}/state
+log_path = ${folder}/dovecot.log
+ssl = yes
+ssl_cert = <${folder}/server.pem
+ssl_key = <${folder}/server.key
+disable_plaintext_auth = no
+first_valid_uid = 1
+mail_uid = mail
+mail_gid = mail
+mail_home = ${folder}/mail/%u
+mail_location = maildir:~/Maildir
+mail_fsync = never
+mailbox_list_index = yes
+auth_username_chars =
+auth_failure_delay = 0
+mail_max_userip_connections = 200
+default_vsz_limit = 0
+passdb {
+  driver = static
+  args = password=${PASSWORD}
+}
+userdb {
+  driver = static
+  args = uid=mail gid=mail home=${folder}/mail/%u
+}
+namespace inbox {
+  inbox = yes
+  separator = /
+  mailbox Sent {
+    special_use = \\Sent
+    auto = subscribe
+  }
+  mailbox Drafts {
+    special_use = \\Drafts
+    auto = create
+  }
+  mailbox Junk {
+    special_use = \\Junk
+    auto = create
+  }
+  mailbox Trash {
+    special_use = \\Trash
+    auto = create
+  }
+}
+service anvil {
+  chroot =
+}
+service imap-login {
+  process_min_avail = 1
+  service_count = 0
+  client_limit = 1000
+  inet_listener imap {
+    port = ${imap}
+  }
+  inet_listener imaps {
+    port = ${imaps}
+    ssl = yes
+  }
+}
+service imap {
+  process_limit = 1000
+}
+service lmtp {
+  inet_listener lmtp {
+    address = 127.0.0.1
+    port = ${lmtp}
+  }
+}
+protocol lmtp {
+  mail_fsync = never
+}
+local ${Dovecot.plainAddress} {
+  protocol imap {
+    imap_capability = IMAP4rev1 IDLE LITERAL+
+  }
+}
+`
+}
