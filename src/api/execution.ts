@@ -1,5 +1,6 @@
 import {
   execute,
+  getOperationAST,
   GraphQLError,
   parse,
   specifiedRules,
@@ -90,6 +91,8 @@ export class Executor {
     const known = this.compiled.get(key)
     if (known === undefined) this.compiled.set(key, 'seen once')
     if (known !== 'seen once') return known ?? null
+    // graphql-jit 0.8 does not fill in defaults inside of input objects, which mutations live by; and none of them is hot
+    if (getOperationAST(document, operationName)?.operation !== 'query') return null
     const compiled = compileQuery(this.schema, document, operationName ?? undefined)
     if (!isCompiledQuery(compiled)) return null
     this.compiled.set(key, compiled)

@@ -3,13 +3,12 @@ export type Flags = readonly string[]
 
 /** Brings flags into their one form. `\Recent` belongs to a session and not to the message, so it is left out. */
 export function normaliseFlags(flags: Iterable<string>): Flags {
-  const kept = new Map<string, string>()
+  const kept = new Map<string, string>() // by lower case, in which flags are compared
   for (const flag of flags) {
     const name = flag.toLowerCase()
-    // flags are compared without regard to case; the first spelling stays
     if (name !== '\\recent' && !kept.has(name)) kept.set(name, flag)
   }
-  return [...kept.values()].sort()
+  return [...kept].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, flag]) => flag)
 }
 
 /** Whether two sets of flags, both in their one form, are the same. */

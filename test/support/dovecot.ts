@@ -272,7 +272,9 @@ namespace inbox {
   }
 }
 service anvil {
-  chroot =
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
 }
 service imap-login {
   process_min_avail = 1

@@ -1,6 +1,6 @@
 import { CommandBus } from '@nestjs/cqrs'
 import { Args, Context, Float, ID, Mutation, Parent, Query, ResolveField, Resolver } from '@nestjs/graphql'
-import { defaultPort, defaultSecurity } from '../../mailbox/access-model.js'
+import { defaultPort, defaultSecurity, type Protocol } from '../../mailbox/access-model.js'
 import { ChangeCredentials, ConnectAccount, SyncNow, type ConnectOutcome } from '../../mailbox/commands.js'
 import { Platform } from '../../platform/platform.js'
 import { viewAccounts } from '../../projections/account-views.js'
@@ -69,7 +69,8 @@ export class AccountResolver {
     @Args('input', { description: 'The settings.' }) input: ConnectAccountInput,
   ): Promise<ConnectAccountPayload> {
     const security = input.security ?? defaultSecurity(input.port ?? undefined)
-    const { protocol, host, username, model, password } = input
+    const { host, username, model, password } = input
+    const protocol: Protocol = input.protocol ?? 'IMAP'
     const server = { protocol, host, username, security, port: input.port ?? defaultPort(protocol, security) }
     return this.payload(
       await this.commands.execute<ConnectAccount, ConnectOutcome>(new ConnectAccount(server, model, password)),

@@ -10,8 +10,8 @@ export class ConnectAccountInput {
   @Field(() => AccessModelEnum, { description: 'How the account is to be worked with.' })
   model!: AccessModelEnum
 
-  @Field(() => ProtocolEnum, { defaultValue: ProtocolEnum.IMAP, description: 'The protocol to speak.' })
-  protocol!: ProtocolEnum
+  @Field(() => ProtocolEnum, { nullable: true, description: 'The protocol to speak; IMAP where none is given.' })
+  protocol?: ProtocolEnum | null
 
   @Field({ description: 'Host name or IP address of the mail server.' })
   host!: string

@@ -1,0 +1,149 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { v7 as newId } from 'uuid'
+import { Feeds } from '../src/event-store/feeds.js'
+import { MIGRATIONS } from '../src/event-store/migrations/index.js'
+import { FenceRefused, StreamNotFound, Streams, VersionConflict } from '../src/event-store/streams.js'
+import type { AccountEvent } from '../src/mailbox/events.js'
+import { Database } from '../src/platform/database.js'
+import { startEmbeddedPostgres, type EmbeddedPostgres } from '../src/platform/embedded-postgres.js'
+import { CoreProjection } from '../src/projections/core-projection.js'
+
+let folder: string
+let postgres: EmbeddedPostgres
+let database: Database
+let streams: Streams
+let feeds: Feeds
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'mailfold-store-'))
+  await import('node:fs/promises').then(({ chmod }) => chmod(folder, 0o711))
+  postgres = await startEmbeddedPostgres(folder)
+  database = await Database.open(postgres.url, MIGRATIONS)
+  streams = new Streams(database, new CoreProjection(), (accountId, version) => feeds.advanced(accountId, version))
+  feeds = new Feeds(streams)
+})
+
+afterAll(async () => {
+  await database.close()
+  await postgres.stop()
+  await rm(folder, { recursive: true, force: true })
+})
+
+const connected = (username: string): AccountEvent => ({
+  type: 'AccountConnected',
+  data: {
+    protocol: 'IMAP',
+    host: 'mail.example.org',
+    port: 993,
+    security: 'IMPLICIT_TLS',
+    username,
+    model: 'DISCONNECTED',
+  },
+})
+const lost = (reason: string): AccountEvent => ({ type: 'ConnectionLost', data: { reason } })
+
+async function account(): Promise<string> {
+  const id = newId()
+  await streams.append(id, 0, [connected(id)])
+  return id
+}
+
+test('of many that create one stream at once, one does, and the others are told so', async () => {
+  const id = newId()
+  const results = await Promise.allSettled(Array.from({ length: 8 }, () => streams.append(id, 0, [connected(id)])))
+  const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as Error] : []))
+  expect(failures).toHaveLength(7)
+  for (const failure of failures) expect(failure).toBeInstanceOf(VersionConflict)
+  expect(await streams.version(id)).toBe(1)
+})
+
+test('an append at a version that is not the newest writes nothing', async () => {
+  const id = await account()
+  await streams.append(id, 1, [lost('a')])
+  await expect(streams.append(id, 1, [lost('b')])).rejects.toBeInstanceOf(VersionConflict)
+  await expect(streams.append(id, 0, [lost('c')])).rejects.toBeInstanceOf(VersionConflict)
+  expect(await streams.version(id)).toBe(2)
+})
+
+test('writers that race leave versions without a gap, and each event once', async () => {
+  const id = await account()
+  const write = (writer: number) => async () => {
+    for (let turn = 0; turn < 20; turn++) {
+      await streams.decide(
+        id,
+        async () => null,
+        () => [lost(`${writer}.${turn}.a`), lost(`${writer}.${turn}.b`)],
+      )
+    }
+  }
+  await Promise.all(Array.from({ length: 6 }, (_, writer) => write(writer)()))
+  const events = await streams.read(id, 0, 1000)
+  expect(events.map((event) => event.version)).toEqual(Array.from({ length: 241 }, (_, index) => index + 1))
+  expect(new Set(events.map((event) => JSON.stringify(event.data))).size).toBe(241)
+})
+
+test('a worker whose account was taken over cannot write any more, and the API can', async () => {
+  const id = await account()
+  const stale = await streams.takeFence(id)
+  const fresh = await streams.takeFence(id)
+  const decide = (fence?: number) =>
+    streams.decide(
+      id,
+      async () => null,
+      () => [lost('x')],
+      fence,
+    )
+  await expect(decide(stale)).rejects.toBeInstanceOf(FenceRefused)
+  await expect(decide(fresh)).resolves.toMatchObject({ version: 2 })
+  await expect(decide()).resolves.toMatchObject({ version: 3 })
+})
+
+test('an account that is not there has version 0, and nothing can be decided on it', async () => {
+  const id = newId()
+  expect(await streams.version(id)).toBe(0)
+  await expect(
+    streams.decide(
+      id,
+      async () => null,
+      () => [lost('x')],
+    ),
+  ).rejects.toBeInstanceOf(StreamNotFound)
+})
+
+test('a decision that fails, and a fold that fails, leave neither events nor a gap', async () => {
+  const id = await account()
+  const broken = { type: 'MailboxDiscovered', data: { mailboxId: 'not a uuid' } } as unknown as AccountEvent
+  await expect(
+    streams.decide(
+      id,
+      async () => null,
+      () => [lost('a'), broken],
+    ),
+  ).rejects.toThrow()
+  expect(await streams.version(id)).toBe(1)
+  await streams.append(id, 1, [lost('b')])
+  expect((await streams.read(id, 0, 10)).map((event) => event.version)).toEqual([1, 2])
+})
+
+test('followers that begin anywhere, while writers write, see every event once and in order', async () => {
+  const id = await account()
+  const total = 300
+  const follow = async (after: number) => {
+    const abort = new AbortController()
+    const versions: number[] = []
+    for await (const event of feeds.follow(id, after, abort.signal)) {
+      versions.push(event.version)
+      if (event.version === total) abort.abort()
+    }
+    return versions
+  }
+  const early = [0, 1, 1].map(follow)
+  for (let version = 1; version < total; version++) {
+    await streams.append(id, version, [lost(String(version))])
+    if (version === 150) early.push(follow(0), follow(77), follow(150))
+  }
+  const expected = (after: number) => Array.from({ length: total - after }, (_, index) => after + 1 + index)
+  expect(await Promise.all(early)).toEqual([0, 1, 1, 0, 77, 150].map(expected))
+})
