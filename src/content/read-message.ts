@@ -8,21 +8,37 @@ export type Bodies = { text: string | null; html: string | null; truncated: bool
 /** UTF-16 units of each body that are handed out; the raw message has the rest. */
 const LONGEST_BODY = 4_000_000
 
+/** How messages are read, and the bounds on hostile ones: bytes of a part's header, and parts. */
+const PARSING = {
+  skipTextToHtml: true,
+  skipImageLinks: true,
+  maxHtmlLengthToParse: LONGEST_BODY,
+  maxHeadSize: 4 * 1024 ** 2,
+  maxChildNodes: 3_000,
+}
+
 /** Takes the bodies out of a raw message; attachments are passed over without being held in memory. */
 export async function readBodies(raw: Readable): Promise<Bodies> {
-  const parser = new MailParser({ skipTextToHtml: true, skipImageLinks: true, maxHtmlLengthToParse: LONGEST_BODY })
+  const parser = new MailParser(PARSING)
   let found: MessageText | null = null
   parser.on('data', (part: AttachmentStream | MessageText) => {
     if (part.type === 'text') found = part
     else discard(part)
   })
-  await pipeline(raw, parser, { end: true })
+  // a message beyond the bounds is read as far as they go
+  const isWhole = await pipeline(raw, parser).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EMAXLEN') throw error
+      return false
+    },
+  )
   const { text, html } = (found ?? {}) as { text?: string; html?: string | false }
   const bounded = (body: string | false | undefined) => (body ? body.slice(0, LONGEST_BODY) : null)
   return {
     text: bounded(text),
     html: bounded(html),
-    truncated: (text?.length ?? 0) > LONGEST_BODY || (html || '').length > LONGEST_BODY,
+    truncated: !isWhole || (text?.length ?? 0) > LONGEST_BODY || (html || '').length > LONGEST_BODY,
   }
 }
 
@@ -37,7 +53,7 @@ export type Attachment = { content: Readable; type: string; filename: string | n
  */
 export function readAttachment(raw: Readable, part: string): Promise<Attachment | null> {
   return new Promise((resolve, reject) => {
-    const parser = new MailParser({ skipTextToHtml: true, skipImageLinks: true })
+    const parser = new MailParser(PARSING)
     parser.on('data', (found: AttachmentStream | MessageText) => {
       if (found.type === 'text') return
       if ((found as AttachmentStream & { partId?: string }).partId !== part) return discard(found)

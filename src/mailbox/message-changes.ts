@@ -50,10 +50,13 @@ export function decideAdded(
   makeId: () => string,
 ): AccountEvent[] {
   const used = new Set<string>()
+  const recorded = new Set(view.knownUids)
   const renumbered: { messageId: string; uid: number; modseq: string | null }[] = []
   const events: AccountEvent[] = []
   for (const message of reported) {
-    if (view.knownUids.has(message.uid)) continue
+    // a server may tell of a message twice in one answer
+    if (recorded.has(message.uid)) continue
+    recorded.add(message.uid)
     const same =
       occasion === 'first sight'
         ? undefined

@@ -143,6 +143,8 @@ async function initialise(
   wrap: (command: string, args: string[]) => ChildProcess,
 ) {
   const args = ['-D', cluster, '-U', 'mailfold', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-instructions']
+  // folds the case of all alphabets, by tables of Postgres's own: the same on every machine
+  args.push('--locale-provider=builtin', '--builtin-locale=C.UTF-8')
   const child = wrap(binaries.initdb, args)
   const said = collect(child)
   const code = await new Promise<number | null>((done, fail) => child.once('error', fail).once('close', done))

@@ -18,6 +18,8 @@ const HOUSEKEEPING = 'housekeeping'
 /** Accounts of one model that are worked on at once; held connections that wait count for nothing here. */
 const CONCURRENCY = 25
 const LONGEST_DRAIN = 2_500
+/** A worker that has not renewed its job's lock for this long is taken for dead. */
+const LOCK = 10_000
 
 /** Whom a job is for. */
 type JobFor = Pick<AccountView, 'accountId' | 'model'>
@@ -57,13 +59,13 @@ export class AccountQueues implements OnApplicationBootstrap, OnModuleDestroy {
 
   async onApplicationBootstrap(): Promise<void> {
     this.backend = await openQueueBackend(this.platform.databaseUrl, this.platform.settings.REDIS_URL)
+    const housekeeping = await this.openEmpty(HOUSEKEEPING)
+    this.queues.set(HOUSEKEEPING, housekeeping)
     for (const model of MODELS) {
       const name = `${model.toLowerCase()}.${SHARD}`
-      this.queues.set(model, this.open(name))
+      this.queues.set(model, await this.openEmpty(name))
       this.workers.push(this.work(name, (job) => this.run(job), CONCURRENCY))
     }
-    const housekeeping = this.open(HOUSEKEEPING)
-    this.queues.set(HOUSEKEEPING, housekeeping)
     this.workers.push(this.work(HOUSEKEEPING, () => this.sweep(), 1))
     await Promise.all(this.workers.map((worker) => worker.waitUntilReady()))
     await housekeeping.upsertJobScheduler(
@@ -129,14 +131,19 @@ export class AccountQueues implements OnApplicationBootstrap, OnModuleDestroy {
     for (const account of await viewAccounts(this.platform.database.pool)) this.askSync(account)
   }
 
-  private open(name: string): Queue<JobData> {
+  /**
+   * A queue without what an earlier process has left in it: a job that was running when that was killed would keep its
+   * account's place until its lock runs out, and what is to be done is in the log anyway.
+   */
+  private async openEmpty(name: string): Promise<Queue<JobData>> {
     const queue = (this.backend as QueueBackend).queue(name)
+    await queue.obliterate({ force: true })
     queue.on('error', (error) => this.platform.logger.warn({ err: error }, 'a queue failed'))
     return queue
   }
 
   private work(name: string, work: (job: Job<JobData>) => Promise<void>, concurrency: number): Worker<JobData> {
-    const worker = (this.backend as QueueBackend).worker(name, work, { concurrency })
+    const worker = (this.backend as QueueBackend).worker(name, work, { concurrency, lockDuration: LOCK, stalledInterval: LOCK / 2 })
     worker.on('error', (error) => this.platform.logger.warn({ err: error }, 'a worker failed'))
     worker.on('failed', (job, error) =>
       this.platform.logger.error({ job: job?.name, accountId: job?.data.accountId, err: error }, 'a job failed'),

@@ -113,8 +113,10 @@ export class Dovecot {
 
   /** Ends the server, as if its machine had lost power, and every connection with it. */
   async kill(): Promise<void> {
-    const ended = new Promise((done) => this.child.once('exit', done))
-    this.child.kill('SIGTERM')
+    const { child } = this
+    const ended = new Promise((done) => child.once('exit', done))
+    // the whole group: sessions outlive a master that is asked to end
+    if (child.pid) process.kill(-child.pid, 'SIGKILL')
     await ended
   }
 
@@ -167,7 +169,7 @@ export class Dovecot {
 }
 
 function launch(folder: string): ChildProcess {
-  return spawn('dovecot', ['-F', '-c', join(folder, 'dovecot.conf')], { stdio: 'ignore' })
+  return spawn('dovecot', ['-F', '-c', join(folder, 'dovecot.conf')], { stdio: 'ignore', detached: true })
 }
 
 async function answers(port: number): Promise<void> {

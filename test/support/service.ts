@@ -44,7 +44,7 @@ export class Service {
       MAILFOLD_PORT: '0',
       MAILFOLD_DATA: folder,
       MAILFOLD_TOKEN: this.token,
-      MAILFOLD_LOG_LEVEL: 'error',
+      MAILFOLD_LOG_LEVEL: process.env['TEST_LOG_LEVEL'] ?? 'error',
       MAILFOLD_CHECK_INTERVAL: '2000',
       ...environment,
     }

@@ -1,12 +1,12 @@
 import { EventEmitter } from 'node:events'
 import { rootCertificates } from 'node:tls'
 import type { Readable } from 'node:stream'
-import { ImapFlow, type FetchQueryObject, type ListResponse, type MailboxObject } from 'imapflow'
+import { ImapFlow, type FetchMessageObject, type FetchQueryObject, type ListResponse, type MailboxObject } from 'imapflow'
 import type { ServerSettings } from '../../mailbox/access-model.js'
 import { ServerFailed } from '../../mailbox/failures.js'
 import { normaliseFlags, type Flags } from '../../mailbox/flags.js'
 import type { ListedMailbox } from '../../mailbox/mailbox-list.js'
-import type { MessageData } from '../../mailbox/message.js'
+import type { Defect, MessageData } from '../../mailbox/message.js'
 import type { ReportedPlace, SyncAbilities } from '../../mailbox/sync-plan.js'
 import { formatUidSet, uidSetOf, uidsOf, type UidSet } from '../../mailbox/uid-set.js'
 import type { Logger } from '../../platform/logs.js'
@@ -152,7 +152,7 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
   async messagesFrom(uid: number): Promise<MessageData[]> {
     const found: MessageData[] = []
     for await (const message of this.stream(`${uid}:*`, METADATA_QUERY)) {
-      if (message.uid >= uid) found.push(messageDataOf(message))
+      if (message.uid >= uid && isWhole(message)) found.push(messageDataOf(message))
     }
     return found
   }
@@ -160,12 +160,15 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
   /** Metadata of given messages, newest first. Those that are gone are missing; those that cannot be read are marked. */
   async messages(uids: UidSet): Promise<MessageData[]> {
     const found: MessageData[] = []
-    for await (const message of this.stream(formatUidSet(uids), METADATA_QUERY)) found.push(messageDataOf(message))
+    const wanted = new Set(uidsOf(uids))
+    const take = (message: FetchMessageObject, defects: readonly Defect[] = []) => {
+      // deleted from the wanted ones as they come: what a server tells unasked, or twice, is not taken
+      if (isWhole(message) && wanted.delete(message.uid)) found.push(messageDataOf(message, defects))
+    }
+    for await (const message of this.stream(formatUidSet(uids), METADATA_QUERY)) take(message)
     for (const { query, defect } of CAREFUL_QUERIES) {
-      const missing = missingFrom(uids, found)
-      if (missing.length === 0) break
-      for await (const message of this.stream(formatUidSet(missing), query))
-        found.push(messageDataOf(message, [defect]))
+      if (wanted.size === 0) break
+      for await (const message of this.stream(formatUidSet(uidSetOf(wanted)), query)) take(message, [defect])
     }
     return found.sort((one, other) => other.uid - one.uid)
   }
@@ -329,9 +332,9 @@ const NOTIFY_ALL = [
   [atom('PERSONAL'), [...MESSAGE_EVENTS, atom('MailboxName'), atom('SubscriptionChange')]],
 ]
 
-function missingFrom(wanted: UidSet, found: readonly MessageData[]): UidSet {
-  const have = new Set(found.map((message) => message.uid))
-  return uidSetOf(uidsOf(wanted).filter((uid) => !have.has(uid)))
+/** A flag that changes meanwhile comes as a FETCH answer of its own, between those that were asked for (RFC 9051 §7.5.2). */
+function isWhole(message: FetchMessageObject): boolean {
+  return message.internalDate !== undefined
 }
 
 function placeOf(mailbox: MailboxObject): ReportedPlace {

@@ -1,0 +1,161 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { mailfold, Service, until } from './support/service.ts'
+
+const folders: string[] = []
+
+async function folder(): Promise<string> {
+  const made = await mkdtemp(join(tmpdir(), 'mailfold-start-'))
+  folders.push(made)
+  return made
+}
+
+afterAll(async () => {
+  for (const each of folders) await rm(each, { recursive: true, force: true })
+})
+
+/** Postmasters on a data folder. */
+function postmasters(data: string): string[] {
+  return execFileSync('sh', ['-c', `pgrep -f "postgres -D ${data}/" || true`])
+    .toString()
+    .split('\n')
+    .filter(Boolean)
+}
+
+test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
+  '%s ends it cleanly within five seconds, and no postmaster stays',
+  async (signal) => {
+    const service = await Service.start()
+    expect(postmasters(service.folder)).toHaveLength(1)
+    const { code, took } = await service.end(signal)
+    expect(code).toBe(0)
+    expect(took).toBeLessThan(5_000)
+    expect(postmasters(service.folder)).toEqual([])
+    await service.stop()
+  },
+)
+
+test('after kill -9 the next start ends the postmaster that stayed, and finds the data', async () => {
+  const service = await Service.start({ MAILFOLD_TOKEN: '' })
+  const token = await readFile(join(service.folder, 'token'), 'utf8')
+  await service.end('SIGKILL')
+  expect(postmasters(service.folder)).toHaveLength(1)
+  await service.launch()
+  expect(postmasters(service.folder)).toHaveLength(1)
+  expect(await readFile(join(service.folder, 'token'), 'utf8')).toBe(token)
+  expect((await stat(join(service.folder, 'token'))).mode & 0o777).toBe(0o600)
+  await service.stop()
+})
+
+test('a second Mailfold on the same data folder is told so, and the first goes on', async () => {
+  const service = await Service.start()
+  const second = await mailfold(['start'], { NODE_OPTIONS: '', MAILFOLD_PORT: '0', MAILFOLD_DATA: service.folder })
+  expect(second).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/^mailfold: the data folder is in use by another Mailfold .*\n$/) as string,
+  })
+  expect((await fetch(`${service.url}/health/ready`)).status).toBe(200)
+  await service.stop()
+})
+
+test('the token is made at the first start and shown once', async () => {
+  const data = await folder()
+  const start = async () => {
+    const child = spawn(process.execPath, ['dist/main.js', 'start'], {
+      env: { ...process.env, NODE_OPTIONS: '', MAILFOLD_PORT: '0', MAILFOLD_DATA: data, MAILFOLD_TOKEN: '' },
+    })
+    let said = ''
+    child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()))
+    await until(() => said.includes('npx mailfold connect'))
+    child.kill('SIGTERM')
+    await new Promise((done) => child.once('exit', done))
+    return said
+  }
+  const first = await start()
+  expect(first).toContain((await readFile(join(data, 'token'), 'utf8')).trim())
+  expect(first).toContain('/graphql')
+  expect(first).toContain(data)
+  expect(first.trim().split('\n').length).toBeLessThanOrEqual(5)
+  expect(await start()).not.toContain('mf_')
+})
+
+const oneLine = (pattern: string) =>
+  expect.stringMatching(new RegExp(`^mailfold: [^\\n]*${pattern}[^\\n]*\\n$`)) as string
+
+test('a taken port, a folder that cannot be written and a bad setting each get one clear line', async () => {
+  const taken = createServer()
+  await new Promise<void>((done) => taken.listen(0, '127.0.0.1', done))
+  const port = String((taken.address() as { port: number }).port)
+  const data = await folder()
+  const start = (environment: NodeJS.ProcessEnv) =>
+    mailfold(['start'], { NODE_OPTIONS: '', MAILFOLD_PORT: '0', MAILFOLD_DATA: data, ...environment })
+  expect(await start({ MAILFOLD_PORT: port })).toMatchObject({ code: 1, stderr: oneLine(`port ${port}`), stdout: '' })
+  expect(postmasters(data)).toEqual([])
+  taken.close()
+  const file = join(data, 'a-file')
+  await writeFile(file, '')
+  expect(await start({ MAILFOLD_DATA: join(file, 'below') })).toMatchObject({
+    code: 1,
+    stderr: oneLine('cannot be written'),
+  })
+  expect(await start({ MAILFOLD_PORT: 'four thousand' })).toMatchObject({ code: 1, stderr: oneLine('MAILFOLD_PORT') })
+  expect(await start({ DATABASE_URL: 'mysql://localhost' })).toMatchObject({ code: 1, stderr: oneLine('DATABASE_URL') })
+  expect(await start({ DATABASE_URL: 'postgres://127.0.0.1:1/none' })).toMatchObject({
+    code: 1,
+    stderr: oneLine('database cannot be reached'),
+  })
+  const secret = await start({ MAILFOLD_MASTER_KEY: 'my secret key' })
+  expect(secret).toMatchObject({ code: 1, stderr: oneLine('MAILFOLD_MASTER_KEY') })
+  expect(secret.stderr).not.toContain('my secret key')
+})
+
+test('the help names every setting, and so does docs/operations.md', async () => {
+  const { settingDefinitions } = await import('../src/platform/settings.js')
+  const { stdout, code } = await mailfold(['start', '--help'], { NODE_OPTIONS: '' })
+  const operations = await readFile('docs/operations.md', 'utf8')
+  expect(code).toBe(0)
+  for (const [name, { about }] of Object.entries(settingDefinitions)) {
+    expect(stdout).toContain(name)
+    expect(operations).toContain(`\`${name}\``)
+    expect(operations.replaceAll(/\s+/g, ' ')).toContain(about)
+  }
+})
+
+test('it runs as somebody who is not root', async () => {
+  if (process.getuid?.() !== 0)
+    throw new Error('this test steps down from root, and there is no root to step down from')
+  const data = await folder()
+  await chmod(data, 0o777)
+  const nobody = Number(execFileSync('id', ['-u', 'nobody']).toString())
+  const environment = { PATH: process.env['PATH'], MAILFOLD_PORT: '0', MAILFOLD_DATA: join(data, 'of nobody') }
+  // the checkout may lie where nobody may go: what is run is what is copied
+  const copy = await folder()
+  await chmod(copy, 0o755)
+  execFileSync('cp', ['-r', 'dist', 'package.json', 'node_modules', copy])
+  const child = spawn(process.execPath, [join(copy, 'dist/main.js'), 'start'], {
+    uid: nobody,
+    gid: nobody,
+    env: environment,
+    cwd: '/',
+  })
+  let said = ''
+  child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()))
+  child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()))
+  await until(() => said.includes('npx mailfold connect')).catch(() => {
+    throw new Error(said)
+  })
+  child.kill('SIGTERM')
+  expect(await new Promise((done) => child.once('exit', done))).toBe(0)
+}, 120_000)
+
+test('as root, it runs below a folder that only root can enter', async () => {
+  if (process.getuid?.() !== 0) throw new Error('this test is about root')
+  const locked = await folder()
+  await chmod(locked, 0o700)
+  const service = await Service.start({ MAILFOLD_DATA: join(locked, 'data') })
+  expect((await fetch(`${service.url}/health/ready`)).status).toBe(200)
+  await service.stop()
+})
