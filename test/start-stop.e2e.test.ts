@@ -19,7 +19,7 @@ afterAll(async () => {
 
 /** Postmasters on a data folder. */
 function postmasters(data: string): string[] {
-  return execFileSync('sh', ['-c', `pgrep -f "postgres -D ${data}/" || true`])
+  return execFileSync('sh', ['-c', `pgrep -f "[p]ostgres -D ${data}/" || true`])
     .toString()
     .split('\n')
     .filter(Boolean)

@@ -60,7 +60,8 @@ export class GraphQLDriver extends AbstractGraphQLDriver<DriverOptions> {
 
   private serveSockets(server: Server, executor: Executor, options: DriverOptions): void {
     const sockets = new WebSocketServer({ server, path: '/graphql', maxPayload: LARGEST_MESSAGE })
-    sockets.on('error', options.report)
+    // an error of the HTTP server comes here as well, and is told by whoever had it listen
+    sockets.on('error', () => undefined)
     const aborts = new WeakMap<SocketContext, Map<string, AbortController>>()
     const abortsOf = (context: SocketContext): Map<string, AbortController> => {
       const known = aborts.get(context) ?? new Map<string, AbortController>()

@@ -63,6 +63,8 @@ export class Service {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     this.child = child
+    // a test that fails must not leave its service behind
+    process.once('exit', () => child.kill('SIGKILL'))
     let said = ''
     child.stderr.on('data', (chunk: Buffer) => (said = (said + chunk.toString()).slice(-20_000)))
     const lines = createInterface({ input: child.stdout })
