@@ -59,9 +59,11 @@ export class GraphQLDriver extends AbstractGraphQLDriver<DriverOptions> {
   }
 
   private serveSockets(server: Server, executor: Executor, options: DriverOptions): void {
-    const sockets = new WebSocketServer({ server, path: '/graphql', maxPayload: LARGEST_MESSAGE })
-    // an error of the HTTP server comes here as well, and is told by whoever had it listen
-    sockets.on('error', () => undefined)
+    const sockets = new WebSocketServer({ noServer: true, maxPayload: LARGEST_MESSAGE })
+    server.on('upgrade', (request, socket, head) => {
+      if (request.url?.split('?')[0] !== '/graphql') return socket.destroy()
+      sockets.handleUpgrade(request, socket, head, (client) => sockets.emit('connection', client, request))
+    })
     const aborts = new WeakMap<SocketContext, Map<string, AbortController>>()
     const abortsOf = (context: SocketContext): Map<string, AbortController> => {
       const known = aborts.get(context) ?? new Map<string, AbortController>()

@@ -21,9 +21,9 @@ export async function start(options: { json?: boolean }): Promise<number> {
   try {
     const settings = readSettings(process.env)
     const platform = await Platform.open(settings, MIGRATIONS)
-    const service = await open(platform, settings)
+    const { service, url } = await open(platform, settings)
     try {
-      announce(await service.getUrl(), platform, settings, options)
+      announce(url, platform, settings, options)
       await stopAsked
     } finally {
       const inTime = await Promise.race([
@@ -49,7 +49,7 @@ function signalled(): Promise<void> {
   })
 }
 
-async function open(platform: Platform, settings: Settings): Promise<NestFastifyApplication> {
+async function open(platform: Platform, settings: Settings): Promise<{ service: NestFastifyApplication; url: string }> {
   try {
     const adapter = new FastifyAdapter({ forceCloseConnections: true, bodyLimit: 1024 * 1024 })
     const service = await NestFactory.create<NestFastifyApplication>(AppModule.on(platform), adapter, {
@@ -59,13 +59,15 @@ async function open(platform: Platform, settings: Settings): Promise<NestFastify
     if (settings.MAILFOLD_GRAPHIQL ?? process.env['NODE_ENV'] !== 'production') {
       await serveGraphiql(adapter.getInstance() as never)
     }
+    await service.init()
     try {
-      await service.listen(settings.MAILFOLD_PORT, settings.MAILFOLD_HOST)
+      // by Fastify itself: Nest would log a port that is taken as an error of its own
+      const url = await adapter.getInstance().listen({ port: settings.MAILFOLD_PORT, host: settings.MAILFOLD_HOST })
+      return { service, url }
     } catch (error) {
       await service.close().catch(() => undefined)
       throw listenFailure(error, settings)
     }
-    return service
   } catch (error) {
     await platform.close()
     throw error

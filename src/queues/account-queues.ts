@@ -143,7 +143,11 @@ export class AccountQueues implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   private work(name: string, work: (job: Job<JobData>) => Promise<void>, concurrency: number): Worker<JobData> {
-    const worker = (this.backend as QueueBackend).worker(name, work, { concurrency, lockDuration: LOCK, stalledInterval: LOCK / 2 })
+    const worker = (this.backend as QueueBackend).worker(name, work, {
+      concurrency,
+      lockDuration: LOCK,
+      stalledInterval: LOCK / 2,
+    })
     worker.on('error', (error) => this.platform.logger.warn({ err: error }, 'a worker failed'))
     worker.on('failed', (job, error) =>
       this.platform.logger.error({ job: job?.name, accountId: job?.data.accountId, err: error }, 'a job failed'),

@@ -1,7 +1,13 @@
 import { EventEmitter } from 'node:events'
 import { rootCertificates } from 'node:tls'
 import type { Readable } from 'node:stream'
-import { ImapFlow, type FetchMessageObject, type FetchQueryObject, type ListResponse, type MailboxObject } from 'imapflow'
+import {
+  ImapFlow,
+  type FetchMessageObject,
+  type FetchQueryObject,
+  type ListResponse,
+  type MailboxObject,
+} from 'imapflow'
 import type { ServerSettings } from '../../mailbox/access-model.js'
 import { ServerFailed } from '../../mailbox/failures.js'
 import { normaliseFlags, type Flags } from '../../mailbox/flags.js'
