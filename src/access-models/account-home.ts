@@ -154,7 +154,8 @@ export class AccountHome {
     const known = new Map((await this.mailboxes()).map((mailbox) => [mailbox.path, mailbox]))
     for (const { listed, place } of reports) {
       const mailbox = known.get(listed.path)
-      if (!mailbox || !listed.selectable) continue
+      // what is still being read for the first time is gone on with anyway
+      if (!mailbox?.place.complete || !listed.selectable) continue
       // without CONDSTORE a change of flags shows nowhere but in the mailbox itself
       if (place === null || !connection.abilities.condstore || looksChanged(mailbox.place, place))
         this.dirty.add(listed.path)
@@ -164,35 +165,53 @@ export class AccountHome {
 
   /** Works through what changed, then what is still to be fetched. @returns whether something is left */
   private async syncMailboxes(connection: ImapConnection, deadline: number): Promise<boolean> {
-    while (Date.now() < deadline && !this.stopping && this.waiting === 0) {
-      const mailbox = await this.nextMailbox()
-      if (!mailbox) return false
-      this.dirty.delete(mailbox.path)
-      const interrupted = () => this.stopping || Date.now() >= deadline || this.waiting > 0 || this.dirty.size > 0
-      const tools: SyncTools = {
-        ...this.tools,
-        accountId: this.accountId,
-        connection,
-        fence: this.fence as FenceToken,
-        interrupted,
-        suspects: this.suspects,
+    /** the mailbox whose last pieces are being committed while the next one is fetched */
+    let behind: { mailboxId: string; committed: Promise<void> } | null = null
+    const interrupted = () =>
+      this.stopping || Date.now() >= deadline || this.waiting > 0 || this.dirty.size > 0 || this.listChanged
+    try {
+      while (Date.now() < deadline && !this.stopping && this.waiting === 0 && !this.listChanged) {
+        const mailbox: MailboxView | undefined = await this.nextMailbox(behind?.mailboxId)
+        if (!mailbox && !behind) return false
+        const { committed } = mailbox ? await this.syncOne(connection, mailbox, interrupted) : { committed: null }
+        await behind?.committed
+        behind = mailbox && committed ? { mailboxId: mailbox.mailboxId, committed } : null
+        // lets whoever else has work in this process have a turn
+        await sleep(0)
       }
-      try {
-        await syncMailbox(tools, mailbox)
-      } catch (error) {
-        this.passOver(mailbox, error)
-      }
-      await sleep(0)
+      return true
+    } finally {
+      await behind?.committed
     }
-    return true
   }
 
-  private async nextMailbox(): Promise<MailboxView | undefined> {
+  private async syncOne(connection: ImapConnection, mailbox: MailboxView, interrupted: () => boolean) {
+    this.dirty.delete(mailbox.path)
+    const { accountId, suspects } = this
+    const tools: SyncTools = {
+      ...this.tools,
+      accountId,
+      connection,
+      fence: this.fence as FenceToken,
+      interrupted,
+      suspects,
+    }
+    try {
+      return await syncMailbox(tools, mailbox)
+    } catch (error) {
+      this.passOver(mailbox, error)
+      return { committed: null }
+    }
+  }
+
+  private async nextMailbox(except: string | undefined): Promise<MailboxView | undefined> {
     const usable = (await this.mailboxes()).filter(
       (mailbox) => mailbox.selectable && !this.refusedMailboxes.has(mailbox.path),
     )
-    for (const path of this.dirty) if (!usable.some((mailbox) => mailbox.path === path)) this.dirty.delete(path)
-    const ordered = fetchOrder(usable)
+    for (const path of this.dirty) {
+      if (!usable.some((mailbox) => mailbox.path === path)) this.dirty.delete(path)
+    }
+    const ordered = fetchOrder(usable.filter((mailbox) => mailbox.mailboxId !== except))
     return (
       ordered.find((mailbox) => this.dirty.has(mailbox.path) && mailbox.place.complete) ??
       ordered.find((mailbox) => !mailbox.place.complete || this.dirty.has(mailbox.path))

@@ -64,8 +64,16 @@ export class Suspects {
   }
 }
 
-/** Brings one mailbox up to date, as far as its plan says and time allows; what is known of it says how far that was. */
-export async function syncMailbox(tools: SyncTools, mailbox: MailboxView): Promise<void> {
+/** What is left of a mailbox's sync when nothing more is asked of the server for it: commits that are under way. */
+export type Remainder = { committed: Promise<void> }
+
+const NOTHING_LEFT: Remainder = { committed: Promise.resolve() }
+
+/**
+ * Brings one mailbox up to date, as far as its plan says and time allows; what is known of it says how far that was. The
+ * next mailbox can be fetched while the remainder of this one is committed.
+ */
+export async function syncMailbox(tools: SyncTools, mailbox: MailboxView): Promise<Remainder> {
   const { connection } = tools
   const live = connection.selected === mailbox.path && mailbox.uidValidity !== null && mailbox.place.complete
   const reported = live ? null : await connection.select(mailbox.path)
@@ -73,42 +81,44 @@ export async function syncMailbox(tools: SyncTools, mailbox: MailboxView): Promi
     ? planMailboxSync(mailbox.place, reported, connection.abilities)
     : planLiveSync(mailbox.place, connection.abilities)
   if (reported && plan.begin) return begin(tools, mailbox, reported, plan.begin)
-  const place = { mailboxId: mailbox.mailboxId, uidValidity: mailbox.uidValidity as string }
-  await catchUp(tools, mailbox, place, plan, reported)
-  if (plan.backfill) await backfill(tools, mailbox, place)
+  await catchUp(tools, mailbox, placeOf(mailbox), plan, reported)
+  return plan.backfill ? backfill(tools, mailbox) : NOTHING_LEFT
 }
 
-/** Records where a mailbox stands before anything of it is fetched: whatever comes later is told from this place on. */
+function placeOf({ mailboxId, uidValidity }: MailboxView): MailboxPlace {
+  return { mailboxId, uidValidity: uidValidity as string }
+}
+
+/**
+ * Begins to read a mailbox: where it stands is recorded before, or together with, the first of its messages, so that
+ * whatever comes later is told from this place on.
+ */
 async function begin(
   tools: SyncTools,
   mailbox: MailboxView,
   reported: ReportedPlace,
   why: 'first sight' | 'reset',
-): Promise<void> {
-  const { mailboxId, uidValidity: previous } = mailbox
+): Promise<Remainder> {
+  const { mailboxId, uidValidity: previousUidValidity } = mailbox
   const { uidValidity, highestModseq } = reported
   const uidNext = reported.uidNext ?? ((await tools.connection.allUids()).at(-1)?.[1] ?? 0) + 1
-  const synchronized: AccountEvent = {
-    type: 'MailboxSynchronized',
-    data: {
-      mailboxId,
-      uidValidity,
-      uidNext,
-      highestModseq,
-      serverMessages: reported.messages ?? 0,
-      complete: reported.messages === 0 && why === 'first sight',
-    },
-  }
+  const place = { uidValidity, uidNext, highestModseq, complete: false }
+  const data = { mailboxId, ...place, serverMessages: reported.messages ?? 0 }
+  const synchronized: AccountEvent = { type: 'MailboxSynchronized', data }
+  const known = { ...mailbox, uidValidity, place: { ...mailbox.place, ...place } }
+  if (why === 'first sight' || previousUidValidity === null) return backfill(tools, known, [synchronized])
+  let resetAfter: string | null = null
   await tools.streams.decide(
     tools.accountId,
     (session) => viewNewestDate(session, mailboxId),
-    (newestInternalDate) => {
-      if (why === 'first sight' || previous === null) return [synchronized]
-      const data = { mailboxId, uidValidity, previousUidValidity: previous, newestInternalDate }
-      return [{ type: 'MailboxReset', data }, synchronized]
+    (newestInternalDate): AccountEvent[] => {
+      resetAfter = newestInternalDate
+      const reset = { mailboxId, uidValidity, previousUidValidity, newestInternalDate }
+      return [{ type: 'MailboxReset', data: reset }, synchronized]
     },
     tools.fence,
   )
+  return backfill(tools, { ...known, resetAfter })
 }
 
 /** News and changes since the mailbox was last looked at, then how far it is known now. */
@@ -140,21 +150,8 @@ async function catchUp(
     highestModseq = reported.highestModseq
   const { complete } = mailbox.place
   if (uidNext === mailbox.place.uidNext && highestModseq === mailbox.place.highestModseq) return
-  await recordPlace(tools, place, { uidNext, highestModseq, complete })
-}
-
-async function recordPlace(
-  tools: SyncTools,
-  place: MailboxPlace,
-  known: { uidNext: number; highestModseq: string | null; complete: boolean },
-) {
-  const data = { ...place, ...known, serverMessages: tools.connection.exists }
-  await tools.streams.decide(
-    tools.accountId,
-    async () => null,
-    () => [{ type: 'MailboxSynchronized', data }],
-    tools.fence,
-  )
+  const data = { ...place, uidNext, highestModseq, complete, serverMessages: connection.exists }
+  await record(tools, [{ type: 'MailboxSynchronized', data }])
 }
 
 /** Fetches and records messages from a UID up. @returns the UID after the highest of them, 0 when there are none */
@@ -165,46 +162,85 @@ async function recordNews(tools: SyncTools, mailbox: MailboxView, place: Mailbox
     suspects.of(place.mailboxId).size === 0 &&
     suspects.pieceSize === PIECE
   let next = 0
-  const record = async (messages: MessageData[]) => {
+  const recordPiece = async (messages: MessageData[]) => {
+    if (messages.length === 0) return
     await recordAdded(tools, place, messages, 'news')
     next = Math.max(next, ...messages.map((message) => message.uid + 1))
   }
   if (few && mailbox.place.complete) {
     const first = await fetchGuarded(tools, place, [[from, from]], () => connection.messagesFrom(from))
-    await record(first)
+    await recordPiece(first)
     return next
   }
   const uids = await connection.uidsFrom(from)
   for (const piece of newestFirst(uids, suspects.pieceSize).reverse()) {
     if (connection.selected !== mailbox.path) await connection.select(mailbox.path)
-    await record(await fetchPiece(tools, place, piece))
+    await recordPiece(await fetchPiece(tools, place, piece))
   }
   return next
 }
 
-/** Fetches what is missing of the messages that were there at first sight, newest first; each piece is committed while the next is fetched. */
-async function backfill(tools: SyncTools, mailbox: MailboxView, place: MailboxPlace): Promise<void> {
+/**
+ * Fetches what is missing of the messages that were there at first sight, newest first; each piece is committed while
+ * the next is fetched, and so is the last one while the next mailbox is.
+ *
+ * @param opening what is to be recorded with the first piece, if it is not yet
+ */
+async function backfill(
+  tools: SyncTools,
+  mailbox: MailboxView,
+  opening: readonly AccountEvent[] = [],
+): Promise<Remainder> {
   const { connection, database, suspects } = tools
-  const older: UidSet = [[1, Math.max(1, mailbox.place.uidNext - 1)]]
+  const place = placeOf(mailbox)
+  const { uidNext, highestModseq, messages: count } = mailbox.place
   const all = await connection.allUids()
-  const onServer = withoutUids(all, withoutUids(all, older))
-  const known = await viewKnownUids(database.pool, place)
+  const known = count === 0 ? [] : await viewKnownUids(database.pool, place)
+  const gone = withoutUids(known, all)
   const occasion: ReportOccasion = mailbox.resetAfter === null ? 'first sight' : { resetAfter: mailbox.resetAfter }
+  const data = { ...place, uidNext, highestModseq, complete: true, serverMessages: connection.exists }
+  const closing: AccountEvent = { type: 'MailboxSynchronized', data }
+  // usually nothing is left to do after the last piece, and the closing goes with it
+  const isLastStep = gone.length === 0 && mailbox.resetAfter === null
+  const pieces = newestFirst(missingBelow(uidNext, all, known), suspects.pieceSize)
+  let before = opening
   let committed: Promise<void> = Promise.resolve()
-  for (const piece of newestFirst(withoutUids(onServer, known), suspects.pieceSize)) {
+  for (const [index, piece] of pieces.entries()) {
     const messages = await fetchPiece(tools, place, piece)
     await committed
-    committed = recordAdded(tools, place, messages, occasion)
+    const isLast = index === pieces.length - 1
+    committed = recordAdded(tools, place, messages, occasion, before, isLast && isLastStep ? [closing] : [])
     // without this a failure between here and the next await would count as unhandled
     committed.catch(() => undefined)
-    if (tools.interrupted()) return committed
+    before = []
+    if (!isLast && tools.interrupted()) return { committed }
   }
-  await committed
-  await recordExpunged(tools, place, withoutUids(known, all))
-  await expungeUnconfirmed(tools, place)
   suspects.cleared()
-  const { uidNext, highestModseq } = mailbox.place
-  await recordPlace(tools, place, { uidNext, highestModseq, complete: true })
+  if (pieces.length > 0 && isLastStep) return { committed }
+  const finish = async () => {
+    await committed
+    await recordExpunged(tools, place, gone)
+    await expungeUnconfirmed(tools, place)
+    await record(tools, [...before, closing])
+  }
+  const finished = finish()
+  finished.catch(() => undefined)
+  return { committed: finished }
+}
+
+/** The UIDs below a UIDNEXT that the server has and that are not known; those above it are news. */
+function missingBelow(uidNext: number, all: UidSet, known: UidSet): UidSet {
+  const news: UidSet = [[uidNext, 4_294_967_295]]
+  return withoutUids(withoutUids(all, news), known)
+}
+
+async function record(tools: SyncTools, events: readonly AccountEvent[]): Promise<void> {
+  await tools.streams.decide(
+    tools.accountId,
+    async () => null,
+    () => events,
+    tools.fence,
+  )
 }
 
 /** After a reset, what nothing on the server matched is gone. */
@@ -251,15 +287,16 @@ async function recordAdded(
   place: MailboxPlace,
   messages: MessageData[],
   occasion: ReportOccasion,
+  before: readonly AccountEvent[] = [],
+  after: readonly AccountEvent[] = [],
 ): Promise<void> {
-  if (messages.length === 0) return
   const isNews = occasion === 'news'
   const gone = isNews ? await findGone(tools, place, messages) : new Set<string>()
   const want = { lookalikes: isNews, unconfirmed: typeof occasion === 'object', gone }
   await tools.streams.decide(
     tools.accountId,
     (session) => viewAdded(session, tools.accountId, place, messages, want),
-    (view) => decideAdded(place, messages, view, occasion, newId),
+    (view) => [...before, ...decideAdded(place, messages, view, occasion, newId), ...after],
     tools.fence,
   )
 }
@@ -302,6 +339,7 @@ async function recordFlags(tools: SyncTools, place: MailboxPlace, reported: read
 }
 
 async function recordExpunged(tools: SyncTools, place: MailboxPlace, uids: UidSet): Promise<void> {
+  if (uids.length === 0) return
   const gone = uidCount(uids) <= PIECE ? uids : await onlyKnown(tools, place, uids)
   for (const piece of newestFirst(gone, PIECE)) {
     await tools.streams.decide(

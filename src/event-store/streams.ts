@@ -145,7 +145,7 @@ export class Streams {
         name: 'append-events',
         text: `insert into events (account_id, version, type, shape, recorded_at, data)
                select $1, version, type, $2, $3, data
-               from json_to_recordset($4::json) as event (version bigint, type text, data jsonb)`,
+               from json_to_recordset($4::json) as event (version bigint, type text, data json)`,
         values: [accountId, EVENT_SHAPE_VERSION, recordedAt, JSON.stringify(rows)],
       })
     }

@@ -96,7 +96,7 @@ function conditionsOf(filter: MessageFilter, given: (value: unknown) => string):
   if (filter.subject) conditions.push(`message.subject ilike ${given(containing(filter.subject))}`)
   if (filter.from) {
     const pattern = given(containing(filter.from))
-    conditions.push(`exists (select from jsonb_array_elements(message.addresses->'from') as sender
+    conditions.push(`exists (select from json_array_elements(message.addresses->'from') as sender
       where sender->>'address' ilike ${pattern} or sender->>'name' ilike ${pattern})`)
   }
   if (filter.since) conditions.push(`message.internal_date >= ${given(filter.since)}`)

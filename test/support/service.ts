@@ -58,7 +58,7 @@ export class Service {
 
   /** Starts it (again), on the same folder. */
   async launch(): Promise<void> {
-    const child = spawn(process.execPath, [MAIN, 'start', '--json'], {
+    const child = spawn(MAIN, ['start', '--json'], {
       env: this.environment,
       stdio: ['ignore', 'pipe', 'pipe'],
     })

@@ -17,7 +17,7 @@ export class FirstMailbox1764000000000 implements MigrationInterface {
         type text not null,
         shape smallint not null,
         recorded_at timestamptz not null,
-        data jsonb not null,
+        data json not null,
         primary key (account_id, version)
       );
 
@@ -86,8 +86,8 @@ export class FirstMailbox1764000000000 implements MigrationInterface {
         header_message_id text,
         in_reply_to text,
         message_references text[] not null,
-        addresses jsonb not null,
-        structure jsonb,
+        addresses json not null,
+        structure json,
         has_attachment boolean not null,
         email_id text,
         thread_id text,
