@@ -30,6 +30,7 @@ export class Executor {
     max: KEPT_DOCUMENTS,
   })
   private readonly compiled = new LRUCache<string, CompiledQuery | 'seen once'>({ max: KEPT_DOCUMENTS })
+  private readonly costs = new LRUCache<string, number>({ max: KEPT_DOCUMENTS })
   private readonly sources = new WeakMap<DocumentNode, string>()
 
   constructor(readonly schema: GraphQLSchema) {}
@@ -61,27 +62,39 @@ export class Executor {
   }
 
   /** The error for an operation that costs too much, null for one that does not. */
-  whyTooDear({ document, variableValues, operationName }: ExecutionArgs): GraphQLError | null {
-    let cost: number
+  whyTooDear(args: ExecutionArgs): GraphQLError | null {
+    const cost = this.costOf(args)
+    if (cost instanceof GraphQLError || cost === null) return cost
+    if (cost <= HIGHEST_COST) return null
+    const extensions = { code: 'TOO_EXPENSIVE', cost, highestCost: HIGHEST_COST }
+    return new GraphQLError(`The operation could answer with about ${cost} fields; ${HIGHEST_COST} are allowed.`, {
+      extensions,
+    })
+  }
+
+  /** Costs depend on numbers alone, page sizes above all: an operation that comes again with the same ones is known. */
+  private costOf({ document, variableValues, operationName }: ExecutionArgs): number | GraphQLError | null {
+    const source = this.sources.get(document)
+    const numbers = Object.entries(variableValues ?? {}).filter(([, value]) => typeof value === 'number')
+    const key = source === undefined ? null : `${operationName ?? ''}\n${JSON.stringify(numbers)}\n${source}`
+    const known = key === null ? undefined : this.costs.get(key)
+    if (known !== undefined) return known
     try {
       const estimators = [fieldExtensionsEstimator(), simpleEstimator({ defaultComplexity: 1 })]
       const operation = operationName ? { operationName } : {}
-      cost = getComplexity({
+      const cost = getComplexity({
         schema: this.schema,
         query: document,
         variables: { ...variableValues },
         estimators,
         ...operation,
       })
+      if (key !== null) this.costs.set(key, cost)
+      return cost
     } catch (error) {
       // variables that don't fit are told better by the execution itself
       return error instanceof GraphQLError ? null : new GraphQLError((error as Error).message)
     }
-    if (cost <= HIGHEST_COST) return null
-    const extensions = { code: 'TOO_EXPENSIVE', cost, highestCost: HIGHEST_COST }
-    return new GraphQLError(`The operation could answer with about ${cost} fields; ${HIGHEST_COST} are allowed.`, {
-      extensions,
-    })
   }
 
   private compile({ document, operationName }: ExecutionArgs): CompiledQuery | null {

@@ -124,10 +124,13 @@ function mayConnect(
   return typeof given === 'string' && isAuthorized(given, token)
 }
 
+const REQUEST_OVER = new Error('the request is over')
+
 /** Aborts when the answer is sent, or the client is gone before that. */
 function endOf(reply: FastifyReply): AbortSignal {
   const abort = new AbortController()
-  reply.raw.once('close', () => abort.abort())
+  // a reason that is made once: to abort without one makes an exception with its stack, for each request
+  reply.raw.once('close', () => abort.abort(REQUEST_OVER))
   return abort.signal
 }
 

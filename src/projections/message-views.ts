@@ -1,28 +1,102 @@
 import type { Address, Structure } from '../mailbox/message.js'
 import type { Queryable } from '../platform/database.js'
 
-/** A message as lists show it: everything of it but structure and body. */
-export type MessageView = {
-  messageId: string
-  accountId: string
-  mailboxId: string
-  uid: number
-  flags: string[]
-  internalDate: Date
-  size: number
-  subject: string
-  sentAt: string | null
-  headerMessageId: string | null
-  inReplyTo: string | null
-  references: string[]
-  addresses: Record<'from' | 'sender' | 'replyTo' | 'to' | 'cc' | 'bcc', Address[]>
-  hasAttachment: boolean
-  threadId: string | null
-  origin: string
-  defects: string[]
-  contentSha256: string | null
-  contentSize: number | null
+/**
+ * A message as lists show it: everything of it but structure and body. Made from the database's text, and each field
+ * only when it is asked for: a list of fifty messages has a thousand, and a client asks for some.
+ */
+export class MessageView {
+  constructor(private readonly row: MessageRecord) {}
+
+  get messageId(): string {
+    return this.row.message_id
+  }
+  get accountId(): string {
+    return this.row.account_id
+  }
+  get mailboxId(): string {
+    return this.row.mailbox_id
+  }
+  get uid(): number {
+    return Number(this.row.uid)
+  }
+  get flags(): string[] {
+    return JSON.parse(this.row.flags) as string[]
+  }
+  get isUnread(): boolean {
+    return this.row.seen === 'f'
+  }
+  get isFlagged(): boolean {
+    return this.row.flagged === 't'
+  }
+  get internalDate(): Date {
+    return new Date(Number(this.row.internal_date))
+  }
+  get size(): number {
+    return Number(this.row.size)
+  }
+  get subject(): string {
+    return this.row.subject
+  }
+  get sentAt(): string | null {
+    return this.row.sent_at
+  }
+  get headerMessageId(): string | null {
+    return this.row.header_message_id
+  }
+  get inReplyTo(): string | null {
+    return this.row.in_reply_to
+  }
+  get references(): string[] {
+    return JSON.parse(this.row.message_references) as string[]
+  }
+  get from(): Address[] {
+    return JSON.parse(this.row.from_addresses) as Address[]
+  }
+  get addresses(): Record<'sender' | 'replyTo' | 'to' | 'cc' | 'bcc', Address[]> {
+    return JSON.parse(this.row.other_addresses) as MessageView['addresses']
+  }
+  get hasAttachment(): boolean {
+    return this.row.has_attachment === 't'
+  }
+  get threadId(): string | null {
+    return this.row.thread_id
+  }
+  get origin(): string {
+    return this.row.origin
+  }
+  get defects(): string[] {
+    return JSON.parse(this.row.defects) as string[]
+  }
+  get contentSha256(): string | null {
+    return this.row.content_sha256
+  }
 }
+
+/** Columns as Postgres writes them: text, JSON for lists, milliseconds for the date. */
+type MessageRecord = Record<
+  | 'message_id'
+  | 'account_id'
+  | 'mailbox_id'
+  | 'uid'
+  | 'flags'
+  | 'seen'
+  | 'flagged'
+  | 'internal_date'
+  | 'size'
+  | 'subject'
+  | 'message_references'
+  | 'from_addresses'
+  | 'other_addresses'
+  | 'has_attachment'
+  | 'origin'
+  | 'defects',
+  string
+> &
+  Record<'sent_at' | 'header_message_id' | 'in_reply_to' | 'thread_id' | 'content_sha256', string | null>
+
+/** Leaves values as the text that they come as. */
+const AS_TEXT = { getTypeParser: () => (text: string) => text }
 
 /** Which messages a list holds; every condition that is given has to hold. */
 export type MessageFilter = {
@@ -47,10 +121,13 @@ export type MessagePage = { size: number; from: ListPlace | null; direction: 'ol
 /** A page, and the version of the stream that it shows. */
 export type MessageList = { messages: MessageView[]; hasMore: boolean; version: number }
 
-const COLUMNS = `message.message_id, message.account_id, message.mailbox_id, message.uid, message.flags,
-  message.internal_date, message.size, message.subject, message.sent_at, message.header_message_id, message.in_reply_to,
-  message.message_references, message.addresses, message.has_attachment, message.thread_id, message.origin,
-  message.defects, encode(message.content_sha256, 'hex') as content_sha256, message.content_size`
+const COLUMNS = `message.message_id, message.account_id, message.mailbox_id, message.uid,
+  array_to_json(message.flags) as flags, message.seen, message.flagged,
+  (extract(epoch from message.internal_date) * 1000)::bigint as internal_date, message.size, message.subject,
+  message.sent_at, message.header_message_id, message.in_reply_to,
+  array_to_json(message.message_references) as message_references, message.from_addresses, message.other_addresses, message.has_attachment,
+  message.thread_id, message.origin, array_to_json(message.defects) as defects,
+  encode(message.content_sha256, 'hex') as content_sha256`
 
 /**
  * A page of the messages of an account, or of one of its mailboxes. One statement, hence one state of the database: the
@@ -77,8 +154,13 @@ export async function viewMessageList(
       select ${COLUMNS} from messages as message where ${conditions.join(' and ')}
       order by message.internal_date ${order}, message.message_id ${order} limit ${given(page.size + 1)}
     ) as list on true where head.account_id = $1`
-  const { rows } = await session.query<MessageRecord & { head: string }>({ name: nameOf(text), text, values })
-  const found = rows.filter((row) => row.message_id !== null).map(messageOf)
+  const { rows } = await session.query<MessageRecord & { head: string }>({
+    name: nameOf(text),
+    text,
+    values,
+    types: AS_TEXT as never,
+  })
+  const found = rows.filter((row) => row.message_id !== null).map((row) => new MessageView(row))
   const messages = found.slice(0, page.size)
   if (!older) messages.reverse()
   return { messages, hasMore: found.length > page.size, version: Number(rows[0]?.head ?? 0) }
@@ -96,7 +178,7 @@ function conditionsOf(filter: MessageFilter, given: (value: unknown) => string):
   if (filter.subject) conditions.push(`message.subject ilike ${given(containing(filter.subject))}`)
   if (filter.from) {
     const pattern = given(containing(filter.from))
-    conditions.push(`exists (select from json_array_elements(message.addresses->'from') as sender
+    conditions.push(`exists (select from json_array_elements(message.from_addresses) as sender
       where sender->>'address' ilike ${pattern} or sender->>'name' ilike ${pattern})`)
   }
   if (filter.since) conditions.push(`message.internal_date >= ${given(filter.since)}`)
@@ -117,57 +199,16 @@ function nameOf(text: string): string {
   return name
 }
 
-type MessageRecord = {
-  message_id: string
-  account_id: string
-  mailbox_id: string
-  uid: string
-  flags: string[]
-  internal_date: Date
-  size: string
-  subject: string
-  sent_at: string | null
-  header_message_id: string | null
-  in_reply_to: string | null
-  message_references: string[]
-  addresses: MessageView['addresses']
-  has_attachment: boolean
-  thread_id: string | null
-  origin: string
-  defects: string[]
-  content_sha256: string | null
-  content_size: string | null
-}
-
-function messageOf(row: MessageRecord): MessageView {
-  return {
-    messageId: row.message_id,
-    accountId: row.account_id,
-    mailboxId: row.mailbox_id,
-    uid: Number(row.uid),
-    flags: row.flags,
-    internalDate: row.internal_date,
-    size: Number(row.size),
-    subject: row.subject,
-    sentAt: row.sent_at,
-    headerMessageId: row.header_message_id,
-    inReplyTo: row.in_reply_to,
-    references: row.message_references,
-    addresses: row.addresses,
-    hasAttachment: row.has_attachment,
-    threadId: row.thread_id,
-    origin: row.origin,
-    defects: row.defects,
-    contentSha256: row.content_sha256,
-    contentSize: row.content_size === null ? null : Number(row.content_size),
-  }
-}
-
 /** Messages by their ids, in any order; those that are gone are missing. */
 export async function viewMessagesById(session: Queryable, ids: readonly string[]): Promise<MessageView[]> {
   const text = `select ${COLUMNS} from messages as message where message_id = any($1::uuid[])`
-  const { rows } = await session.query<MessageRecord>({ name: 'messages-by-id', text, values: [ids] })
-  return rows.map(messageOf)
+  const { rows } = await session.query<MessageRecord>({
+    name: 'messages-by-id',
+    text,
+    values: [ids],
+    types: AS_TEXT as never,
+  })
+  return rows.map((row) => new MessageView(row))
 }
 
 /** The structures of messages, by their ids. */

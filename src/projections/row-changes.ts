@@ -51,7 +51,9 @@ export type MessageRow = {
   header_message_id: string | null
   in_reply_to: string | null
   message_references: readonly string[]
-  addresses: Record<'from' | 'sender' | 'replyTo' | 'to' | 'cc' | 'bcc', readonly Address[]>
+  /** apart from the others, since every list shows them */
+  from_addresses: readonly Address[]
+  other_addresses: Record<'sender' | 'replyTo' | 'to' | 'cc' | 'bcc', readonly Address[]>
   structure: Structure | null
   has_attachment: boolean
   email_id: string | null

@@ -135,17 +135,24 @@ async function pageOf(
     args.filter ?? {},
     page,
   )
-  const nodes = messages.map(messageOf)
-  const edges = nodes.map((node) => ({ cursor: listCursor(node.view), node }))
   const older = page.direction === 'older'
+  const cursorAt = (at: number) => {
+    const message = messages.at(at)
+    return message ? listCursor(message) : null
+  }
   return {
-    edges,
-    nodes,
+    // one of the two is asked for, as a rule
+    get nodes() {
+      return messages.map(messageOf)
+    },
+    get edges() {
+      return messages.map((view) => ({ cursor: listCursor(view), node: messageOf(view) }))
+    },
     pageInfo: {
       hasNextPage: older ? hasMore : page.from !== null,
       hasPreviousPage: older ? page.from !== null : hasMore,
-      startCursor: edges[0]?.cursor ?? null,
-      endCursor: edges.at(-1)?.cursor ?? null,
+      startCursor: cursorAt(0),
+      endCursor: cursorAt(-1),
     },
     version,
     streamCursor: streamCursor(accountId, version),
@@ -210,6 +217,6 @@ export class NodeResolver {
       return mailbox && Object.assign(new Mailbox(), mailboxOf(mailbox))
     }
     const message = await context.messages.load(id)
-    return message && Object.assign(new Message(), messageOf(message))
+    return message && messageOf(message)
   }
 }

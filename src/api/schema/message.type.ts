@@ -125,35 +125,57 @@ export class Message implements Node {
   view!: MessageView
 }
 
+/** A message in the API's form: each field is made when it is asked for. */
+class ViewedMessage extends Message {
+  constructor(override readonly view: MessageView) {
+    super()
+    // a field that the schema's class declares would stand before the getters below
+    for (const name of Object.keys(this)) if (name !== 'view') delete (this as Record<string, unknown>)[name]
+  }
+}
+
+/** How each field that is not one of the view's own follows from it. */
+const FIELDS: { [Name in keyof Message]?: (view: MessageView) => unknown } = {
+  id: (view) => nodeId('Message', view.messageId),
+  sentAt: (view) => (view.sentAt === null ? null : new Date(view.sentAt)),
+  sender: (view) => view.addresses.sender,
+  replyTo: (view) => view.addresses.replyTo,
+  to: (view) => view.addresses.to,
+  cc: (view) => view.addresses.cc,
+  bcc: (view) => view.addresses.bcc,
+  messageIdHeader: (view) => view.headerMessageId,
+  rawUrl: (view) => `/messages/${view.messageId}/raw`,
+}
+
+const SAME = [
+  'from',
+  'uid',
+  'flags',
+  'isUnread',
+  'isFlagged',
+  'internalDate',
+  'size',
+  'subject',
+  'inReplyTo',
+  'references',
+  'threadId',
+  'hasAttachment',
+  'origin',
+  'defects',
+] as const
+
+for (const name of SAME) FIELDS[name] = (view) => view[name]
+for (const [name, make] of Object.entries(FIELDS)) {
+  Object.defineProperty(ViewedMessage.prototype, name, {
+    get(this: ViewedMessage) {
+      return make(this.view)
+    },
+  })
+}
+
 /** Brings a message into the API's form. */
 export function messageOf(view: MessageView): Message {
-  const { addresses } = view
-  return {
-    id: nodeId('Message', view.messageId),
-    view,
-    uid: view.uid,
-    flags: view.flags,
-    isUnread: !view.flags.includes('\\Seen'),
-    isFlagged: view.flags.includes('\\Flagged'),
-    internalDate: view.internalDate,
-    sentAt: view.sentAt === null ? null : new Date(view.sentAt),
-    size: view.size,
-    subject: view.subject,
-    from: addresses.from,
-    sender: addresses.sender,
-    replyTo: addresses.replyTo,
-    to: addresses.to,
-    cc: addresses.cc,
-    bcc: addresses.bcc,
-    messageIdHeader: view.headerMessageId,
-    inReplyTo: view.inReplyTo,
-    references: view.references,
-    threadId: view.threadId,
-    hasAttachment: view.hasAttachment,
-    origin: view.origin as OriginEnum,
-    defects: view.defects as DefectEnum[],
-    rawUrl: `/messages/${view.messageId}/raw`,
-  }
+  return new ViewedMessage(view)
 }
 
 @ObjectType({ description: 'Where a page of a list begins and ends (Relay).' })
