@@ -70,3 +70,24 @@ export function uidsOf(set: UidSet): number[] {
 export function formatUidSet(set: UidSet): string {
   return set.map(([first, last]) => (first === last ? `${first}` : `${first}:${last}`)).join(',')
 }
+
+/** Reads IMAP's syntax, "4,1:3", in whatever order; what is no UID is left out. */
+export function parseUidSet(text: string): UidSet {
+  const runs = text.split(',').flatMap((part): [number, number][] => {
+    const [from, to] = part.split(':').map(Number)
+    if (!isUid(from) || !(to === undefined || isUid(to))) return []
+    return [[Math.min(from, to ?? from), Math.max(from, to ?? from)]]
+  })
+  runs.sort(([one], [other]) => one - other)
+  const joined: [number, number][] = []
+  for (const [first, last] of runs) {
+    const before = joined.at(-1)
+    if (before && first <= before[1] + 1) before[1] = Math.max(before[1], last)
+    else joined.push([first, last])
+  }
+  return joined
+}
+
+function isUid(value: number | undefined): value is number {
+  return Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 4_294_967_295
+}

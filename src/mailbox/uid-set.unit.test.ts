@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { formatUidSet, newestFirst, uidCount, uidSetOf, uidsOf, withoutUids } from './uid-set.js'
+import { formatUidSet, newestFirst, parseUidSet, uidCount, uidSetOf, uidsOf, withoutUids } from './uid-set.js'
 
 const uids = fc.uniqueArray(fc.integer({ min: 1, max: 200 }), { maxLength: 120 })
 
@@ -48,4 +48,18 @@ test('pieces come newest first, none larger than asked, and hold everything once
 
 test('a set is written as IMAP writes it', () => {
   expect(formatUidSet(uidSetOf([7, 1, 2, 3, 9, 10]))).toBe('1:3,7,9:10')
+})
+
+test('what is written is read as it was, and whatever is read is a set in its one form', () => {
+  fc.assert(
+    fc.property(uids, (list) => {
+      const set = uidSetOf(list)
+      expect(parseUidSet(formatUidSet(set))).toEqual(set)
+      expect(parseUidSet(list.join(','))).toEqual(set)
+    }),
+  )
+  expect(parseUidSet('7:5,1,nonsense,0,-3,4294967296')).toEqual([
+    [1, 1],
+    [5, 7],
+  ])
 })

@@ -7,6 +7,7 @@ import {
   type FetchQueryObject,
   type ListResponse,
   type MailboxObject,
+  type SearchObject,
 } from 'imapflow'
 import type { ServerSettings } from '../../mailbox/access-model.js'
 import { ServerFailed } from '../../mailbox/failures.js'
@@ -14,7 +15,7 @@ import { normaliseFlags, type Flags } from '../../mailbox/flags.js'
 import type { ListedMailbox } from '../../mailbox/mailbox-list.js'
 import type { Defect, MessageData } from '../../mailbox/message.js'
 import type { ReportedPlace, SyncAbilities } from '../../mailbox/sync-plan.js'
-import { formatUidSet, uidSetOf, uidsOf, type UidSet } from '../../mailbox/uid-set.js'
+import { formatUidSet, parseUidSet, uidSetOf, uidsOf, withoutUids, type UidSet } from '../../mailbox/uid-set.js'
 import type { Logger } from '../../platform/logs.js'
 import { nameForTls, resolveServer, type DialPolicy } from './dial.js'
 import { failureOfError } from './failure-of-error.js'
@@ -136,22 +137,20 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
   }
 
   /** Every UID of the selected mailbox. */
-  async allUids(): Promise<UidSet> {
-    const found = await this.ask('SEARCH', () => this.client.search({ all: true }, { uid: true }))
-    return uidSetOf(this.granted('SEARCH', found))
+  allUids(): Promise<UidSet> {
+    return this.search({ all: true })
   }
 
   /** Which of the given UIDs the selected mailbox still has. */
-  async present(uids: UidSet): Promise<UidSet> {
-    const found = await this.ask('SEARCH', () => this.client.search({ uid: formatUidSet(uids) }, { uid: true }))
-    return uidSetOf(this.granted('SEARCH', found))
+  present(uids: UidSet): Promise<UidSet> {
+    return this.search({ uid: formatUidSet(uids) })
   }
 
   /** UIDs of the selected mailbox from a given one up. */
   async uidsFrom(uid: number): Promise<UidSet> {
-    const found = await this.ask('SEARCH', () => this.client.search({ uid: `${uid}:*` }, { uid: true }))
+    const found = await this.search({ uid: `${uid}:*` })
     // n:* also finds the last message when its UID is below n (RFC 9051 §9, seq-range)
-    return uidSetOf(this.granted('SEARCH', found).filter((each) => each >= uid))
+    return uid > 1 ? withoutUids(found, [[1, uid - 1]]) : found
   }
 
   /** Metadata of all messages from a UID up, in one round trip: for when they are known to be few. */
@@ -285,6 +284,13 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
     } catch (error) {
       throw this.failed(error, command)
     }
+  }
+
+  /** UIDs that match, as runs by ESEARCH (RFC 4731) where the server has it: a million UIDs are then a short line. */
+  private async search(query: SearchObject): Promise<UidSet> {
+    const found = await this.ask('SEARCH', () => this.client.search(query, { uid: true, returnOptions: ['ALL'] }))
+    const granted = this.granted('SEARCH', found)
+    return Array.isArray(granted) ? uidSetOf(granted) : parseUidSet(granted.all ?? '')
   }
 
   /** A refusal is an error, never "nothing": imapflow answers a refused SEARCH with false. */
