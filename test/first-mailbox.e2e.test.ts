@@ -9,6 +9,8 @@ let dovecot: Dovecot
 let service: Service
 let account: string
 
+type Arrival = { messageArrived: { messageId: string; origin: string; subject: string } }
+
 const PICTURE = Buffer.from(Array.from({ length: 5000 }, (_, index) => (index * 7) % 256))
 
 beforeAll(async () => {
@@ -128,7 +130,7 @@ test('a message that arrives comes by itself, with its bodies, attachment and ra
   const socket = service.socket()
   const query =
     'subscription ($id: ID!) { messageArrived(accountId: $id) { messageId origin subject from { name address } } }'
-  const arrivals = socket.iterate<{ messageArrived: { messageId: string; origin: string; subject: string } }>({
+  const arrivals = socket.iterate<Arrival>({
     query,
     variables: { id: account },
   })
@@ -150,8 +152,7 @@ test('a message that arrives comes by itself, with its bodies, attachment and ra
   // the subscription begins when the server has it: a delivery may come before that only if nobody would see it
   await new Promise((resolve) => setTimeout(resolve, 300))
   await dovecot.deliver('alice', raw)
-  const { value } = await next
-  const arrived = value?.data?.messageArrived
+  const arrived = ((await next) as { value: { data: Arrival } }).value.data.messageArrived
   expect(arrived).toMatchObject({ origin: 'ARRIVED', subject: 'Schöne Grüße' })
   void socket.dispose()
 
@@ -160,7 +161,7 @@ test('a message that arrives comes by itself, with its bodies, attachment and ra
   type Found = {
     message: { content: { text: string }; rawUrl: string; attachments: { filename: string; url: string }[] }
   }
-  const { message } = await service.ask<Found>(content, { id: arrived?.messageId })
+  const { message } = await service.ask<Found>(content, { id: arrived.messageId })
   expect(message.content.text.trim()).toBe('Hallo Welt')
   expect(message.attachments).toMatchObject([{ filename: 'picture.png', contentType: 'application/octet-stream' }])
 

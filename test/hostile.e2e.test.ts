@@ -1,13 +1,13 @@
-import { createServer, type Server } from 'node:net'
 import { readFile } from 'node:fs/promises'
 import { Dovecot, PASSWORD } from './support/dovecot.ts'
 import { mail } from './support/mail.ts'
 import { fillMaildir } from './support/maildir.ts'
+import { honest, ScriptedImap, type Script } from './support/scripted-imap.ts'
 import { Service, until } from './support/service.ts'
 
 let dovecot: Dovecot
 let service: Service
-const servers: Server[] = []
+const servers: ScriptedImap[] = []
 
 function nested(depth: number): string {
   let body = 'Content-Type: text/plain\r\n\r\ninnermost\r\n'
@@ -63,7 +63,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await service?.stop()
   await dovecot?.stop()
-  for (const server of servers) server.close()
+  for (const server of servers) server.stop()
 })
 
 async function memory(): Promise<number> {
@@ -114,58 +114,11 @@ test('hostile messages neither stop the sync nor are lost, and say what the inde
   expect(await memory()).toBeLessThan(450)
 }, 120_000)
 
-/** An IMAP server that does what it is told to: for what real ones never do. @returns its port */
-async function scripted(
-  answer: (command: string, say: (line: string) => void) => string | null,
-  greeting = '* OK ready',
-): Promise<number> {
-  const server = createServer((socket) => {
-    socket.on('error', () => undefined)
-    socket.write(`${greeting}\r\n`)
-    let rest = ''
-    socket.on('data', (data: Buffer) => {
-      const lines = (rest + data.toString()).split('\r\n')
-      rest = lines.pop() ?? ''
-      for (const line of lines) {
-        const [tag, ...command] = line.split(' ')
-        const result = answer(command.join(' '), (text) => socket.write(`${text}\r\n`))
-        if (result !== null) socket.write(`${tag} ${result}\r\n`)
-      }
-    })
-  })
+/** @returns the port of a server that does as it is told */
+async function scripted(script: Script): Promise<number> {
+  const server = await ScriptedImap.start(script)
   servers.push(server)
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
-  return (server.address() as { port: number }).port
-}
-
-/** Answers like a small, honest server with one mailbox; null for a command that it does not know. */
-function honest(command: string, say: (line: string) => void, messages: string[]): string | null {
-  if (/^CAPABILITY/i.test(command)) say('* CAPABILITY IMAP4rev1 IDLE')
-  else if (/^(LIST|LSUB)/i.test(command)) say(`* ${command.slice(0, 4).toUpperCase()} () "/" INBOX`)
-  else if (/^STATUS/i.test(command))
-    say(`* STATUS INBOX (MESSAGES ${messages.length} UIDNEXT ${messages.length + 1} UIDVALIDITY 9)`)
-  else if (/^(SELECT|EXAMINE)/i.test(command))
-    for (const line of [
-      `* ${messages.length} EXISTS`,
-      '* OK [UIDVALIDITY 9] valid',
-      `* OK [UIDNEXT ${messages.length + 1}] next`,
-      '* FLAGS (\\Seen)',
-    ])
-      say(line)
-  else if (/^UID SEARCH/i.test(command)) say(`* SEARCH ${messages.map((_, index) => index + 1).join(' ')}`)
-  else if (/^UID FETCH/i.test(command)) {
-    if (/ENVELOPE/i.test(command)) messages.forEach((line) => say(line))
-    else
-      messages.forEach((_, index) =>
-        say(
-          `* ${index + 1} FETCH (UID ${index + 1} FLAGS (\\Seen) INTERNALDATE "01-Jan-2026 00:00:00 +0000" RFC822.SIZE 10)`,
-        ),
-      )
-  } else if (/^IDLE/i.test(command)) {
-    say('+ idling')
-    return null
-  } else if (/^DONE/i.test(command)) return null
-  return 'OK done'
+  return server.port
 }
 
 const fetched = (uid: number, envelope: string) =>
@@ -225,7 +178,7 @@ const STATE = 'query ($id: ID!) { account(id: $id) { connection { state reason t
 
 test('a connection on which nothing is answered any more is found dead within the bound', async () => {
   let dead = false
-  const port = await scripted((command, say) => (dead ? null : honest(command, say, [])))
+  const port = await scripted((command, say) => (dead ? null : honest(command, say)))
   const account = await service.connect({
     host: '127.0.0.1',
     port,
@@ -255,7 +208,7 @@ test('a refused login is not tried again, until the credentials change', async (
       say('* BYE changed')
       return 'NO changed'
     }
-    return honest(command, say, [])
+    return honest(command, say)
   })
   const account = await service.connect({
     host: '127.0.0.1',
@@ -292,7 +245,7 @@ test('a server that throttles is left alone for as long as it says, and this is 
       say('* BYE too busy')
       return 'NO busy'
     }
-    return honest(command, say, [])
+    return honest(command, say)
   })
   const account = await service.connect({
     host: '127.0.0.1',

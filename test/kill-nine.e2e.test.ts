@@ -56,7 +56,7 @@ test('ten times killed in the middle of a first sync: every message is there onc
       messages: { nodes: { id: string; subject: string }[]; pageInfo: { hasNextPage: boolean; endCursor: string } }
     }
   }
-  let version = 0
+  let version: number
   for (let after: string | null = null; ;) {
     const page: Page = await service.ask<Page>(query, { id: account, after })
     for (const { id, subject } of page.account.messages.nodes) {

@@ -229,7 +229,7 @@ describe.each(kinds)('on a server with %s', (kind) => {
     expect(
       since.filter((change) => change.__typename === 'MessageAddedChange' && change.mailboxId === inbox?.id),
     ).toEqual([])
-    await watched.other.close()
+    watched.other.close()
     Object.assign(watched, { other: await dovecot.client(watched.user) })
     await dovecot.deliver(watched.user, mail(9050 + which, { subject: 'after the reset' }))
     expect(await watched.told(arrivedAs('after the reset'))).toMatchObject([{ origin: 'ARRIVED' }])

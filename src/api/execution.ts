@@ -1,6 +1,7 @@
 import {
   execute,
   getOperationAST,
+  OperationTypeNode,
   GraphQLError,
   parse,
   specifiedRules,
@@ -105,7 +106,7 @@ export class Executor {
     if (known === undefined) this.compiled.set(key, 'seen once')
     if (known !== 'seen once') return known ?? null
     // graphql-jit 0.8 does not fill in defaults inside of input objects, which mutations live by; and none of them is hot
-    if (getOperationAST(document, operationName)?.operation !== 'query') return null
+    if (getOperationAST(document, operationName)?.operation !== OperationTypeNode.QUERY) return null
     const compiled = compileQuery(this.schema, document, operationName ?? undefined)
     if (!isCompiledQuery(compiled)) return null
     this.compiled.set(key, compiled)

@@ -1,0 +1,69 @@
+import { createServer, type Server } from 'node:net'
+
+/** Answers a command, given without its tag: what it says first, then its result ("OK done"); null for none. */
+export type Script = (command: string, say: (line: string) => void) => string | null
+
+/** An IMAP server that does what it is told to: for what real ones never do, or not ten thousand times. */
+export class ScriptedImap {
+  private readonly server: Server
+  readonly port: number
+
+  private constructor(server: Server, port: number) {
+    this.server = server
+    this.port = port
+  }
+
+  static async start(script: Script): Promise<ScriptedImap> {
+    const server = createServer({ noDelay: true }, (socket) => {
+      socket.on('error', () => undefined)
+      socket.write('* OK ready\r\n')
+      let rest = ''
+      let idle: string | undefined
+      socket.on('data', (data: Buffer) => {
+        const lines = (rest + data.toString()).split('\r\n')
+        rest = lines.pop() ?? ''
+        for (const line of lines) {
+          const [tag, ...words] = line.split(' ')
+          const command = words.join(' ')
+          if (/^IDLE/i.test(command)) idle = tag
+          // DONE has no tag of its own: it is answered with that of IDLE (RFC 2177)
+          const result = script(line === 'DONE' ? line : command, (text) => socket.write(`${text}\r\n`))
+          if (result !== null) socket.write(`${line === 'DONE' ? idle : tag} ${result}\r\n`)
+          if (/^LOGOUT/i.test(command)) socket.end()
+        }
+      })
+    })
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+    return new ScriptedImap(server, (server.address() as { port: number }).port)
+  }
+
+  stop(): void {
+    this.server.close()
+  }
+}
+
+/** Answers like a small, honest server with one mailbox that holds the given FETCH answers. */
+export function honest(command: string, say: (line: string) => void, messages: readonly string[] = []): string | null {
+  const count = messages.length
+  if (/^CAPABILITY/i.test(command)) say('* CAPABILITY IMAP4rev1 IDLE')
+  else if (/^(LIST|LSUB)/i.test(command)) say(`* ${command.slice(0, 4).toUpperCase()} () "/" INBOX`)
+  else if (/^STATUS/i.test(command)) say(`* STATUS INBOX (MESSAGES ${count} UIDNEXT ${count + 1} UIDVALIDITY 9)`)
+  else if (/^(SELECT|EXAMINE)/i.test(command)) {
+    for (const line of [
+      `${count} EXISTS`,
+      'OK [UIDVALIDITY 9] valid',
+      `OK [UIDNEXT ${count + 1}] next`,
+      'FLAGS (\\Seen)',
+    ])
+      say(`* ${line}`)
+  } else if (/^UID SEARCH/i.test(command)) say(`* SEARCH ${messages.map((_, index) => index + 1).join(' ')}`)
+  else if (/^UID FETCH/i.test(command)) {
+    const plain = (uid: number) =>
+      `* ${uid} FETCH (UID ${uid} FLAGS (\\Seen) INTERNALDATE "01-Jan-2026 00:00:00 +0000" RFC822.SIZE 10)`
+    messages.forEach((line, index) => say(/ENVELOPE/i.test(command) ? line : plain(index + 1)))
+  } else if (/^IDLE/i.test(command)) {
+    say('+ idling')
+    return null
+  }
+  return 'OK done'
+}
