@@ -34,8 +34,10 @@ async function install(): Promise<void> {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
   // two test runs that start at once wait for each other; services that a package starts would only be in the way
   const script = `set -e
-    printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d.mailfold && chmod +x /usr/sbin/policy-rc.d.mailfold
-    test -e /usr/sbin/policy-rc.d || cp /usr/sbin/policy-rc.d.mailfold /usr/sbin/policy-rc.d
+    if test ! -e /usr/sbin/policy-rc.d; then
+      trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+      printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d
+    fi
     apt-get update -qq && apt-get install -y -qq --no-install-recommends ${PACKAGES.join(' ')}`
   await run('flock', ['/tmp/mailfold-apt.lock', 'sh', '-c', script], { env, maxBuffer: 64 * 1024 ** 2 })
 }
