@@ -38,6 +38,17 @@ test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
   },
 )
 
+test('npm start hands a signal on, and leaves nothing behind', async () => {
+  const data = await folder()
+  const environment = { ...process.env, NODE_OPTIONS: '', MAILFOLD_PORT: '0', MAILFOLD_DATA: data }
+  const child = spawn('npm', ['start'], { env: environment })
+  let said = ''
+  child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()))
+  await until(() => said.includes('npx mailfold connect'))
+  child.kill('SIGTERM')
+  await until(() => postmasters(data).length === 0, 5_000)
+})
+
 test('after kill -9 the next start ends the postmaster that stayed, and finds the data', async () => {
   const service = await Service.start({ MAILFOLD_TOKEN: '' })
   const token = await readFile(join(service.folder, 'token'), 'utf8')

@@ -6,7 +6,11 @@ const flag = z
   .transform((value) => value === 'true' || value === '1')
   .describe('true or false')
 
-const milliseconds = (minimum: number, maximum: number) => z.coerce.number().int().min(minimum).max(maximum)
+/** A whole number between two bounds, both included. */
+const whole = (minimum: number, maximum: number) => {
+  const error = `must be a whole number from ${minimum} to ${maximum}`
+  return z.coerce.number({ error }).int(error).min(minimum, error).max(maximum, error)
+}
 
 /** One setting: how it is read, what it is when nobody sets it, and what it is for. */
 type SettingDefinition<T> = { parse: z.ZodType<T>; default: string | undefined; about: string }
@@ -19,7 +23,7 @@ const setting = <T>(parse: z.ZodType<T>, fallback: string | undefined, about: st
 
 /** Every setting of the service. The help text, docs/operations.md and the checks at start all follow this list. */
 export const settingDefinitions = {
-  MAILFOLD_PORT: setting(z.coerce.number().int().min(0).max(65535), '4000', 'TCP port of the API (0: any free one)'),
+  MAILFOLD_PORT: setting(whole(0, 65535), '4000', 'TCP port of the API (0: any free one)'),
   MAILFOLD_HOST: setting(z.string().min(1), '127.0.0.1', 'address that the API listens on'),
   MAILFOLD_DATA: setting(z.string().min(1), './data', 'folder of the embedded database, blobs, key and token'),
   MAILFOLD_TOKEN: setting(
@@ -56,31 +60,27 @@ export const settingDefinitions = {
     'allow connections without TLS to mail servers that are not on loopback',
   ),
   MAILFOLD_CHECK_INTERVAL: setting(
-    milliseconds(200, 3_600_000),
+    whole(200, 3_600_000),
     '30000',
     'milliseconds between two checks of all mailboxes of an account; each check also proves that the connection lives',
   ),
   MAILFOLD_ANSWER_TIMEOUT: setting(
-    milliseconds(200, 600_000),
+    whole(200, 600_000),
     '20000',
     'milliseconds that a mail server may take to answer before its connection counts as dead',
   ),
   MAILFOLD_CONNECT_TIMEOUT: setting(
-    milliseconds(200, 120_000),
+    whole(200, 120_000),
     '15000',
     'milliseconds that connecting to a mail server may take',
   ),
   MAILFOLD_CONTENT_TIMEOUT: setting(
-    milliseconds(200, 600_000),
+    whole(200, 600_000),
     '60000',
     'milliseconds that a query waits for a message body that has to be fetched',
   ),
   MAILFOLD_MAX_MESSAGE_BYTES: setting(
-    z.coerce
-      .number()
-      .int()
-      .min(1_048_576)
-      .max(4 * 1024 ** 3),
+    whole(1_048_576, 4 * 1024 ** 3),
     '268435456',
     'largest message, in bytes, that is fetched whole',
   ),
