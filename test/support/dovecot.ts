@@ -1,5 +1,5 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { ImapFlow } from 'imapflow'
 import { createTransport, type Transporter } from 'nodemailer'
+import { install } from './install.ts'
 
 const run = promisify(execFile)
 
@@ -14,35 +15,10 @@ const run = promisify(execFile)
 export const PASSWORD = 'correct-horse'
 
 const PACKAGES = ['dovecot-imapd', 'dovecot-lmtpd', 'openssl']
+const FILES = ['/usr/sbin/dovecot', '/usr/lib/dovecot/imap', '/usr/lib/dovecot/lmtp', '/usr/bin/openssl']
 
-/** Installs Dovecot where it is missing: on Debian, as root; elsewhere it says what is needed. */
-async function install(): Promise<void> {
-  const found = await run('sh', [
-    '-c',
-    'test -x /usr/sbin/dovecot && test -x /usr/lib/dovecot/lmtp && command -v openssl',
-  ]).then(
-    () => true,
-    () => false,
-  )
-  if (found) return
-  const isDebian = await readFile('/etc/debian_version').then(
-    () => true,
-    () => false,
-  )
-  if (!isDebian || process.getuid?.() !== 0)
-    throw new Error(`Dovecot is missing: install ${PACKAGES.join(', ')}, or run this as root on Debian`)
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-  // two test runs that start at once wait for each other; services that a package starts would only be in the way
-  const script = `set -e
-    if test ! -e /usr/sbin/policy-rc.d; then
-      trap 'rm -f /usr/sbin/policy-rc.d' EXIT
-      printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d
-    fi
-    apt-get update -qq && apt-get install -y -qq --no-install-recommends ${PACKAGES.join(' ')}`
-  await run('flock', ['/tmp/mailfold-apt.lock', 'sh', '-c', script], { env, maxBuffer: 64 * 1024 ** 2 })
-}
-
-async function freePorts(count: number): Promise<number[]> {
+/** Ports that nobody listens on. */
+export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {
       const server = createServer()
@@ -97,7 +73,7 @@ export class Dovecot {
   static readonly plainAddress = '127.0.0.2'
 
   static async start(): Promise<Dovecot> {
-    await install()
+    await install(PACKAGES, FILES)
     const folder = await mkdtemp(join(tmpdir(), 'mailfold-dovecot-'))
     await run('chmod', ['0755', folder])
     await makeCertificate(folder)
