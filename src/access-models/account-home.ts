@@ -36,6 +36,9 @@ export type HomeTools = {
 /** A job gives its worker back after this long, and asks for another if there is more to do. */
 const SLICE = 10_000
 
+/** Milliseconds after which a mailbox that is missing is looked for again before it counts as gone. */
+const SECOND_LOOK = 500
+
 /** Mailboxes of one account that the server said have changed, in the order in which it said so. */
 type Dirty = Set<string>
 
@@ -49,6 +52,8 @@ export class AccountHome {
   private readonly dirty: Dirty = new Set()
   private listChanged = true
   private checkedAt = 0
+  /** mailboxes that the last check missed: gone if the next one misses them too */
+  private missing: ReadonlySet<string> = new Set()
   private failures = 0
   private retryAt = 0
   private readonly suspects = new Suspects()
@@ -66,7 +71,7 @@ export class AccountHome {
   /** One job's worth of syncing: connects where needed, then works until all is current or the slice is over. */
   async sync(): Promise<void> {
     await this.inTurn(async (account, connection) => {
-      if (this.listChanged || Date.now() - this.checkedAt >= this.tools.checkInterval) await this.check(connection)
+      if (this.isCheckDue()) await this.check(account, connection)
       const more = await this.syncMailboxes(connection, Date.now() + SLICE)
       if (more) this.tools.ask(account)
       if (!this.stopping) await connection.watch('INBOX')
@@ -138,19 +143,31 @@ export class AccountHome {
     return connection
   }
 
+  private isCheckDue(): boolean {
+    const since = Date.now() - this.checkedAt
+    return this.listChanged || since >= this.tools.checkInterval || (this.missing.size > 0 && since >= SECOND_LOOK)
+  }
+
   /** Looks at all mailboxes at once: which there are, and which have changed. Proves the connection alive as well. */
-  private async check(connection: ImapConnection): Promise<void> {
+  private async check(account: AccountView, connection: ImapConnection): Promise<void> {
     this.listChanged = false
     const reports = await connection.listMailboxes()
     const { streams } = this.tools
     const listed = reports.map((report) => report.listed)
+    let stillMissing: ReadonlySet<string> = new Set()
     await streams.decide(
       this.accountId,
       (session) => viewMailboxes(session, this.accountId),
-      (known) => compareMailboxes(known, listed, newId),
+      (known) => {
+        const { events, missing } = compareMailboxes(known, listed, this.missing, newId)
+        stillMissing = missing
+        return events
+      },
       this.fence as FenceToken,
     )
     this.checkedAt = Date.now()
+    this.missing = stillMissing
+    if (stillMissing.size > 0) this.tools.ask(account, SECOND_LOOK)
     const known = new Map((await this.mailboxes()).map((mailbox) => [mailbox.path, mailbox]))
     for (const { listed, place } of reports) {
       const mailbox = known.get(listed.path)

@@ -6,25 +6,32 @@ export type KnownMailbox = MailboxListing & { mailboxId: string; uidValidity: st
 /** A mailbox as the server lists it, with what tells it again after a rename. */
 export type ListedMailbox = MailboxListing & { uidValidity: string | null; messages: number | null }
 
+/** What a comparison of mailboxes found, and the ids of those that are missing and not yet believed to be gone. */
+export type MailboxComparison = { events: AccountEvent[]; missing: ReadonlySet<string> }
+
 /**
  * Compares the server's list of mailboxes with the known ones. A known mailbox that is gone and a new one that carries
- * its MAILBOXID (RFC 8474), or else its UIDVALIDITY and number of messages, are one mailbox that was renamed.
+ * its MAILBOXID (RFC 8474), or else its UIDVALIDITY and number of messages, are one mailbox that was renamed. One that
+ * is missing is gone only when it was missing the time before as well: Dovecot, asked right after a deletion, may leave
+ * out a mailbox that is there.
  *
+ * @param missedBefore ids of the mailboxes that the last comparison missed
  * @param makeId gives a new mailbox its id
  */
 export function compareMailboxes(
   known: readonly KnownMailbox[],
   listed: readonly ListedMailbox[],
+  missedBefore: ReadonlySet<string>,
   makeId: () => string,
-): AccountEvent[] {
+): MailboxComparison {
   const byPath = new Map(known.map((mailbox) => [mailbox.path, mailbox]))
   const gone = new Set(known.filter((mailbox) => !listed.some((each) => each.path === mailbox.path)))
   const events: AccountEvent[] = []
   for (const mailbox of listed) {
     const same = byPath.get(mailbox.path)
     if (same) {
-      if (!sameListing(same, mailbox))
-        events.push({ type: 'MailboxChanged', data: { mailboxId: same.mailboxId, ...listingOf(mailbox) } })
+      const data = { mailboxId: same.mailboxId, ...listingOf(mailbox) }
+      if (!sameListing(same, mailbox)) events.push({ type: 'MailboxChanged', data })
       continue
     }
     const before = [...gone].find((each) => isRenamed(each, mailbox))
@@ -34,8 +41,12 @@ export function compareMailboxes(
       events.push({ type: 'MailboxRenamed', data })
     } else events.push({ type: 'MailboxDiscovered', data: { mailboxId: makeId(), ...listingOf(mailbox) } })
   }
-  for (const { mailboxId, path } of gone) events.push({ type: 'MailboxDeleted', data: { mailboxId, path } })
-  return events
+  const missing = new Set<string>()
+  for (const { mailboxId, path } of gone) {
+    if (missedBefore.has(mailboxId)) events.push({ type: 'MailboxDeleted', data: { mailboxId, path } })
+    else missing.add(mailboxId)
+  }
+  return { events, missing }
 }
 
 function isRenamed(known: KnownMailbox, listed: ListedMailbox): boolean {

@@ -23,6 +23,7 @@ const listedAs = (path: string, wish: Partial<ListedMailbox> = {}): ListedMailbo
   ...wish,
 })
 const makeId = () => 'a new id'
+const none = new Set<string>()
 
 test('POP3 is refused for what it cannot do', () => {
   expect(whyNotPossible('POP3', 'ONLINE')).toContain('OFFLINE')
@@ -68,9 +69,10 @@ test('flags have one form, whatever their order and case', () => {
 })
 
 test('a mailbox that carries the same MAILBOXID under another path was renamed', () => {
-  const events = compareMailboxes(
+  const { events } = compareMailboxes(
     [knownAs('Work', { objectId: 'F1' })],
     [listedAs('Office', { objectId: 'F1' })],
+    none,
     makeId,
   )
   expect(events).toMatchObject([
@@ -79,21 +81,27 @@ test('a mailbox that carries the same MAILBOXID under another path was renamed',
 })
 
 test('without MAILBOXID, UIDVALIDITY and the number of messages tell a renamed mailbox', () => {
-  const events = compareMailboxes(
+  const { events } = compareMailboxes(
     [knownAs('Work')],
     [listedAs('Office', { uidValidity: '4Work', messages: 4 })],
+    none,
     makeId,
   )
   expect(events.map((event) => event.type)).toEqual(['MailboxRenamed'])
 })
 
-test('mailboxes come and go', () => {
-  const events = compareMailboxes(
-    [knownAs('INBOX'), knownAs('Old')],
-    [listedAs('INBOX'), listedAs('Brand new')],
-    makeId,
-  )
-  expect(events.map((event) => event.type)).toEqual(['MailboxDiscovered', 'MailboxDeleted'])
+test('a mailbox that is missing once may be there; missing twice, it is gone', () => {
+  const known = [knownAs('INBOX'), knownAs('Old')]
+  const listed = [listedAs('INBOX'), listedAs('Brand new')]
+  const first = compareMailboxes(known, listed, none, makeId)
+  expect(first.events.map((event) => event.type)).toEqual(['MailboxDiscovered'])
+  expect([...first.missing]).toEqual(['id of Old'])
+  const second = compareMailboxes(known, [listedAs('INBOX')], first.missing, makeId)
+  expect(second.events).toEqual([{ type: 'MailboxDeleted', data: { mailboxId: 'id of Old', path: 'Old' } }])
+  expect(compareMailboxes(known, [listedAs('INBOX'), listedAs('Old')], first.missing, makeId)).toEqual({
+    events: [],
+    missing: none,
+  })
 })
 
 test('what is listed as it is known changes nothing', () => {
@@ -103,9 +111,10 @@ test('what is listed as it is known changes nothing', () => {
         compareMailboxes(
           paths.map((path) => knownAs(path)),
           paths.map((path) => listedAs(path)).reverse(),
+          none,
           makeId,
         ),
-      ).toEqual([])
+      ).toEqual({ events: [], missing: none })
     }),
   )
 })

@@ -368,7 +368,9 @@ function reportOf(entry: ListResponse): MailboxReport {
         messages: status.messages ?? null,
       }
     : null
-  const attributes = [...entry.flags].filter((flag) => !/^\\(Has(No)?Children|Subscribed)$/i.test(flag)).sort()
+  const attributes = [...entry.flags]
+    .filter((flag) => !/^\\(Has(No)?Children|Subscribed|Marked|Unmarked)$/i.test(flag))
+    .sort()
   const listed = {
     path: entry.path,
     delimiter: entry.delimiter || null,
