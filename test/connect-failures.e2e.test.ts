@@ -1,11 +1,13 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { Dovecot, PASSWORD } from './support/dovecot.ts'
+import { honest, ScriptedImap } from './support/scripted-imap.ts'
 import { CONNECT, mailfold, Service } from './support/service.ts'
 
 let dovecot: Dovecot
 /** trusts the test's authority */
 let service: Service
 const servers: Server[] = []
+const scriptedImaps: ScriptedImap[] = []
 
 beforeAll(async () => {
   dovecot = await Dovecot.start()
@@ -20,6 +22,7 @@ afterAll(async () => {
   await service?.stop()
   await dovecot?.stop()
   for (const server of servers) server.close()
+  for (const imap of scriptedImaps) imap.stop()
 })
 
 /** A server that real ones never are. @returns its port */
@@ -80,15 +83,13 @@ test('a server that says nothing, gibberish, or offers no STARTTLS is told apart
 })
 
 test('throttling is not taken for a refused login', async () => {
-  const says = (answer: string) =>
-    scripted((socket) => {
-      socket.write('* OK ready\r\n')
-      socket.on('data', (data: Buffer) => {
-        const [tag, command] = data.toString().split(' ')
-        if (/CAPABILITY/i.test(command ?? '')) socket.write(`* CAPABILITY IMAP4rev1\r\n${tag} OK done\r\n`)
-        else socket.write(`${tag} ${answer}\r\n`)
-      })
-    })
+  const says = async (answer: string) => {
+    const imap = await ScriptedImap.start((command, say) =>
+      /^CAPABILITY/i.test(command) ? honest(command, say) : answer,
+    )
+    scriptedImaps.push(imap)
+    return imap.port
+  }
   const plain = { security: 'PLAINTEXT' }
   expect(
     await failure({

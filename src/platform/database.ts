@@ -88,16 +88,14 @@ function socketAddress(url: string): { host: string; database: string; username:
 
 /** A pool of its own for the queues, whose tables live in the schema `bullmq`. */
 export function openQueuePool(url: string): pg.Pool {
-  const { host, database, username } = url.startsWith('socket:')
-    ? socketAddress(url)
-    : { host: '', database: '', username: '' }
-  const address = host ? { host, database, user: username } : { connectionString: url }
-  const pool = new pg.Pool({
-    ...address,
-    max: 10,
-    application_name: 'mailfold-queues',
-    options: '-c search_path=bullmq',
-  })
+  const options = { max: 10, application_name: 'mailfold-queues', options: '-c search_path=bullmq' }
+  const pool = new pg.Pool({ ...poolAddress(url), ...options })
   pool.on('error', () => undefined)
   return pool
+}
+
+function poolAddress(url: string): pg.PoolConfig {
+  if (!url.startsWith('socket:')) return { connectionString: url }
+  const { host, database, username } = socketAddress(url)
+  return { host, database, user: username }
 }
