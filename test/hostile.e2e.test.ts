@@ -173,6 +173,55 @@ test('a search that is refused is an error, never an empty mailbox', async () =>
   expect(found.messages.nodes).toHaveLength(1)
 })
 
+test('a mailbox that the list leaves out again and again, and that still answers, is not gone', async () => {
+  let lists = 0
+  let omit = false
+  let gone = false
+  const port = await scripted((command, say) => {
+    if (/^(LIST|LSUB)/i.test(command)) {
+      const kind = command.slice(0, 4).toUpperCase()
+      // asked for by its name
+      if (/Work/.test(command)) return 'OK done'
+      if (!command.includes('*')) {
+        say(`* ${kind} (\\Noselect) "/" ""`)
+        return 'OK done'
+      }
+      lists++
+      say(`* ${kind} () "/" INBOX`)
+      if (!omit && !gone) say(`* ${kind} () "/" Work`)
+      return 'OK done'
+    }
+    if (/^STATUS "?Work/i.test(command)) {
+      if (gone) return 'NO [NONEXISTENT] no such mailbox'
+      say('* STATUS Work (MESSAGES 1 UIDNEXT 2 UIDVALIDITY 9)')
+      return 'OK done'
+    }
+    return honest(command, say, [fetched(1, GOOD)])
+  })
+  const account = await service.connect({
+    host: '127.0.0.1',
+    port,
+    security: 'PLAINTEXT',
+    username: 'forgetful',
+    password: PASSWORD,
+  })
+  await service.synced(account)
+  const paths = async () => {
+    const { account: found } = await service.ask<{ account: { mailboxes: { path: string }[] } }>(
+      'query ($id: ID!) { account(id: $id) { mailboxes { path } } }',
+      { id: account },
+    )
+    return found.mailboxes.map(({ path }) => path)
+  }
+  expect(await paths()).toEqual(['INBOX', 'Work'])
+  omit = true
+  const before = lists
+  await until(() => lists >= before + 5)
+  expect(await paths()).toEqual(['INBOX', 'Work'])
+  gone = true
+  await until(async () => (await paths()).length === 1)
+})
+
 type State = { account: { connection: { state: string; reason: string | null; throttledUntil: string | null } } }
 const STATE = 'query ($id: ID!) { account(id: $id) { connection { state reason throttledUntil } } }'
 

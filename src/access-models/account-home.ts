@@ -154,12 +154,13 @@ export class AccountHome {
     const reports = await connection.listMailboxes()
     const { streams } = this.tools
     const listed = reports.map((report) => report.listed)
+    const believedGone = await this.believedGone(connection, listed)
     let stillMissing: ReadonlySet<string> = new Set()
     await streams.decide(
       this.accountId,
       (session) => viewMailboxes(session, this.accountId),
       (known) => {
-        const { events, missing } = compareMailboxes(known, listed, this.missing, newId)
+        const { events, missing } = compareMailboxes(known, listed, believedGone, newId)
         stillMissing = missing
         return events
       },
@@ -178,6 +179,20 @@ export class AccountHome {
         this.dirty.add(listed.path)
     }
     this.refusedMailboxes.clear()
+  }
+
+  /** Of the mailboxes that the last check missed, those that the server does not know by their names either. */
+  private async believedGone(
+    connection: ImapConnection,
+    listed: readonly { path: string }[],
+  ): Promise<ReadonlySet<string>> {
+    const gone = new Set<string>()
+    if (this.missing.size === 0) return gone
+    for (const { mailboxId, path } of await this.mailboxes()) {
+      if (!this.missing.has(mailboxId) || listed.some((each) => each.path === path)) continue
+      if (!(await connection.hasMailbox(path))) gone.add(mailboxId)
+    }
+    return gone
   }
 
   /** Works through what changed, then what is still to be fetched. @returns whether something is left */

@@ -12,16 +12,16 @@ export type MailboxComparison = { events: AccountEvent[]; missing: ReadonlySet<s
 /**
  * Compares the server's list of mailboxes with the known ones. A known mailbox that is gone and a new one that carries
  * its MAILBOXID (RFC 8474), or else its UIDVALIDITY and number of messages, are one mailbox that was renamed. One that
- * is missing is gone only when it was missing the time before as well: Dovecot, asked right after a deletion, may leave
- * out a mailbox that is there.
+ * is missing is gone only when the server, asked for it by name after that, does not know it either: Dovecot, asked
+ * right after a deletion, may leave out mailboxes that are there, more than once.
  *
- * @param missedBefore ids of the mailboxes that the last comparison missed
+ * @param believedGone ids of mailboxes that an earlier comparison missed and that the server does not know by name
  * @param makeId gives a new mailbox its id
  */
 export function compareMailboxes(
   known: readonly KnownMailbox[],
   listed: readonly ListedMailbox[],
-  missedBefore: ReadonlySet<string>,
+  believedGone: ReadonlySet<string>,
   makeId: () => string,
 ): MailboxComparison {
   const byPath = new Map(known.map((mailbox) => [mailbox.path, mailbox]))
@@ -43,7 +43,7 @@ export function compareMailboxes(
   }
   const missing = new Set<string>()
   for (const { mailboxId, path } of gone) {
-    if (missedBefore.has(mailboxId)) events.push({ type: 'MailboxDeleted', data: { mailboxId, path } })
+    if (believedGone.has(mailboxId)) events.push({ type: 'MailboxDeleted', data: { mailboxId, path } })
     else missing.add(mailboxId)
   }
   return { events, missing }

@@ -124,6 +124,17 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
     return listed.map(reportOf)
   }
 
+  /** Whether a mailbox is there, asked by its name: a list may leave out one that is. A refusal to say counts as yes. */
+  async hasMailbox(path: string): Promise<boolean> {
+    try {
+      await this.client.status(path, { messages: true })
+      return true
+    } catch (error) {
+      if ((error as { code?: string }).code === 'NotFound') return false
+      throw this.failed(error, 'STATUS')
+    }
+  }
+
   /** Selects a mailbox and says where it stands. */
   async select(path: string): Promise<ReportedPlace> {
     const mailbox = await this.ask('SELECT', () => this.client.mailboxOpen(path))
