@@ -1,35 +1,19 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { v7 as newId } from 'uuid'
-import { Feeds } from '../src/event-store/feeds.js'
-import { MIGRATIONS } from '../src/event-store/migrations/index.js'
-import { FenceRefused, StreamNotFound, Streams, VersionConflict } from '../src/event-store/streams.js'
+import type { Feeds } from '../src/event-store/feeds.js'
+import { FenceRefused, StreamNotFound, VersionConflict, type Streams } from '../src/event-store/streams.js'
 import type { AccountEvent } from '../src/mailbox/events.js'
-import { Database } from '../src/platform/database.js'
-import { startEmbeddedPostgres, type EmbeddedPostgres } from '../src/platform/embedded-postgres.js'
-import { CoreProjection } from '../src/projections/core-projection.js'
+import { Store } from './support/store.ts'
 
-let folder: string
-let postgres: EmbeddedPostgres
-let database: Database
+let store: Store
 let streams: Streams
 let feeds: Feeds
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'mailfold-store-'))
-  await import('node:fs/promises').then(({ chmod }) => chmod(folder, 0o711))
-  postgres = await startEmbeddedPostgres(folder)
-  database = await Database.open(postgres.url, MIGRATIONS)
-  streams = new Streams(database, new CoreProjection(), (accountId, version) => feeds.advanced(accountId, version))
-  feeds = new Feeds(streams)
+  store = await Store.open()
+  ;({ streams, feeds } = store)
 })
 
-afterAll(async () => {
-  await database.close()
-  await postgres.stop()
-  await rm(folder, { recursive: true, force: true })
-})
+afterAll(() => store.close())
 
 const connected = (username: string): AccountEvent => ({
   type: 'AccountConnected',

@@ -35,6 +35,7 @@ export async function fetchContent(tools: FetchTools, messageId: string): Promis
     async () => null,
     () => [{ type: 'MessageContentUnavailable', data }],
     tools.fence,
+    'CLIENT',
   )
 }
 
@@ -61,6 +62,7 @@ async function tryToFetch(tools: FetchTools, messageId: string, place: ContentPl
       async () => null,
       () => [{ type: 'MessageContentStored', data }],
       tools.fence,
+      'CLIENT',
     )
     return null
   } catch (error) {

@@ -10,6 +10,8 @@ import { HealthController, WORK_READINESS } from './http/health.controller.js'
 import { MessageContents } from './message-content.js'
 import { AccountResolver } from './resolvers/account.resolver.js'
 import { ChangeResolver } from './resolvers/change.resolver.js'
+import { DifferenceResolver, HistoryResolver } from './resolvers/history.resolver.js'
+import { Nodes } from './nodes.js'
 import {
   AccountMessagesResolver,
   MailboxResolver,
@@ -25,6 +27,8 @@ export const RESOLVERS = [
   MessageResolver,
   NodeResolver,
   ChangeResolver,
+  HistoryResolver,
+  DifferenceResolver,
 ]
 
 /** GraphQL over HTTP and WebSocket, files over HTTP, health. */
@@ -49,7 +53,7 @@ export class ApiModule {
     return {
       module: ApiModule,
       imports: [CqrsModule, ContentModule, graphql, ...work.imports],
-      providers: [MessageContents, ...RESOLVERS, { provide: WORK_READINESS, useExisting: work.readiness }],
+      providers: [MessageContents, Nodes, ...RESOLVERS, { provide: WORK_READINESS, useExisting: work.readiness }],
       controllers: [FilesController, HealthController],
     }
   }

@@ -3,6 +3,8 @@ import type { Structure } from '../mailbox/message.js'
 import type { Queryable } from '../platform/database.js'
 import { viewAccounts, type AccountView } from '../projections/account-views.js'
 import { viewMailboxList, type MailboxListView } from '../projections/mailbox-views.js'
+import { viewPastAccount, type PastAccount } from '../projections/past-accounts.js'
+import { viewPastMessagesById, viewPastStructures } from '../projections/past-messages.js'
 import { viewMessagesById, viewStructures, type MessageView } from '../projections/message-views.js'
 
 /** What the resolvers of one operation share: each thing is read once, however many fields ask for it. */
@@ -13,12 +15,29 @@ export type ApiContext = {
   mailboxesOf: DataLoader<string, MailboxListView[]>
   messages: DataLoader<string, MessageView | null>
   structures: DataLoader<string, Structure | null>
+  /** an account as it was at a version */
+  past: (accountId: string, version: number) => PastContext
+}
+
+/** The same for an account at a version of the past. */
+export type PastContext = {
+  account: () => Promise<PastAccount>
+  messages: DataLoader<string, MessageView | null>
+  structures: DataLoader<string, Structure | null>
 }
 
 /** Makes the context of one operation. */
 export function makeContext(session: Queryable, signal: AbortSignal): ApiContext {
+  const pasts = new Map<string, PastContext>()
+  const past = (accountId: string, version: number) => {
+    const key = `${accountId}@${version}`
+    const made = pasts.get(key) ?? makePast(session, accountId, version)
+    pasts.set(key, made)
+    return made
+  }
   return {
     signal,
+    past,
     accounts: loader(
       (ids) => viewAccounts(session, ids),
       (account) => account.accountId,
@@ -35,11 +54,32 @@ export function makeContext(session: Queryable, signal: AbortSignal): ApiContext
       (ids) => viewMessagesById(session, ids),
       (message) => message.messageId,
     ),
-    structures: new DataLoader(async (ids) => {
-      const structures = await viewStructures(session, ids)
-      return ids.map((id) => structures.get(id) ?? null)
-    }),
+    structures: structureLoader((ids) => viewStructures(session, ids)),
   }
+}
+
+function makePast(session: Queryable, accountId: string, version: number): PastContext {
+  let account: Promise<PastAccount> | null = null
+  return {
+    account: () => (account ??= viewPastAccount(session, accountId, version)),
+    messages: loader(
+      async (ids) => {
+        const messages = await viewPastMessagesById(session, version, ids)
+        return messages.filter((message) => message.accountId === accountId)
+      },
+      (message) => message.messageId,
+    ),
+    structures: structureLoader((ids) => viewPastStructures(session, version, ids)),
+  }
+}
+
+type Structures = Map<string, Structure | null>
+
+function structureLoader(read: (ids: readonly string[]) => Promise<Structures>) {
+  return new DataLoader<string, Structure | null>(async (ids) => {
+    const structures = await read(ids)
+    return ids.map((id) => structures.get(id) ?? null)
+  })
 }
 
 function loader<View>(

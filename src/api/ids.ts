@@ -1,4 +1,5 @@
 import { GraphQLError } from 'graphql'
+import type { StorePlace } from '../event-store/stored-events.js'
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
@@ -54,4 +55,30 @@ export function readListCursor(cursor: string): { internalDate: Date; messageId:
   if (!/^-?\d{1,16}$/.test(time ?? '') || !UUID.test(messageId ?? ''))
     throw badInput('The cursor is none of a list of messages.')
   return { internalDate: new Date(Number(time)), messageId: messageId as string }
+}
+
+/** A place among the differences between two moments, opaque to clients. */
+export function differenceCursor(place: { version: number; messageId: string }): string {
+  return Buffer.from(`${place.version}~${place.messageId}`).toString('base64url')
+}
+
+/** Reads a place among differences. @throws GraphQLError BAD_USER_INPUT */
+export function readDifferenceCursor(cursor: string): { version: number; messageId: string } {
+  const [version, messageId] = Buffer.from(cursor, 'base64url').toString().split('~')
+  if (!/^\d{1,15}$/.test(version ?? '') || !UUID.test(messageId ?? ''))
+    throw badInput('`after` is no cursor of a difference.')
+  return { version: Number(version), messageId: messageId as string }
+}
+
+/** A place in the order of the whole store, opaque to clients. */
+export function storeCursor({ position, accountId, version }: StorePlace): string {
+  return Buffer.from(`${position}/${accountId}@${version}`).toString('base64url')
+}
+
+/** Reads a place in the whole store. @throws GraphQLError BAD_USER_INPUT */
+export function readStoreCursor(cursor: string): StorePlace {
+  const [position, accountId, version] = Buffer.from(cursor, 'base64url').toString().split(/[/@]/)
+  if (!/^\d{1,15}$/.test(position ?? '') || !UUID.test(accountId ?? '') || !/^\d{1,15}$/.test(version ?? ''))
+    throw badInput('`after` is no cursor of the whole store.')
+  return { position: Number(position), accountId: accountId as string, version: Number(version) }
 }

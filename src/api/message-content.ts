@@ -8,10 +8,16 @@ import { Feeds } from '../event-store/feeds.js'
 import { Streams } from '../event-store/streams.js'
 import { FetchContent } from '../mailbox/commands.js'
 import { Platform } from '../platform/platform.js'
-import { viewMessagesById } from '../projections/message-views.js'
+import { viewMessageOwner } from '../projections/message-views.js'
 
 /** A raw message that is at hand: bytes, and a stream of them or of a part (both offsets included). */
 export type RawMessage = { size: number; read(range?: { start: number; end: number }): Readable }
+
+const gone = () =>
+  new GraphQLError('The message is no longer on the server, and was not kept here.', {
+    extensions: { code: 'CONTENT_GONE' },
+  })
+const unavailable = (reason: string) => new GraphQLError(reason, { extensions: { code: 'CONTENT_UNAVAILABLE' } })
 
 /** Raw messages for whoever asks, fetched first where they are not here. */
 @Injectable()
@@ -29,20 +35,21 @@ export class MessageContents {
    * A message's raw content; waits for its fetch as long as MAILFOLD_CONTENT_TIMEOUT allows.
    *
    * @returns null when there is no such message
-   * @throws GraphQLError CONTENT_UNAVAILABLE with the reason, CONTENT_TIMEOUT
+   * @throws GraphQLError CONTENT_UNAVAILABLE with the reason, CONTENT_TIMEOUT, CONTENT_GONE
    */
   async raw(messageId: string, signal: AbortSignal): Promise<RawMessage | null> {
-    const [message] = await viewMessagesById(this.platform.database.pool, [messageId])
+    const message = await viewMessageOwner(this.platform.database.pool, messageId)
     if (!message) return null
     const here = await this.atHand(messageId, message.contentSha256)
     if (here) return here
+    if (!message.isThere) throw gone()
     const version = await this.streams.version(message.accountId)
     const deadline = AbortSignal.any([signal, AbortSignal.timeout(this.platform.settings.MAILFOLD_CONTENT_TIMEOUT)])
     await this.commands.execute(new FetchContent(message.accountId, messageId))
     const outcome = await this.outcome(message.accountId, messageId, version, deadline)
     const fetched = await this.atHand(messageId, outcome.sha256)
     if (fetched) return fetched
-    if (outcome.reason !== null) throw new GraphQLError(outcome.reason, { extensions: { code: 'CONTENT_UNAVAILABLE' } })
+    if (outcome.reason !== null) throw unavailable(outcome.reason)
     throw new GraphQLError('The message could not be fetched in time.', { extensions: { code: 'CONTENT_TIMEOUT' } })
   }
 

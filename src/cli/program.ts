@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from 'commander'
-import { describeSettings } from '../platform/settings.js'
+import { BadSetting, describeSettings } from '../platform/settings.js'
+import { StartFailure } from '../platform/start-failure.js'
 import { ApiFailure } from './api-client.js'
 
 const FOLLOWS = `
@@ -7,11 +8,21 @@ Settings (environment variables):
 ${describeSettings()}
 `
 
+/** Errors of which the message says all. */
+const EXPECTED = [ApiFailure, BadSetting, StartFailure]
+
 /** Commands that talk to a running service find it, and its token, by these. */
 const CLIENT_HELP = `
 Environment:
   MAILFOLD_URL    where the service is [http://127.0.0.1:MAILFOLD_PORT]
   MAILFOLD_TOKEN  its bearer token [the file "token" in MAILFOLD_DATA]
+`
+
+/** Commands that work on the database itself, beside the service or without it. */
+const DATABASE_HELP = `
+Environment:
+  DATABASE_URL   the database [that in MAILFOLD_DATA, whether the service runs or not]
+  MAILFOLD_DATA  the data folder of the service [./data]
 `
 
 /** Runs the command line. @returns the exit code: 0, or 1 after one line on standard error that says why */
@@ -63,22 +74,40 @@ export async function run(argv: readonly string[]): Promise<number> {
 
   program
     .command('tail')
-    .description("print an account's events as they come")
+    .description("print an account's events, or those of all accounts, as they come")
     .argument('[account]', 'its id; may be left out when there is only one')
+    .option('--all', 'all accounts, in one order')
     .option('--after <cursor>', 'begin right after this cursor; "start" for the first event of all')
     .addOption(json)
     .addHelpText('after', CLIENT_HELP)
-    .action(async (account: string | undefined, options: { after?: string; json?: boolean }) => {
+    .action(async (account: string | undefined, options: import('./tail.js').TailOptions) => {
       const { tail } = await import('./tail.js')
       await tail(account, options)
     })
+
+  const commands = {
+    verify: "fold an account's log again, or that of all, and report each row that differs; 1 if any does",
+    rebuild: "fold an account's log again, or that of all, and put right what differs, while the service goes on",
+  }
+  for (const [command, description] of Object.entries(commands)) {
+    program
+      .command(command)
+      .description(description)
+      .argument('[account]', 'its id; all accounts where it is left out')
+      .addOption(json)
+      .addHelpText('after', DATABASE_HELP)
+      .action(async (account: string | undefined, options: { json?: boolean }) => {
+        const { foldAgain } = await import('./fold-again.js')
+        exitCode = await foldAgain(command as 'verify' | 'rebuild', account, options)
+      })
+  }
 
   try {
     await program.parseAsync([...argv])
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode
     process.stderr.write(
-      `mailfold: ${error instanceof ApiFailure ? error.message : ((error as Error).stack ?? String(error))}\n`,
+      `mailfold: ${EXPECTED.some((kind) => error instanceof kind) ? (error as Error).message : ((error as Error).stack ?? String(error))}\n`,
     )
     return 1
   }

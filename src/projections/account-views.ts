@@ -18,7 +18,8 @@ export type AccountView = ServerSettings & {
   version: number
 }
 
-type AccountRecord = {
+/** A row of `accounts`, with the version of the stream. */
+export type AccountRecord = {
   account_id: string
   protocol: Protocol
   host: string
@@ -40,11 +41,23 @@ type AccountRecord = {
 export async function viewAccounts(session: Queryable, ids?: readonly string[]): Promise<AccountView[]> {
   const { rows } = await session.query<AccountRecord>({
     name: 'view-accounts',
-    text: `select accounts.*, streams.version from accounts join streams using (account_id)
+    text: `select accounts.*, streams.version as version from accounts join streams using (account_id)
            where $1::uuid[] is null or account_id = any($1) order by connected_at, account_id`,
     values: [ids ?? null],
   })
-  return rows.map((row) => ({
+  return rows.map(accountView)
+}
+
+/** The ids of all accounts that have not been forgotten. */
+export async function viewEveryAccountId(session: Queryable): Promise<string[]> {
+  const sql = 'select account_id from streams where not closed order by account_id'
+  const { rows } = await session.query<{ account_id: string }>(sql)
+  return rows.map((row) => row.account_id)
+}
+
+/** Brings a row into the form in which it is handed on; times may be dates or ISO 8601. */
+export function accountView(row: AccountRecord): AccountView {
+  return {
     accountId: row.account_id,
     protocol: row.protocol,
     host: row.host,
@@ -52,13 +65,13 @@ export async function viewAccounts(session: Queryable, ids?: readonly string[]):
     security: row.security,
     username: row.username,
     model: row.model,
-    connectedAt: row.connected_at,
+    connectedAt: new Date(row.connected_at),
     state: row.connection_state,
-    since: row.connection_since,
+    since: new Date(row.connection_since),
     detail: row.connection_detail,
-    throttledUntil: row.throttled_until,
+    throttledUntil: row.throttled_until && new Date(row.throttled_until),
     server: row.server,
     capabilities: row.capabilities,
     version: Number(row.version),
-  }))
+  }
 }

@@ -17,7 +17,8 @@ export type MailboxListView = {
   complete: boolean
 }
 
-type MailboxRecord = {
+/** A row of `mailboxes`, as far as the API shows it. */
+export type MailboxRecord = {
   mailbox_id: string
   account_id: string
   path: string
@@ -42,10 +43,26 @@ export async function viewMailboxList(
     name: `mailbox-list-by-${column}`,
     text: `select mailbox_id, account_id, path, delimiter, attributes, special_use, subscribed, selectable, messages, unseen,
              server_messages, complete
-           from mailboxes where ${column} = any($1::uuid[]) order by upper(path) <> 'INBOX', path`,
+           from mailboxes where ${column} = any($1::uuid[]) order by upper(path) <> 'INBOX', path collate "C"`,
     values: ['accounts' in by ? by.accounts : by.ids],
   })
-  return rows.map((row) => ({
+  return rows.map(mailboxListView)
+}
+
+/** Whose a mailbox is that is there or was, null when it never was. */
+export async function viewMailboxOwner(session: Queryable, mailboxId: string): Promise<string | null> {
+  const { rows } = await session.query<{ account_id: string }>({
+    name: 'mailbox-owner',
+    text: `select account_id from mailboxes where mailbox_id = $1
+           union all select account_id from past_mailboxes where mailbox_id = $1 limit 1`,
+    values: [mailboxId],
+  })
+  return rows[0]?.account_id ?? null
+}
+
+/** Brings a row into the form in which it is handed on. */
+export function mailboxListView(row: MailboxRecord): MailboxListView {
+  return {
     mailboxId: row.mailbox_id,
     accountId: row.account_id,
     path: row.path,
@@ -58,18 +75,25 @@ export async function viewMailboxList(
     unseen: Number(row.unseen),
     serverMessages: Number(row.server_messages ?? 0),
     complete: row.complete,
-  }))
+  }
 }
 
-/** Messages recorded by an account's last events, a second: how fast a first sync goes. Zero when it has come to rest. */
-export async function viewSyncRate(session: Queryable, accountId: string): Promise<number> {
+/**
+ * Messages recorded by an account's last events, a second: how fast a first sync goes. Zero when it has come to rest.
+ *
+ * @param at the version at which that is asked; now where it is null
+ */
+export async function viewSyncRate(session: Queryable, accountId: string, at: number | null): Promise<number> {
   const { rows } = await session.query<{ rate: number | null }>({
     name: 'sync-rate',
-    text: `select count(*) filter (where type = 'MessageAdded')
-             / greatest(1, extract(epoch from now() - min(recorded_at)))::float as rate
-           from (select type, recorded_at from events where account_id = $1 order by version desc limit 10000) as latest
-           where recorded_at > now() - interval '5 seconds'`,
-    values: [accountId],
+    text: `with latest as (
+             select type, recorded_at from events
+             where account_id = $1 and version <= coalesce($2, 9007199254740991) order by version desc limit 10000
+           ), moment as (select case when $2::bigint is null then now() else max(recorded_at) end as at from latest)
+           select count(*) filter (where type = 'MessageAdded')
+             / greatest(1, extract(epoch from max(moment.at) - min(recorded_at)))::float as rate
+           from latest, moment where recorded_at > moment.at - interval '5 seconds'`,
+    values: [accountId, at],
   })
   return Math.round(rows[0]?.rate ?? 0)
 }

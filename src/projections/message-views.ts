@@ -6,7 +6,11 @@ import type { Queryable } from '../platform/database.js'
  * only when it is asked for: a list of fifty messages has a thousand, and a client asks for some.
  */
 export class MessageView {
-  constructor(private readonly row: MessageRecord) {}
+  /** @param at the version at which it is looked at; null for now */
+  constructor(
+    private readonly row: MessageRecord,
+    readonly at: number | null = null,
+  ) {}
 
   get messageId(): string {
     return this.row.message_id
@@ -68,13 +72,13 @@ export class MessageView {
   get defects(): string[] {
     return JSON.parse(this.row.defects) as string[]
   }
-  get contentSha256(): string | null {
-    return this.row.content_sha256
+  get isForgotten(): boolean {
+    return this.row.forgotten === 't'
   }
 }
 
 /** Columns as Postgres writes them: text, JSON for lists, milliseconds for the date. */
-type MessageRecord = Record<
+export type MessageRecord = Record<
   | 'message_id'
   | 'account_id'
   | 'mailbox_id'
@@ -90,13 +94,14 @@ type MessageRecord = Record<
   | 'other_addresses'
   | 'has_attachment'
   | 'origin'
-  | 'defects',
+  | 'defects'
+  | 'forgotten',
   string
 > &
-  Record<'sent_at' | 'header_message_id' | 'in_reply_to' | 'thread_id' | 'content_sha256', string | null>
+  Record<'sent_at' | 'header_message_id' | 'in_reply_to' | 'thread_id', string | null>
 
 /** Leaves values as the text that they come as. */
-const AS_TEXT = { getTypeParser: () => (text: string) => text }
+export const AS_TEXT = { getTypeParser: () => (text: string) => text }
 
 /** Which messages a list holds; every condition that is given has to hold. */
 export type MessageFilter = {
@@ -121,13 +126,13 @@ export type MessagePage = { size: number; from: ListPlace | null; direction: 'ol
 /** A page, and the version of the stream that it shows. */
 export type MessageList = { messages: MessageView[]; hasMore: boolean; version: number }
 
-const COLUMNS = `message.message_id, message.account_id, message.mailbox_id, message.uid,
+/** What a MessageView is made of, from a row called `message`. */
+export const COLUMNS = `message.message_id, message.account_id, message.mailbox_id, message.uid,
   array_to_json(message.flags) as flags, message.seen, message.flagged,
   (extract(epoch from message.internal_date) * 1000)::bigint as internal_date, message.size, message.subject,
   message.sent_at, message.header_message_id, message.in_reply_to,
   array_to_json(message.message_references) as message_references, message.from_addresses, message.other_addresses, message.has_attachment,
-  message.thread_id, message.origin, array_to_json(message.defects) as defects,
-  encode(message.content_sha256, 'hex') as content_sha256`
+  message.thread_id, message.origin, array_to_json(message.defects) as defects, message.forgotten`
 
 /**
  * A page of the messages of an account, or of one of its mailboxes. One statement, hence one state of the database: the
@@ -166,7 +171,8 @@ export async function viewMessageList(
   return { messages, hasMore: found.length > page.size, version: Number(rows[0]?.head ?? 0) }
 }
 
-function conditionsOf(filter: MessageFilter, given: (value: unknown) => string): string[] {
+/** A filter as conditions on a row called `message`. */
+export function conditionsOf(filter: MessageFilter, given: (value: unknown) => string): string[] {
   const conditions: string[] = []
   const flag = (column: string, wanted: boolean | null | undefined, holds: boolean) => {
     if (wanted !== null && wanted !== undefined)
@@ -193,7 +199,8 @@ function containing(text: string): string {
 // one name for each of the few shapes of the statement, so that a session plans each once
 const names = new Map<string, string>()
 
-function nameOf(text: string): string {
+/** The name under which a session keeps a statement's plan. */
+export function nameOf(text: string): string {
   const name = names.get(text) ?? `message-list-${names.size}`
   names.set(text, name)
   return name
@@ -223,6 +230,24 @@ export async function viewStructures(
     values: [ids],
   })
   return new Map(rows.map((row) => [row.message_id, row.structure]))
+}
+
+/** Whose a message is, or was; whether it is still there; and its content's name, where that is kept here. */
+export type MessageOwner = { accountId: string; isThere: boolean; contentSha256: string | null }
+
+/** The owner of a message that is there or was, null when it never was. */
+export async function viewMessageOwner(session: Queryable, messageId: string): Promise<MessageOwner | null> {
+  const { rows } = await session.query<{ account_id: string; there: boolean; sha256: string | null }>({
+    name: 'message-owner',
+    text: `select account_id, true as there, 9223372036854775807 as until, encode(content_sha256, 'hex') as sha256
+           from messages where message_id = $1
+           union all
+           select account_id, false, until_version, encode(content_sha256, 'hex') from past_messages where message_id = $1
+           order by until desc limit 1`,
+    values: [messageId],
+  })
+  const row = rows[0]
+  return row ? { accountId: row.account_id, isThere: row.there, contentSha256: row.sha256 } : null
 }
 
 /** Where a message's content is to be had. */

@@ -6,7 +6,7 @@ import type { MailboxColumns, MessageRow, RowChange } from './row-changes.js'
 type DataOf<Type extends AccountEvent['type']> = Extract<AccountEvent, { type: Type }>['data']
 
 type Projectors = {
-  [Type in AccountEvent['type']]: (data: DataOf<Type>, at: { version: number; recordedAt: string }) => RowChange[]
+  [Type in AccountEvent['type']]: (data: DataOf<Type>, recordedAt: string) => RowChange[]
 }
 
 /**
@@ -14,15 +14,12 @@ type Projectors = {
  * past state are folded by it alike.
  */
 export function project(event: RecordedEvent): RowChange[] {
-  const projector = projectors[event.type] as (
-    data: unknown,
-    at: { version: number; recordedAt: string },
-  ) => RowChange[]
-  return projector(event.data, { version: event.version, recordedAt: event.recordedAt.toISOString() })
+  const projector = projectors[event.type] as (data: unknown, recordedAt: string) => RowChange[]
+  return projector(event.data, event.recordedAt.toISOString())
 }
 
 const projectors: Projectors = {
-  AccountConnected: ({ protocol, host, port, security, username, model }, { recordedAt }) => [
+  AccountConnected: ({ protocol, host, port, security, username, model }, recordedAt) => [
     {
       change: 'add account',
       columns: {
@@ -37,17 +34,17 @@ const projectors: Projectors = {
       },
     },
   ],
-  CredentialsChanged: (_, { recordedAt }) => [{ change: 'set account', columns: connection('CONNECTING', recordedAt) }],
-  ConnectionEstablished: ({ capabilities, server }, { recordedAt }) => [
+  CredentialsChanged: (_, recordedAt) => [{ change: 'set account', columns: connection('CONNECTING', recordedAt) }],
+  ConnectionEstablished: ({ capabilities, server }, recordedAt) => [
     { change: 'set account', columns: { ...connection('CONNECTED', recordedAt), capabilities, server } },
   ],
-  ConnectionLost: ({ reason }, { recordedAt }) => [
+  ConnectionLost: ({ reason }, recordedAt) => [
     { change: 'set account', columns: connection('DISCONNECTED', recordedAt, reason) },
   ],
-  LoginWasRefused: ({ serverSaid }, { recordedAt }) => [
+  LoginWasRefused: ({ serverSaid }, recordedAt) => [
     { change: 'set account', columns: connection('LOGIN_REFUSED', recordedAt, serverSaid) },
   ],
-  ServerThrottled: ({ serverSaid, until }, { recordedAt }) => [
+  ServerThrottled: ({ serverSaid, until }, recordedAt) => [
     { change: 'set account', columns: { ...connection('THROTTLED', recordedAt, serverSaid), throttled_until: until } },
   ],
   MailboxDiscovered: ({ mailboxId, ...listing }) => [{ change: 'add mailbox', mailboxId, columns: columnsOf(listing) }],
@@ -72,24 +69,24 @@ const projectors: Projectors = {
       },
     },
   ],
-  MessageAdded: ({ messageId, mailboxId, uidValidity, origin, ...message }, { version }) => [
-    { change: 'put message', row: rowOf(messageId, mailboxId, uidValidity, origin, message, version) },
+  MessageAdded: ({ messageId, mailboxId, uidValidity, origin, ...message }) => [
+    { change: 'add message', row: rowOf(messageId, mailboxId, uidValidity, origin, message) },
     count(mailboxId, 1, message.flags),
   ],
-  MessageMoved: ({ messageId, mailboxId, uidValidity, from, ...message }, { version }) => [
-    { change: 'put message', row: rowOf(messageId, mailboxId, uidValidity, 'MOVED', message, version) },
+  MessageMoved: ({ messageId, mailboxId, uidValidity, from, ...message }) => [
+    { change: 'move message', row: rowOf(messageId, mailboxId, uidValidity, 'MOVED', message) },
     count(mailboxId, 1, message.flags),
     from.wasExpunged ? { change: 'remove expunged', messageId } : count(from.mailboxId, -1, from.flags),
   ],
-  MessagesRenumbered: ({ uidValidity, messages }, { version }) =>
+  MessagesRenumbered: ({ uidValidity, messages }) =>
     messages.map(({ messageId, uid, modseq }) => ({
       change: 'set message',
       messageId,
-      columns: { uid_validity: uidValidity, uid, modseq, version },
+      columns: { uid_validity: uidValidity, uid, modseq },
     })),
-  MessageFlagsChanged: ({ messageId, mailboxId, flags, previousFlags, modseq }, { version }) => {
+  MessageFlagsChanged: ({ messageId, mailboxId, flags, previousFlags, modseq }) => {
     const unseen = unseenOf(flags) - unseenOf(previousFlags)
-    const columns = { flags, seen: hasFlag(flags, '\\Seen'), flagged: hasFlag(flags, '\\Flagged'), modseq, version }
+    const columns = { flags, seen: hasFlag(flags, '\\Seen'), flagged: hasFlag(flags, '\\Flagged'), modseq }
     const changes: RowChange[] = [{ change: 'set message', messageId, columns }]
     return unseen === 0 ? changes : [...changes, { change: 'count messages', mailboxId, messages: 0, unseen }]
   },
@@ -109,11 +106,11 @@ const projectors: Projectors = {
       },
     },
   ],
-  MessageContentStored: ({ messageId, sha256, size }, { version }) => [
-    { change: 'set message', messageId, columns: { content_sha256: sha256, content_size: size, version } },
+  MessageContentStored: ({ messageId, sha256, size }) => [
+    { change: 'set message', messageId, columns: { content_sha256: sha256, content_size: size } },
   ],
-  // said to whoever waits for it; the next request tries again
-  MessageContentUnavailable: () => [],
+  // said to whoever waits for it, and the next request tries again: it belongs to the message's history and changes nothing
+  MessageContentUnavailable: ({ messageId }) => [{ change: 'set message', messageId, columns: {} }],
 }
 
 function connection(state: string, since: string, detail: string | null = null) {
@@ -146,7 +143,6 @@ function rowOf(
   uidValidity: string,
   origin: string,
   message: MessageData,
-  version: number,
 ): MessageRow {
   const { subject, date, messageId: headerMessageId, inReplyTo, ...addresses } = message.envelope
   const { from, sender, replyTo, to, cc, bcc } = addresses
@@ -175,6 +171,5 @@ function rowOf(
     fingerprint: message.fingerprint,
     origin,
     defects: message.defects,
-    version,
   }
 }

@@ -61,7 +61,6 @@ export type MessageRow = {
   fingerprint: string
   origin: string
   defects: readonly string[]
-  version: number
 }
 
 /** Columns of a message that change while it stays. */
@@ -69,8 +68,9 @@ export type MessageColumns = Partial<
   Pick<MessageRow, 'uid_validity' | 'uid' | 'modseq' | 'flags' | 'seen' | 'flagged'> & {
     content_sha256: string
     content_size: number
+    forgotten: boolean
   }
-> & { version: number }
+>
 
 /** A row of `expunged_messages`. */
 export type ExpungedRow = Pick<
@@ -78,16 +78,27 @@ export type ExpungedRow = Pick<
   'message_id' | 'mailbox_id' | 'uid' | 'flags' | 'internal_date' | 'fingerprint' | 'email_id'
 >
 
-/** What an event does to the tables. */
-export type RowChange =
+/** What an event does to the rows of an account and its mailboxes. */
+export type MailboxChange =
   | { change: 'add account'; columns: AccountColumns }
   | { change: 'set account'; columns: AccountColumns }
   | { change: 'add mailbox'; mailboxId: string; columns: MailboxColumns }
   | { change: 'set mailbox'; mailboxId: string; columns: MailboxColumns }
   | { change: 'remove mailbox'; mailboxId: string }
   | { change: 'count messages'; mailboxId: string; messages: number; unseen: number }
-  | { change: 'put message'; row: MessageRow }
+
+/** What an event does to the rows of messages. A mailbox's removal removes those of its messages as well. */
+export type MessageChange =
+  | { change: 'add message'; row: MessageRow }
+  | { change: 'move message'; row: MessageRow }
   | { change: 'set message'; messageId: string; columns: MessageColumns }
   | { change: 'remove message'; messageId: string }
   | { change: 'add expunged'; row: ExpungedRow }
   | { change: 'remove expunged'; messageId: string }
+  | { change: 'remove mailbox'; mailboxId: string }
+
+/** What an event does to the tables. */
+export type RowChange = MailboxChange | MessageChange
+
+/** A change with the version of the event that makes it. */
+export type At<Change> = { version: number; change: Change }

@@ -64,7 +64,7 @@ export class FilesController {
       return raw
     } catch (error) {
       if (!(error instanceof GraphQLError)) throw error
-      reply.code(503).send({ error: error.message })
+      reply.code(error.extensions['code'] === 'CONTENT_GONE' ? 410 : 503).send({ error: error.message })
       return null
     }
   }

@@ -4,10 +4,12 @@ import { defaultPort, defaultSecurity, type Protocol } from '../../mailbox/acces
 import { ChangeCredentials, ConnectAccount, SyncNow, type ConnectOutcome } from '../../mailbox/commands.js'
 import { Platform } from '../../platform/platform.js'
 import { viewAccounts } from '../../projections/account-views.js'
-import { viewSyncRate } from '../../projections/mailbox-views.js'
+import { viewSyncRate, type MailboxListView } from '../../projections/mailbox-views.js'
 import type { ApiContext } from '../context.js'
 import { readIdOf } from '../ids.js'
+import { Nodes } from '../nodes.js'
 import { Account, accountOf, SyncProgress } from '../schema/account.type.js'
+import { AS_OF, type AsOf } from '../schema/as-of.type.js'
 import {
   ChangeCredentialsInput,
   ConnectAccountInput,
@@ -21,6 +23,7 @@ import { Mailbox, mailboxOf, progressOf } from '../schema/mailbox.type.js'
 export class AccountResolver {
   constructor(
     private readonly platform: Platform,
+    private readonly nodes: Nodes,
     private readonly commands: CommandBus,
   ) {}
 
@@ -28,23 +31,27 @@ export class AccountResolver {
     description: 'All accounts, in the order in which they were connected.',
     complexity: listCost,
   })
-  async accounts(): Promise<Account[]> {
-    return (await viewAccounts(this.platform.database.pool)).map(accountOf)
+  accounts(@Args('asOf', AS_OF) asOf: AsOf | null, @Context() context: ApiContext): Promise<Account[]> {
+    return this.nodes.accounts(asOf, context)
   }
 
   @Query(() => Account, { nullable: true, description: 'One account; null when there is none with that id.' })
-  async account(@Args('id', { type: () => ID, description: 'The account.' }) id: string): Promise<Account | null> {
-    return this.find(readIdOf('Account', id))
+  account(
+    @Args('id', { type: () => ID, description: 'The account.' }) id: string,
+    @Args('asOf', AS_OF) asOf: AsOf | null,
+    @Context() context: ApiContext,
+  ): Promise<Account | null> {
+    return this.nodes.account(readIdOf('Account', id), asOf, context)
   }
 
   @ResolveField(() => [Mailbox], { description: 'Its mailboxes, by path with INBOX first.', complexity: listCost })
   async mailboxes(@Parent() account: Account, @Context() context: ApiContext): Promise<Mailbox[]> {
-    return (await context.mailboxesOf.load(account.accountId)).map(mailboxOf)
+    return (await mailboxesOf(account, context)).map((mailbox) => mailboxOf(mailbox, account.at))
   }
 
   @ResolveField(() => SyncProgress, { description: 'How far all its mailboxes have been read.' })
   async progress(@Parent() account: Account, @Context() context: ApiContext): Promise<SyncProgress> {
-    return progressOf(await context.mailboxesOf.load(account.accountId))
+    return progressOf(await mailboxesOf(account, context))
   }
 
   @ResolveField(() => Mailbox, {
@@ -52,14 +59,14 @@ export class AccountResolver {
     description: 'The mailbox that is being read for the first time, if one is.',
   })
   async reading(@Parent() account: Account, @Context() context: ApiContext): Promise<Mailbox | null> {
-    const mailboxes = await context.mailboxesOf.load(account.accountId)
+    const mailboxes = await mailboxesOf(account, context)
     const reading = mailboxes.find((mailbox) => mailbox.selectable && !mailbox.complete && mailbox.serverMessages > 0)
-    return reading ? mailboxOf(reading) : null
+    return reading ? mailboxOf(reading, account.at) : null
   }
 
   @ResolveField(() => Float, { description: 'Messages a second that came into the index in the last five seconds.' })
   messagesPerSecond(@Parent() account: Account): Promise<number> {
-    return viewSyncRate(this.platform.database.pool, account.accountId)
+    return viewSyncRate(this.platform.database.pool, account.accountId, account.at)
   }
 
   @Mutation(() => ConnectAccountPayload, {
@@ -107,6 +114,11 @@ export class AccountResolver {
     const [view] = await viewAccounts(this.platform.database.pool, [accountId])
     return view ? accountOf(view) : null
   }
+}
+
+/** An account's mailboxes, as it is shown. */
+async function mailboxesOf({ accountId, at }: Account, context: ApiContext): Promise<MailboxListView[]> {
+  return at === null ? context.mailboxesOf.load(accountId) : (await context.past(accountId, at).account()).mailboxes
 }
 
 /** Lists of accounts and mailboxes have no pages; they count as ten. */

@@ -1,10 +1,12 @@
 import { Args, Context, ID, Resolver, Subscription } from '@nestjs/graphql'
 import { Feeds } from '../../event-store/feeds.js'
+import { StoreFeed } from '../../event-store/store-feed.js'
+import type { StorePlace } from '../../event-store/stored-events.js'
 import { Streams } from '../../event-store/streams.js'
 import type { RecordedEvent } from '../../mailbox/events.js'
 import type { ApiContext } from '../context.js'
-import { badInput, readIdOf, readStreamCursor } from '../ids.js'
-import { AccountChange, changeOf, MessageAddedChange } from '../schema/change.type.js'
+import { badInput, readIdOf, readStoreCursor, readStreamCursor } from '../ids.js'
+import { AccountChange, changeOf, MessageAddedChange, StoreChange, storeChangeOf } from '../schema/change.type.js'
 
 const ACCOUNT = { type: () => ID, description: 'The account.' }
 const AFTER = {
@@ -19,6 +21,7 @@ export class ChangeResolver {
   constructor(
     private readonly streams: Streams,
     private readonly feeds: Feeds,
+    private readonly storeFeed: StoreFeed,
   ) {}
 
   @Subscription(() => AccountChange, {
@@ -48,6 +51,20 @@ export class ChangeResolver {
       context,
       (event) => event.type === 'MessageAdded' && event.data.origin === 'ARRIVED',
     )
+  }
+
+  @Subscription(() => StoreChange, {
+    description:
+      'Every change of every account, each once, in one order that is the same for all who follow, without a gap across reconnects.',
+    resolve: (change: unknown) => change,
+  })
+  async storeChanges(@Args('after', AFTER) after: string | null, @Context() { signal }: ApiContext) {
+    const place = after ? readStoreCursor(after) : await this.storeFeed.end()
+    return this.storeChangesFrom(place, signal)
+  }
+
+  private async *storeChangesFrom(from: StorePlace, signal: AbortSignal) {
+    for await (const events of this.storeFeed.follow(from, signal)) yield* events.map(storeChangeOf)
   }
 
   private async follow(

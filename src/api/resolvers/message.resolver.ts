@@ -15,11 +15,14 @@ import { attachmentsOf } from '../../mailbox/message.js'
 import { readBodies } from '../../content/read-message.js'
 import { Platform } from '../../platform/platform.js'
 import { viewMessageList, type MessageFilter, type MessagePage } from '../../projections/message-views.js'
+import { viewPastMessageList } from '../../projections/past-messages.js'
 import type { ApiContext } from '../context.js'
 import { badInput, listCursor, readIdOf, readListCursor, readNodeId, streamCursor } from '../ids.js'
 import { MessageContents } from '../message-content.js'
-import { Account, accountOf } from '../schema/account.type.js'
-import { Mailbox, mailboxOf } from '../schema/mailbox.type.js'
+import { Nodes } from '../nodes.js'
+import { Account } from '../schema/account.type.js'
+import { AS_OF, type AsOf } from '../schema/as-of.type.js'
+import { Mailbox } from '../schema/mailbox.type.js'
 import {
   Attachment,
   connectionCost,
@@ -78,27 +81,30 @@ export class MessageListArgs {
 
 @Resolver(() => Message)
 export class MessageResolver {
-  constructor(private readonly contents: MessageContents) {}
+  constructor(
+    private readonly contents: MessageContents,
+    private readonly nodes: Nodes,
+  ) {}
 
   @Query(() => Message, { nullable: true, description: 'One message; null when there is none with that id.' })
-  async message(
+  message(
     @Args('id', { type: () => ID, description: 'The message.' }) id: string,
+    @Args('asOf', AS_OF) asOf: AsOf | null,
     @Context() context: ApiContext,
   ): Promise<Message | null> {
-    const view = await context.messages.load(readIdOf('Message', id))
-    return view ? messageOf(view) : null
+    return this.nodes.message(readIdOf('Message', id), asOf, context)
   }
 
   @ResolveField(() => Mailbox, { nullable: true, description: 'The mailbox that it is in.' })
-  async mailbox(@Parent() message: Message, @Context() context: ApiContext): Promise<Mailbox | null> {
-    const view = await context.mailboxes.load(message.view.mailboxId)
-    return view ? mailboxOf(view) : null
+  mailbox(@Parent() { view }: Message, @Context() context: ApiContext): Promise<Mailbox | null> {
+    return this.nodes.mailboxAt(view.mailboxId, view.accountId, view.at, context)
   }
 
   @ResolveField(() => [Attachment], { description: 'Its attachments.', complexity: 5 })
   async attachments(@Parent() message: Message, @Context() context: ApiContext): Promise<Attachment[]> {
-    const { messageId } = message.view
-    return attachmentsOf(await context.structures.load(messageId)).map((part) => ({
+    const { messageId, accountId, at } = message.view
+    const { structures } = at === null ? context : context.past(accountId, at)
+    return attachmentsOf(await structures.load(messageId)).map((part) => ({
       part: part.part,
       filename: part.filename,
       contentType: part.type,
@@ -122,19 +128,17 @@ export class MessageResolver {
 
 /** Reads a page of an account's or a mailbox's messages. */
 async function pageOf(
-  platform: Platform,
-  accountId: string,
+  { database: { pool } }: Platform,
+  { accountId, at }: { accountId: string; at: number | null },
   mailboxId: string | null,
   args: MessageListArgs,
 ): Promise<MessageConnection> {
   const page = pageAsked(args)
-  const { messages, hasMore, version } = await viewMessageList(
-    platform.database.pool,
-    accountId,
-    mailboxId,
-    args.filter ?? {},
-    page,
-  )
+  const filter = args.filter ?? {}
+  const { messages, hasMore, version } =
+    at === null
+      ? await viewMessageList(pool, accountId, mailboxId, filter, page)
+      : await viewPastMessageList(pool, at, accountId, mailboxId, filter, page)
   const older = page.direction === 'older'
   const cursorAt = (at: number) => {
     const message = messages.at(at)
@@ -173,20 +177,23 @@ const LIST_OPTIONS = { description: 'Messages, newest first by INTERNALDATE.', c
 
 @Resolver(() => Mailbox)
 export class MailboxResolver {
-  constructor(private readonly platform: Platform) {}
+  constructor(
+    private readonly platform: Platform,
+    private readonly nodes: Nodes,
+  ) {}
 
   @Query(() => Mailbox, { nullable: true, description: 'One mailbox; null when there is none with that id.' })
-  async mailbox(
+  mailbox(
     @Args('id', { type: () => ID, description: 'The mailbox.' }) id: string,
+    @Args('asOf', AS_OF) asOf: AsOf | null,
     @Context() context: ApiContext,
   ): Promise<Mailbox | null> {
-    const view = await context.mailboxes.load(readIdOf('Mailbox', id))
-    return view ? mailboxOf(view) : null
+    return this.nodes.mailbox(readIdOf('Mailbox', id), asOf, context)
   }
 
   @ResolveField(() => MessageConnection, LIST_OPTIONS)
   messages(@Parent() mailbox: Mailbox, @Args() args: MessageListArgs): Promise<MessageConnection> {
-    return pageOf(this.platform, mailbox.accountId, mailbox.mailboxId, args)
+    return pageOf(this.platform, mailbox, mailbox.mailboxId, args)
   }
 }
 
@@ -196,27 +203,23 @@ export class AccountMessagesResolver {
 
   @ResolveField(() => MessageConnection, LIST_OPTIONS)
   messages(@Parent() account: Account, @Args() args: MessageListArgs): Promise<MessageConnection> {
-    return pageOf(this.platform, account.accountId, null, args)
+    return pageOf(this.platform, account, null, args)
   }
 }
 
 @Resolver(() => Node)
 export class NodeResolver {
+  constructor(private readonly nodes: Nodes) {}
+
   @Query(() => Node, { nullable: true, description: 'Anything by its id; null when it is not, or no longer, there.' })
   async node(
     @Args('id', { type: () => ID, description: 'The id.' }) globalId: string,
+    @Args('asOf', AS_OF) asOf: AsOf | null,
     @Context() context: ApiContext,
   ): Promise<Node | null> {
     const { type, id } = readNodeId(globalId)
-    if (type === 'Account') {
-      const account = await context.accounts.load(id)
-      return account && Object.assign(new Account(), accountOf(account))
-    }
-    if (type === 'Mailbox') {
-      const mailbox = await context.mailboxes.load(id)
-      return mailbox && Object.assign(new Mailbox(), mailboxOf(mailbox))
-    }
-    const message = await context.messages.load(id)
-    return message && messageOf(message)
+    if (type === 'Account') return this.nodes.account(id, asOf, context)
+    if (type === 'Mailbox') return this.nodes.mailbox(id, asOf, context)
+    return this.nodes.message(id, asOf, context)
   }
 }

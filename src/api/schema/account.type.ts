@@ -83,13 +83,16 @@ export class Account implements Node {
   cursor!: string
 
   accountId!: string
+  /** the version that it is shown at; null for now */
+  at!: number | null
 }
 
 /** Brings an account into the API's form. */
-export function accountOf(view: AccountView): Account {
+export function accountOf(view: AccountView, at: number | null = null): Account {
   return {
     id: nodeId('Account', view.accountId),
     accountId: view.accountId,
+    at,
     model: view.model as AccessModelEnum,
     server: {
       protocol: view.protocol as ProtocolEnum,

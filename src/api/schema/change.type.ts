@@ -1,8 +1,9 @@
 import { createUnionType, Field, Float, ID, InterfaceType, ObjectType } from '@nestjs/graphql'
+import type { StoreEvent } from '../../event-store/stored-events.js'
 import type { RecordedEvent } from '../../mailbox/events.js'
-import { nodeId, streamCursor } from '../ids.js'
+import { nodeId, storeCursor, streamCursor } from '../ids.js'
 import { Address } from './message.type.js'
-import { ConnectionStateEnum, OriginEnum } from './enums.js'
+import { CauseEnum, ConnectionStateEnum, OriginEnum } from './enums.js'
 
 @InterfaceType({ description: 'An event of an account: a fact that was recorded, at its place in the stream.' })
 export abstract class Change {
@@ -15,8 +16,11 @@ export abstract class Change {
   @Field({ description: 'When it was recorded.' })
   recordedAt!: Date
 
-  @Field({ description: "The event's own name, as in docs/architecture.md." })
+  @Field({ description: "The event's own name, as in docs/events.md." })
   type!: string
+
+  @Field(() => CauseEnum, { description: 'Who made it necessary.' })
+  cause!: CauseEnum
 }
 
 @ObjectType({
@@ -138,7 +142,8 @@ type Kinds =
 /** Brings an event into the API's form. */
 export function changeOf(event: RecordedEvent): Kinds {
   const { accountId, version, recordedAt, type } = event
-  const at = { cursor: streamCursor(accountId, version), version, recordedAt, type }
+  const cause = event.cause as CauseEnum
+  const at = { cursor: streamCursor(accountId, version), version, recordedAt, type, cause }
   switch (event.type) {
     case 'AccountConnected':
     case 'CredentialsChanged':
@@ -188,6 +193,24 @@ export function changeOf(event: RecordedEvent): Kinds {
       return Object.assign(new MailboxChange(), at, { mailboxId: nodeId('Mailbox', event.data.mailboxId), path })
     }
   }
+}
+
+@ObjectType({ description: 'An event of some account, at its place in the order of the whole store.' })
+export class StoreChange {
+  @Field({ description: 'Its place in the whole store: `after` this, `storeChanges` goes on with the next.' })
+  cursor!: string
+
+  @Field(() => ID, { description: 'The account.' })
+  accountId!: string
+
+  @Field(() => AccountChange, { description: "The event; its own cursor is one of the account's stream." })
+  change!: typeof AccountChange
+}
+
+/** Brings an event of the whole store into the API's form. */
+export function storeChangeOf({ event, place }: StoreEvent): StoreChange {
+  const change = changeOf(event) as unknown as typeof AccountChange
+  return { cursor: storeCursor(place), accountId: nodeId('Account', event.accountId), change }
 }
 
 function addedOf(event: Extract<RecordedEvent, { type: 'MessageAdded' | 'MessageMoved' }>) {

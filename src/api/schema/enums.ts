@@ -98,3 +98,35 @@ registerEnumType(DefectEnum, {
     UNREADABLE: { description: 'Neither envelope nor structure could be read.' },
   },
 })
+
+export enum CauseEnum {
+  SERVER = 'SERVER',
+  CLIENT = 'CLIENT',
+  POLICY = 'POLICY',
+}
+registerEnumType(CauseEnum, {
+  name: 'Cause',
+  description: 'Who made an event necessary.',
+  valuesMap: {
+    SERVER: { description: 'The mail server: it told of something that happened there.' },
+    CLIENT: { description: 'A client of this API, or a person at the command line.' },
+    POLICY: { description: 'A policy that the user has set.' },
+  },
+})
+
+export enum DifferenceKindEnum {
+  ADDED = 'ADDED',
+  REMOVED = 'REMOVED',
+  MOVED = 'MOVED',
+  FLAGS_CHANGED = 'FLAGS_CHANGED',
+}
+registerEnumType(DifferenceKindEnum, {
+  name: 'DifferenceKind',
+  description: 'What is another with a message at a later moment than at an earlier one.',
+  valuesMap: {
+    ADDED: { description: 'It was not there, and is.' },
+    REMOVED: { description: 'It was there, and is not.' },
+    MOVED: { description: 'It is in another mailbox.' },
+    FLAGS_CHANGED: { description: 'It has other flags or keywords.' },
+  },
+})

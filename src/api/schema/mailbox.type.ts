@@ -45,15 +45,18 @@ export class Mailbox implements Node {
 
   mailboxId!: string
   accountId!: string
+  /** the version that it is shown at; null for now */
+  at!: number | null
 }
 
 /** Brings a mailbox into the API's form. */
-export function mailboxOf(view: MailboxListView): Mailbox {
+export function mailboxOf(view: MailboxListView, at: number | null = null): Mailbox {
   const name = view.delimiter ? (view.path.split(view.delimiter).at(-1) ?? view.path) : view.path
   return {
     id: nodeId('Mailbox', view.mailboxId),
     mailboxId: view.mailboxId,
     accountId: view.accountId,
+    at,
     path: view.path,
     name,
     delimiter: view.delimiter,

@@ -1,0 +1,90 @@
+import { Injectable } from '@nestjs/common'
+import { Streams } from '../event-store/streams.js'
+import { Platform } from '../platform/platform.js'
+import { viewAccounts, viewEveryAccountId } from '../projections/account-views.js'
+import { viewMailboxOwner } from '../projections/mailbox-views.js'
+import { viewMessageOwner } from '../projections/message-views.js'
+import type { ApiContext } from './context.js'
+import { badInput } from './ids.js'
+import { Account, accountOf } from './schema/account.type.js'
+import type { AsOf } from './schema/as-of.type.js'
+import { Mailbox, mailboxOf } from './schema/mailbox.type.js'
+import { messageOf, type Message } from './schema/message.type.js'
+
+/** Accounts, mailboxes and messages by their ids, now and at any moment; null for what is, or was, not there. */
+@Injectable()
+export class Nodes {
+  constructor(
+    private readonly platform: Platform,
+    private readonly streams: Streams,
+  ) {}
+
+  /** All accounts, in the order in which they were connected. @throws GraphQLError BAD_USER_INPUT for a version */
+  async accounts(asOf: AsOf | null | undefined, context: ApiContext): Promise<Account[]> {
+    const { pool } = this.platform.database
+    if (!asOf) return (await viewAccounts(pool)).map((view) => accountOf(view))
+    if (!asOf.time) throw badInput('A version is one of a single account: ask for all of them as of a time.')
+    const found = await Promise.all((await viewEveryAccountId(pool)).map((id) => this.account(id, asOf, context)))
+    const order = ({ connectedAt, accountId }: Account) => `${connectedAt.toISOString()} ${accountId}`
+    return found.filter((account) => account !== null).sort((one, other) => (order(one) < order(other) ? -1 : 1))
+  }
+
+  /** One account. @throws GraphQLError BAD_USER_INPUT for a moment that is none */
+  async account(accountId: string, asOf: AsOf | null | undefined, context: ApiContext): Promise<Account | null> {
+    const at = await this.versionOf(accountId, asOf)
+    const view =
+      at === null ? await context.accounts.load(accountId) : (await context.past(accountId, at).account()).account
+    return view && Object.assign(new Account(), accountOf(view, at))
+  }
+
+  /** One mailbox. @throws GraphQLError BAD_USER_INPUT for a moment that is none */
+  async mailbox(mailboxId: string, asOf: AsOf | null | undefined, context: ApiContext): Promise<Mailbox | null> {
+    if (!asOf) return this.mailboxAt(mailboxId, '', null, context)
+    const accountId = await viewMailboxOwner(this.platform.database.pool, mailboxId)
+    if (accountId === null) return null
+    return this.mailboxAt(mailboxId, accountId, await this.versionOf(accountId, asOf), context)
+  }
+
+  /** A mailbox of an account at a version, null for now. */
+  async mailboxAt(
+    mailboxId: string,
+    accountId: string,
+    at: number | null,
+    context: ApiContext,
+  ): Promise<Mailbox | null> {
+    const view =
+      at === null
+        ? await context.mailboxes.load(mailboxId)
+        : (await context.past(accountId, at).account()).mailboxes.find((mailbox) => mailbox.mailboxId === mailboxId)
+    return view ? Object.assign(new Mailbox(), mailboxOf(view, at)) : null
+  }
+
+  /** One message. @throws GraphQLError BAD_USER_INPUT for a moment that is none */
+  async message(messageId: string, asOf: AsOf | null | undefined, context: ApiContext): Promise<Message | null> {
+    if (!asOf) {
+      const view = await context.messages.load(messageId)
+      return view && messageOf(view)
+    }
+    const owner = await viewMessageOwner(this.platform.database.pool, messageId)
+    const at = owner && (await this.versionOf(owner.accountId, asOf))
+    const view = owner && at !== null && (await context.past(owner.accountId, at).messages.load(messageId))
+    return view ? messageOf(view) : null
+  }
+
+  /**
+   * The version of an account's stream at a moment; null for now.
+   *
+   * @throws GraphQLError BAD_USER_INPUT for one that is none, or that the account has not come to
+   */
+  async versionOf(accountId: string, asOf: AsOf | null | undefined): Promise<number | null> {
+    if (!asOf) return null
+    const { version, time } = asOf
+    const hasVersion = typeof version === 'number'
+    if (hasVersion === time instanceof Date) throw badInput('`asOf` is a version or a time: give exactly one.')
+    if (!hasVersion) return this.streams.versionAt(accountId, time as Date)
+    if (!Number.isSafeInteger(version) || version < 0) throw badInput('A version is a whole number, 0 or more.')
+    const head = await this.streams.version(accountId)
+    if (version > head) throw badInput(`The account has not come to version ${version}: it is at ${head}.`)
+    return version
+  }
+}

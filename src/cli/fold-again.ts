@@ -1,0 +1,86 @@
+import cliProgress from 'cli-progress'
+import { MIGRATIONS } from '../event-store/migrations/index.js'
+import { Database } from '../platform/database.js'
+import { joinEmbeddedPostgres } from '../platform/embedded-postgres.js'
+import { readSettings } from '../platform/settings.js'
+import { CoreProjection } from '../projections/core-projection.js'
+import {
+  LogDamaged,
+  rebuildAccount,
+  verifyAccount,
+  type Difference,
+  type FoldProgress,
+} from '../projections/rebuild.js'
+import { ApiFailure } from './api-client.js'
+
+/** Verifies or rebuilds one account, or all. @returns the exit code: 1 when a verified row differs, or a log is damaged */
+export async function foldAgain(
+  command: 'verify' | 'rebuild',
+  account: string | undefined,
+  { json }: { json?: boolean },
+): Promise<number> {
+  const settings = readSettings(process.env)
+  const embedded = settings.DATABASE_URL === undefined ? await joinEmbeddedPostgres(settings.MAILFOLD_DATA) : null
+  try {
+    const database = await Database.open(embedded?.url ?? settings.DATABASE_URL ?? '', MIGRATIONS)
+    try {
+      const accounts = await accountsOf(database, account)
+      let code = 0
+      for (const accountId of accounts)
+        code = Math.max(code, await foldOne(command, database, accountId, json === true))
+      if (accounts.length === 0 && !json) process.stdout.write('There is no account.\n')
+      return code
+    } finally {
+      await database.close()
+    }
+  } finally {
+    await embedded?.stop()
+  }
+}
+
+async function accountsOf(database: Database, account: string | undefined): Promise<string[]> {
+  const { rows } = await database.pool.query<{ account_id: string }>('select account_id from streams order by 1')
+  const all = rows.map((row) => row.account_id)
+  if (account === undefined) return all
+  // as the API writes it, or bare
+  const id = Buffer.from(account, 'base64url').toString().replace('Account:', '')
+  const found = all.find((each) => each === id || each === account)
+  if (!found) throw new ApiFailure(`there is no account ${account}`)
+  return [found]
+}
+
+async function foldOne(command: 'verify' | 'rebuild', database: Database, accountId: string, json: boolean) {
+  const work = { verify: verifyAccount, rebuild: rebuildAccount }[command]
+  const account = Buffer.from(`Account:${accountId}`).toString('base64url')
+  const say = (told: object, text: string) => process.stdout.write((json ? JSON.stringify(told) : text) + '\n')
+  const bar = new cliProgress.SingleBar({ format: `{bar} {value} of {total} events`, hideCursor: true })
+  if (!json) bar.start(0, 0)
+  const progress = ({ done, total }: FoldProgress) => {
+    bar.setTotal(total)
+    bar.update(done)
+  }
+  const difference = (each: Difference) => {
+    bar.stop()
+    say({ account, ...each }, described(each))
+  }
+  try {
+    const differing = await work(database, new CoreProjection(), accountId, { progress, difference })
+    bar.stop()
+    const outcome = { verify: 'differ', rebuild: 'differed and were put right' }[command]
+    say(
+      { account, differing },
+      `${account}: ${differing === 0 ? 'all rows follow from the log' : `${differing} rows ${outcome}`}`,
+    )
+    return command === 'verify' && differing > 0 ? 1 : 0
+  } catch (error) {
+    bar.stop()
+    if (!(error instanceof LogDamaged)) throw error
+    say({ account, damaged: error.message }, `${account}: the log is damaged: ${error.message}`)
+    return 1
+  }
+}
+
+function described({ table, key, kind, columns }: Difference): string {
+  const which = Object.entries(key).map(([name, value]) => `${name} ${value}`)
+  return `${table}: ${which.join(', ')}: ${kind}${columns.length > 0 ? ` (${columns.join(', ')})` : ''}`
+}

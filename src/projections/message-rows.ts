@@ -1,0 +1,234 @@
+import { copyRows, type CopyValue } from '../platform/copy-rows.js'
+import type { Queryable } from '../platform/database.js'
+import type { At, ExpungedRow, MessageChange, MessageColumns, MessageRow } from './row-changes.js'
+
+/** Versions in a zone of the indexes by which the past is read: a power of two, as in their expressions. */
+export const ZONE = 8192
+
+/** How long rows of the past stayed, in classes: each holds lives of less than so many versions. */
+export const LIVES = [ZONE, 8 * ZONE, 64 * ZONE, 512 * ZONE, Number.MAX_SAFE_INTEGER] as const
+
+const LIFE = `case ${LIVES.slice(0, -1)
+  .map((bound, life) => `when until_version - added_version < ${bound} then ${life}`)
+  .join(' ')} else ${LIVES.length - 1} end`
+
+/**
+ * Folds changes of messages. Changes of different messages don't touch: the first changes of all are written together, set
+ * by set, then the second ones, and so on. What a row was before it changed or went goes into the rows of the past.
+ */
+export async function foldMessages(
+  session: Queryable,
+  accountId: string,
+  changes: readonly At<MessageChange>[],
+): Promise<void> {
+  let layers = new Layers()
+  for (const at of changes) {
+    if (at.change.change !== 'remove mailbox') {
+      layers.add(at.version, at.change)
+      continue
+    }
+    // touches messages that are not named
+    await layers.write(session, accountId)
+    layers = new Layers()
+    await removeMailbox(session, at.change.mailboxId, at.version)
+  }
+  await layers.write(session, accountId)
+}
+
+type SingleChange = Exclude<MessageChange, { change: 'remove mailbox' }>
+
+/** Changes of which no two are of one row. */
+class Layer {
+  readonly added: (MessageRow & { version: number })[] = []
+  readonly moved: (MessageRow & { version: number })[] = []
+  readonly set: (MessageColumns & { message_id: string; version: number })[] = []
+  readonly removed: { message_id: string; version: number }[] = []
+  readonly expunged: ExpungedRow[] = []
+  readonly unexpunged: string[] = []
+}
+
+class Layers {
+  private readonly layers: Layer[] = []
+  private readonly depths = { message: new Map<string, number>(), expunged: new Map<string, number>() }
+
+  add(version: number, change: SingleChange): void {
+    switch (change.change) {
+      case 'add message':
+        return void this.next('message', change.row.message_id).added.push({ ...change.row, version })
+      case 'move message':
+        return void this.next('message', change.row.message_id).moved.push({ ...change.row, version })
+      case 'set message':
+        return void this.next('message', change.messageId).set.push({
+          message_id: change.messageId,
+          ...change.columns,
+          version,
+        })
+      case 'remove message':
+        return void this.next('message', change.messageId).removed.push({ message_id: change.messageId, version })
+      case 'add expunged':
+        return void this.next('expunged', change.row.message_id).expunged.push(change.row)
+      case 'remove expunged':
+        return void this.next('expunged', change.messageId).unexpunged.push(change.messageId)
+    }
+  }
+
+  async write(session: Queryable, accountId: string): Promise<void> {
+    for (const layer of this.layers) {
+      if (layer.removed.length > 0) await removeMessages(session, layer.removed)
+      if (layer.unexpunged.length > 0) await removeExpunged(session, layer.unexpunged)
+      if (layer.set.length > 0) await setMessages(session, layer.set)
+      if (layer.moved.length > 0) await moveMessages(session, accountId, layer.moved)
+      if (layer.added.length > 0) await addMessages(session, accountId, layer.added)
+      if (layer.expunged.length > 0) await addExpunged(session, accountId, layer.expunged)
+    }
+  }
+
+  private next(row: 'message' | 'expunged', id: string): Layer {
+    const depth = this.depths[row].get(id) ?? 0
+    this.depths[row].set(id, depth + 1)
+    return (this.layers[depth] ??= new Layer())
+  }
+}
+
+/** Columns of a new row in `messages`, with their types in JSON. */
+const MESSAGE_COLUMNS = [
+  ['message_id', 'uuid'],
+  ['mailbox_id', 'uuid'],
+  ['uid_validity', 'bigint'],
+  ['uid', 'bigint'],
+  ['modseq', 'numeric'],
+  ['flags', 'text[]'],
+  ['seen', 'boolean'],
+  ['flagged', 'boolean'],
+  ['internal_date', 'timestamptz'],
+  ['size', 'bigint'],
+  ['subject', 'text'],
+  ['sent_at', 'text'],
+  ['header_message_id', 'text'],
+  ['in_reply_to', 'text'],
+  ['message_references', 'text[]'],
+  ['from_addresses', 'json'],
+  ['other_addresses', 'json'],
+  ['structure', 'json'],
+  ['has_attachment', 'boolean'],
+  ['email_id', 'text'],
+  ['thread_id', 'text'],
+  ['origin', 'text'],
+  ['defects', 'text[]'],
+  ['version', 'bigint'],
+  // travels as hexadecimal text and is stored as bytes
+  ['fingerprint', 'text'],
+] as const
+
+const NAMES = MESSAGE_COLUMNS.map(([name]) => name)
+const VALUES = NAMES.map((name) => (name === 'fingerprint' ? `decode(fingerprint, 'hex')` : name))
+const GIVEN = `json_to_recordset($2::json) as message (${MESSAGE_COLUMNS.map((column) => column.join(' ')).join()})`
+const ADD_MESSAGES = `insert into messages (account_id, added_version, ${NAMES.join()})
+  select $1, version, ${VALUES.join()} from ${GIVEN}`
+
+async function addMessages(session: Queryable, accountId: string, rows: Layer['added']): Promise<void> {
+  await copyRows(session, 'messages', ['account_id', 'added_version', ...NAMES], valuesOf(accountId, rows))
+}
+
+function* valuesOf(accountId: string, rows: Layer['added']): Generator<CopyValue[]> {
+  for (const row of rows) {
+    const values: CopyValue[] = [accountId, row.version]
+    for (const name of NAMES) values.push(columnOf(row, name))
+    yield values
+  }
+}
+
+function columnOf(row: Layer['added'][number], name: (typeof NAMES)[number]): CopyValue {
+  if (name === 'fingerprint') return `\\x${row.fingerprint}`
+  if (name === 'structure') return row.structure && JSON.stringify(row.structure)
+  if (name === 'from_addresses' || name === 'other_addresses') return JSON.stringify(row[name])
+  return row[name]
+}
+
+/** A row that is there becomes one of the past; the body that was stored is still that of the message. */
+async function moveMessages(session: Queryable, accountId: string, rows: Layer['moved']): Promise<void> {
+  const updates = [...NAMES, 'added_version'].map((name) => `${name} = excluded.${name}`)
+  await session.query({
+    name: 'move-messages',
+    text: `with gone as (
+             select messages.*, message.version as until_version
+             from messages join ${GIVEN} using (message_id)
+           ), past as (insert into past_messages select gone.*, ${LIFE} from gone)
+           ${ADD_MESSAGES} on conflict (message_id) do update set ${updates.join()}`,
+    values: [accountId, JSON.stringify(rows)],
+  })
+}
+
+async function setMessages(session: Queryable, changes: Layer['set']): Promise<void> {
+  const rows = changes.map((change) => ({ ...change, sets_modseq: 'modseq' in change }))
+  await session.query({
+    name: 'set-messages',
+    text: `with change as (
+             select * from json_to_recordset($1::json) as change (message_id uuid, uid_validity bigint, uid bigint,
+               modseq numeric, sets_modseq boolean, flags text[], seen boolean, flagged boolean, content_sha256 text,
+               content_size bigint, forgotten boolean, version bigint)
+           ), past as (
+             insert into past_message_states
+             select account_id, message_id, messages.uid_validity, messages.uid, messages.modseq, messages.flags,
+               messages.seen, messages.flagged, messages.content_sha256, messages.content_size, messages.forgotten,
+               messages.version, change.version
+             from messages join change using (message_id)
+           )
+           update messages set
+             uid_validity = coalesce(change.uid_validity, messages.uid_validity),
+             uid = coalesce(change.uid, messages.uid),
+             modseq = case when change.sets_modseq then change.modseq else messages.modseq end,
+             flags = coalesce(change.flags, messages.flags),
+             seen = coalesce(change.seen, messages.seen),
+             flagged = coalesce(change.flagged, messages.flagged),
+             content_sha256 = coalesce(decode(change.content_sha256, 'hex'), messages.content_sha256),
+             content_size = coalesce(change.content_size, messages.content_size),
+             forgotten = coalesce(change.forgotten, messages.forgotten),
+             version = change.version
+           from change where messages.message_id = change.message_id`,
+    values: [JSON.stringify(rows)],
+  })
+}
+
+async function removeMessages(session: Queryable, rows: Layer['removed']): Promise<void> {
+  await session.query({
+    name: 'remove-messages',
+    text: `with change as (
+             select * from json_to_recordset($1::json) as change (message_id uuid, version bigint)
+           ), removed as (
+             delete from messages using change where messages.message_id = change.message_id
+             returning messages.*, change.version as until_version
+           )
+           insert into past_messages select removed.*, ${LIFE} from removed`,
+    values: [JSON.stringify(rows)],
+  })
+}
+
+async function removeMailbox(session: Queryable, mailboxId: string, version: number): Promise<void> {
+  await session.query({
+    name: 'remove-messages-of-mailbox',
+    text: `with removed as (delete from messages where mailbox_id = $1 returning messages.*, $2::bigint as until_version)
+           insert into past_messages select removed.*, ${LIFE} from removed`,
+    values: [mailboxId, version],
+  })
+}
+
+async function removeExpunged(session: Queryable, ids: readonly string[]): Promise<void> {
+  await session.query({
+    name: 'remove-expunged',
+    text: 'delete from expunged_messages where message_id = any($1::uuid[])',
+    values: [ids],
+  })
+}
+
+async function addExpunged(session: Queryable, accountId: string, rows: ExpungedRow[]): Promise<void> {
+  await session.query({
+    name: 'add-expunged',
+    text: `insert into expunged_messages (account_id, message_id, mailbox_id, uid, flags, internal_date, fingerprint, email_id)
+           select $1, message_id, mailbox_id, uid, flags, internal_date, decode(fingerprint, 'hex'), email_id
+           from json_to_recordset($2::json) as message (message_id uuid, mailbox_id uuid, uid bigint, flags text[],
+             internal_date timestamptz, fingerprint text, email_id text)
+           on conflict (message_id) do nothing`,
+    values: [accountId, JSON.stringify(rows)],
+  })
+}

@@ -1,0 +1,171 @@
+import type { Structure } from '../mailbox/message.js'
+import type { Queryable } from '../platform/database.js'
+import { LIVES, ZONE } from './message-rows.js'
+import {
+  AS_TEXT,
+  COLUMNS,
+  conditionsOf,
+  MessageView,
+  nameOf,
+  type MessageFilter,
+  type MessageList,
+  type MessagePage,
+  type MessageRecord,
+} from './message-views.js'
+
+/*
+ * How the messages of a version are found.
+ *
+ * A row of `messages` was there at version v if it was added at v or before; one of `past_messages`, if besides it went
+ * after v. An index by date alone would have to pass over all that came later; so the indexes hold the rows by zone of
+ * the version at which they were added (ZONE versions each), and by date within a zone. Rows of the past are also told
+ * apart by how long they stayed: of those that stayed short, only the last zones before v can hold any.
+ *
+ * A page is gathered zone by zone, that with the newest message first, until no other zone can have one that belongs
+ * into it. What a row was at v, if it has changed since, is the first of its states that held beyond v.
+ */
+
+/** Columns that change while a message stays, and therefore come from the state that held. */
+const STATE = ['uid_validity', 'uid', 'modseq', 'flags', 'seen', 'flagged', 'content_sha256', 'content_size'] as const
+const FIXED = [
+  'message_id',
+  'account_id',
+  'mailbox_id',
+  'internal_date',
+  'size',
+  'subject',
+  'sent_at',
+  'header_message_id',
+  'in_reply_to',
+  'message_references',
+  'from_addresses',
+  'other_addresses',
+  'structure',
+  'has_attachment',
+  'email_id',
+  'thread_id',
+  'origin',
+  'defects',
+  'added_version',
+] as const
+const CHANGING = [...STATE, 'forgotten', 'version']
+
+/** Rows of a table as they were at version $1, for those that were there. */
+function rowsAt(table: 'messages' | 'past_messages', conditions: string): string {
+  const changing = CHANGING.map(
+    (name) => `case when state.version is null then row.${name} else state.${name} end as ${name}`,
+  )
+  return `select ${FIXED.map((name) => `row.${name}`).join()}, ${changing.join()}
+    from ${table} as row left join lateral (
+      select * from past_message_states as state
+      where row.version > $1 and state.account_id = row.account_id and state.message_id = row.message_id
+        and state.until_version > $1
+      order by until_version limit 1
+    ) as state on true
+    where row.added_version <= $1 ${table === 'past_messages' ? 'and row.until_version > $1' : ''} and ${conditions}`
+}
+
+/** Messages by their ids as they were at a version, in any order; those that were not there are missing. */
+export async function viewPastMessagesById(
+  session: Queryable,
+  version: number,
+  ids: readonly string[],
+): Promise<MessageView[]> {
+  const wanted = 'row.message_id = any($2::uuid[])'
+  const text = `select ${COLUMNS} from (
+    ${rowsAt('messages', wanted)} union all ${rowsAt('past_messages', wanted)}) as message`
+  const { rows } = await session.query<MessageRecord>({
+    name: 'past-messages-by-id',
+    text,
+    values: [version, ids],
+    types: AS_TEXT as never,
+  })
+  return rows.map((row) => new MessageView(row, version))
+}
+
+/** The structures that messages had at a version, by their ids. */
+export async function viewPastStructures(
+  session: Queryable,
+  version: number,
+  ids: readonly string[],
+): Promise<Map<string, Structure | null>> {
+  const text = `select message_id, structure from messages where message_id = any($2::uuid[]) and added_version <= $1
+    union all
+    select message_id, structure from past_messages
+    where message_id = any($2::uuid[]) and added_version <= $1 and until_version > $1`
+  const { rows } = await session.query<{ message_id: string; structure: Structure | null }>({
+    name: 'past-structures',
+    text,
+    values: [version, ids],
+  })
+  return new Map(rows.map((row) => [row.message_id, row.structure]))
+}
+
+/** A page of the messages of an account, or of one of its mailboxes, as the same query would have answered at a version. */
+export async function viewPastMessageList(
+  session: Queryable,
+  version: number,
+  accountId: string,
+  mailboxId: string | null,
+  filter: MessageFilter,
+  page: MessagePage,
+): Promise<MessageList> {
+  const values: unknown[] = [version]
+  const given = (value: unknown) => `$${values.push(value)}`
+  const scope = mailboxId === null ? `row.account_id = ${given(accountId)}` : `row.mailbox_id = ${given(mailboxId)}`
+  const older = page.direction === 'older'
+  const [order, beyond, last] = older ? ['desc', '>', "'-infinity'"] : ['asc', '<', "'infinity'"]
+  const place = page.from
+    ? `and (row.internal_date, row.message_id) ${older ? '<' : '>'} (${given(page.from.internalDate)}::timestamptz, ${given(page.from.messageId)}::uuid)`
+    : ''
+  const wanted = ['true', ...conditionsOf(filter, given)].join(' and ')
+  const size = `${given(page.size + 1)}::int`
+  // rows of one zone, in the order of the list; `life` is -1 for those that are still there
+  const zoneRows = (columns: string, life: string, zone: string, bound: string) => {
+    const rows = (table: 'messages' | 'past_messages') => {
+      const inTable = table === 'messages' ? `${life} = -1` : `${life} >= 0 and row.life = ${life}`
+      const within = `${inTable} and ${scope} and (row.added_version >> ${Math.log2(ZONE)}) = ${zone} ${place} ${bound}`
+      return `(select ${columns} from (${rowsAt(table, within)}) as message where ${wanted}
+        order by message.internal_date ${order}, message.message_id ${order} limit ${size})`
+    }
+    return `${rows('messages')} union all ${rows('past_messages')}`
+  }
+  const longest = LIVES.map((bound, life) => `(${life}, ${Math.min(bound, 2 ** 52)}::bigint)`)
+  const shift = Math.log2(ZONE)
+  const notBeyond = (bound: string) => `and row.internal_date ${older ? '>=' : '<='} ${bound}`
+  const text = `with recursive zones as (
+      select -1 as life, zone from generate_series(0, $1::bigint >> ${shift}) as zone
+      union all
+      select life, zone from (values ${longest.join()}) as lives (life, longest)
+      cross join lateral generate_series(greatest(0, $1::bigint - longest) >> ${shift}, $1::bigint >> ${shift}) as zone
+    ), heads as materialized (
+      select life, zone, head.internal_date, row_number() over (order by head.internal_date ${order}) as turn
+      from zones cross join lateral (
+        select message.internal_date
+        from (${zoneRows('message.internal_date, message.message_id', 'zones.life', 'zones.zone', '').replaceAll(`limit ${size}`, 'limit 1')}) as message
+        order by message.internal_date ${order} limit 1
+      ) as head
+    ), walk as (
+      select 0::bigint as turn, array[]::timestamptz[] as best
+      union all
+      select heads.turn, array(
+        select internal_date from (
+          select unnest(walk.best) as internal_date
+          union all
+          select message.internal_date
+          from (${zoneRows('message.internal_date, message.message_id', 'heads.life', 'heads.zone', notBeyond(`coalesce(walk.best[${size}], ${last})`))}) as message
+        ) as dates order by internal_date ${order} limit ${size}
+      )
+      from walk join heads on heads.turn = walk.turn + 1
+      where walk.best[${size}] is null or not walk.best[${size}] ${beyond} heads.internal_date
+    ), bound as materialized (select turn, coalesce(best[${size}], ${last}) as internal_date from walk order by turn desc limit 1)
+    select ${COLUMNS} from bound join heads on heads.turn <= bound.turn cross join lateral (
+      ${zoneRows('message.*', 'heads.life', 'heads.zone', notBeyond('bound.internal_date'))}
+    ) as message
+    order by message.internal_date ${order}, message.message_id ${order} limit ${size}`
+  const { rows } = await session.query<MessageRecord>({ name: nameOf(text), text, values, types: AS_TEXT as never })
+  const found = rows.map((row) => new MessageView(row, version))
+  const messages = found.slice(0, page.size)
+  if (!older) messages.reverse()
+  return { messages, hasMore: found.length > page.size, version }
+}

@@ -1,0 +1,281 @@
+import fc from 'fast-check'
+import type { AccountEvent, RecordedEvent } from '../../src/mailbox/events.js'
+import type { MailboxListing } from '../../src/mailbox/events.js'
+import type { Flags } from '../../src/mailbox/flags.js'
+import type { MessageData } from '../../src/mailbox/message.js'
+import { project } from '../../src/projections/project.js'
+import type { MailboxColumns, MessageColumns, MessageRow, RowChange } from '../../src/projections/row-changes.js'
+
+/** What may happen next, as numbers that `History` reads by what there is; any sequence of them is a valid history. */
+export type Step = readonly [kind: number, one: number, other: number]
+
+export const steps = (maxLength: number): fc.Arbitrary<Step[]> =>
+  fc.array(fc.tuple(fc.nat(19), fc.nat(1_000_000), fc.nat(1_000_000)), { minLength: 1, maxLength, size: 'max' })
+
+type KnownMailbox = { mailboxId: string; path: string; uidValidity: number; uidNext: number }
+type Known = { messageId: string; mailboxId: string; uid: number; flags: Flags; data: MessageData }
+
+const FLAGS: readonly Flags[] = [
+  [],
+  ['\\Seen'],
+  ['\\Flagged', '\\Seen'],
+  ['$Work', '\\Flagged'],
+  ['\\Answered', '\\Seen'],
+]
+
+/** Turns steps into events that a server could have caused, one after the other. */
+export class History {
+  readonly events: AccountEvent[] = []
+  private readonly mailboxes: KnownMailbox[] = []
+  private messages: Known[] = []
+  private expunged: Known[] = []
+  private made = 0
+
+  constructor(private readonly accountId: string) {
+    this.say('AccountConnected', {
+      protocol: 'IMAP',
+      host: 'mail.example.org',
+      port: 993,
+      security: 'IMPLICIT_TLS',
+      username: accountId,
+      model: 'DISCONNECTED',
+    })
+    this.discover()
+  }
+
+  static of(accountId: string, taken: readonly Step[]): History {
+    const history = new History(accountId)
+    for (const step of taken) history.take(step)
+    return history
+  }
+
+  take([kind, one, other]: Step): void {
+    const mailbox = this.mailboxes[one % Math.max(1, this.mailboxes.length)]
+    const message = this.messages[other % Math.max(1, this.messages.length)]
+    const expunged = this.expunged[other % Math.max(1, this.expunged.length)]
+    if (kind === 0) this.discover()
+    else if (kind === 1) this.connection(one)
+    else if (!mailbox) this.discover()
+    else if (kind === 2) this.relist(mailbox, other)
+    else if (kind === 3) this.synchronize(mailbox, other)
+    else if (kind === 4 && other % 3 === 0) this.remove(mailbox)
+    else if (kind === 5 && other % 2 === 0) this.reset(mailbox, other)
+    else if (kind >= 13 || !message) this.add(mailbox, other)
+    else if (kind <= 8) this.flag(message, one)
+    else if (kind === 9) this.content(message, one)
+    else if (kind === 10) this.expunge(message)
+    else if (kind === 11 && expunged) this.move(expunged, mailbox, true)
+    else this.move(message, mailbox, false)
+  }
+
+  private say<Type extends AccountEvent['type']>(
+    type: Type,
+    data: Extract<AccountEvent, { type: Type }>['data'],
+  ): void {
+    this.events.push({ type, data } as AccountEvent)
+  }
+
+  private id(): string {
+    return `${this.accountId.slice(0, 24)}${(++this.made).toString(16).padStart(12, '0')}`
+  }
+
+  private connection(one: number): void {
+    const said = { serverSaid: `no, ${one}` }
+    const choice = one % 5
+    if (choice === 0) this.say('ConnectionLost', { reason: `lost ${one}` })
+    else if (choice === 1)
+      this.say('ConnectionEstablished', { capabilities: ['IMAP4rev2'], server: `Server ${one % 3}` })
+    else if (choice === 2) this.say('LoginWasRefused', said)
+    else if (choice === 3) this.say('ServerThrottled', { ...said, until: new Date(1.8e12 + one).toISOString() })
+    else this.say('CredentialsChanged', {})
+  }
+
+  private listing(path: string, of = 0): MailboxListing {
+    const attributes = of % 2 ? ['\\HasNoChildren'] : []
+    const flags = { attributes, subscribed: of % 3 > 0, selectable: true, specialUse: of % 5 ? null : '\\Sent' }
+    return { path, delimiter: '/', objectId: null, ...flags }
+  }
+
+  private discover(): void {
+    const mailboxId = this.id()
+    const path = this.mailboxes.some((mailbox) => mailbox.path === 'INBOX') ? `Bøx/${this.made}` : 'INBOX'
+    this.mailboxes.push({ mailboxId, path, uidValidity: this.made, uidNext: 1 })
+    this.say('MailboxDiscovered', { mailboxId, ...this.listing(path) })
+  }
+
+  private relist(mailbox: KnownMailbox, of: number): void {
+    const { mailboxId, path: previousPath } = mailbox
+    if (of % 2) return this.say('MailboxChanged', { mailboxId, ...this.listing(mailbox.path, of) })
+    mailbox.path = `Renamed/${of}`
+    this.say('MailboxRenamed', { mailboxId, previousPath, ...this.listing(mailbox.path, of) })
+  }
+
+  private synchronize({ mailboxId, uidValidity, uidNext }: KnownMailbox, of: number): void {
+    const place = { uidValidity: String(uidValidity), uidNext, highestModseq: of % 4 ? String(of) : null }
+    this.say('MailboxSynchronized', { mailboxId, ...place, serverMessages: of % 100, complete: of % 3 > 0 })
+  }
+
+  private remove(mailbox: KnownMailbox): void {
+    this.mailboxes.splice(this.mailboxes.indexOf(mailbox), 1)
+    this.messages = this.messages.filter((message) => message.mailboxId !== mailbox.mailboxId)
+    this.say('MailboxDeleted', { mailboxId: mailbox.mailboxId, path: mailbox.path })
+  }
+
+  /** What the server still has is found again, under other UIDs; the rest is expunged. */
+  private reset(mailbox: KnownMailbox, of: number): void {
+    const previousUidValidity = String(mailbox.uidValidity)
+    const ofMailbox = this.messages.filter((message) => message.mailboxId === mailbox.mailboxId)
+    const newestInternalDate = ofMailbox[0]?.data.internalDate ?? null
+    mailbox.uidValidity = ++this.made
+    mailbox.uidNext = 1
+    const uidValidity = String(mailbox.uidValidity)
+    const { mailboxId } = mailbox
+    this.say('MailboxReset', { mailboxId, uidValidity, previousUidValidity, newestInternalDate })
+    const kept = ofMailbox.filter((_, index) => (index + of) % 5 > 0)
+    for (const message of kept) message.uid = mailbox.uidNext++
+    const messages = kept.map(({ messageId, uid }) => ({ messageId, uid, modseq: of % 2 ? String(uid) : null }))
+    if (messages.length > 0) this.say('MessagesRenumbered', { mailboxId, uidValidity, messages })
+    for (const message of ofMailbox) if (!kept.includes(message)) this.expunge(message)
+  }
+
+  private add(mailbox: KnownMailbox, of: number): void {
+    const data = this.message(mailbox, of)
+    const { mailboxId, uidValidity } = mailbox
+    const origin = (['EXISTING', 'ARRIVED', 'COPIED', 'UPLOADED_AGAIN'] as const)[of % 4] ?? 'ARRIVED'
+    const messageId = this.id()
+    this.messages.push({ messageId, mailboxId, uid: data.uid, flags: data.flags, data })
+    this.say('MessageAdded', { messageId, mailboxId, uidValidity: String(uidValidity), origin, copyOf: null, ...data })
+  }
+
+  private message(mailbox: KnownMailbox, of: number): MessageData {
+    const person = { name: `Pérson ${of % 7}`, address: `p${of % 7}@example.org` }
+    const people = { from: [person], sender: [person], replyTo: [], to: [person], cc: [], bcc: [] }
+    const part = { part: '1', type: 'text/plain', size: of, encoding: '7bit', charset: 'utf-8', disposition: null }
+    return {
+      uid: mailbox.uidNext++,
+      flags: FLAGS[of % FLAGS.length] ?? [],
+      modseq: of % 3 ? String(of) : null,
+      // dates that come twice, and out of order
+      internalDate: new Date(1.7e12 + (of % 50) * 1000).toISOString(),
+      size: of,
+      envelope: {
+        date: null,
+        subject: `Sübject ${of}`,
+        inReplyTo: null,
+        messageId: of % 2 ? `<${of}@x>` : null,
+        ...people,
+      },
+      structure: of % 4 ? { ...part, filename: of % 2 ? `f${of}.txt` : null, contentId: null, children: [] } : null,
+      references: of % 3 ? [`<${of}@y>`] : [],
+      emailId: null,
+      threadId: null,
+      fingerprint: of.toString(16).padStart(64, '0'),
+      defects: of % 11 ? [] : ['HEADER_TRUNCATED'],
+    }
+  }
+
+  private flag(message: Known, of: number): void {
+    const { messageId, mailboxId, uid, flags: previousFlags } = message
+    message.flags = FLAGS[of % FLAGS.length] ?? []
+    const modseq = of % 3 ? String(of) : null
+    this.say('MessageFlagsChanged', { messageId, mailboxId, uid, flags: message.flags, previousFlags, modseq })
+  }
+
+  private content({ messageId }: Known, of: number): void {
+    if (of % 4 === 0) return this.say('MessageContentUnavailable', { messageId, reason: `none, ${of}` })
+    this.say('MessageContentStored', { messageId, sha256: of.toString(16).padStart(64, 'a'), size: of })
+  }
+
+  private expunge(message: Known): void {
+    this.messages.splice(this.messages.indexOf(message), 1)
+    this.expunged.push(message)
+    const { messageId, mailboxId, uid, flags, data } = message
+    const { fingerprint, internalDate, emailId } = data
+    this.say('MessageExpunged', { messageId, mailboxId, uid, flags, fingerprint, internalDate, emailId })
+  }
+
+  private move(message: Known, to: KnownMailbox, wasExpunged: boolean): void {
+    const list = wasExpunged ? this.expunged : this.messages
+    list.splice(list.indexOf(message), 1)
+    const { messageId, mailboxId, uid, flags, data } = message
+    const from = { mailboxId, uid, flags, wasExpunged }
+    const moved = { ...data, uid: to.uidNext++, flags: FLAGS[to.uidNext % FLAGS.length] ?? [] }
+    this.messages.push({ messageId, mailboxId: to.mailboxId, uid: moved.uid, flags: moved.flags, data: moved })
+    const uidValidity = String(to.uidValidity)
+    this.say('MessageMoved', { messageId, mailboxId: to.mailboxId, uidValidity, from, ...moved })
+  }
+}
+
+/** The rows of an account, folded in memory: what every view has to agree with. */
+export class Fold {
+  account: Record<string, unknown> | null = null
+  readonly mailboxes = new Map<string, MailboxColumns & { messages: number; unseen: number }>()
+  readonly messages = new Map<string, MessageRow & MessageColumns>()
+  readonly expunged = new Map<string, string>()
+  /** of each message, the versions at which something became of it while it was there */
+  readonly touched = new Map<string, Set<number>>()
+  private version = 0
+
+  static of(events: readonly RecordedEvent[]): Fold {
+    const fold = new Fold()
+    for (const event of events) {
+      fold.version = event.version
+      for (const change of project(event)) fold.take(change)
+    }
+    return fold
+  }
+
+  /** A list as the API gives it: newest first, of one mailbox or all. */
+  list(mailboxId: string | null): (MessageRow & MessageColumns)[] {
+    const key = ({ internal_date, message_id }: MessageRow) => `${internal_date} ${message_id}`
+    const wanted = [...this.messages.values()].filter((row) => mailboxId === null || row.mailbox_id === mailboxId)
+    return wanted.sort((one, other) => (key(one) < key(other) ? 1 : -1))
+  }
+
+  private touch(messageId: string): void {
+    this.touched.set(messageId, (this.touched.get(messageId) ?? new Set()).add(this.version))
+  }
+
+  private take(change: RowChange): void {
+    if ('row' in change && change.change !== 'add expunged') this.touch(change.row.message_id)
+    if ('messageId' in change && change.change !== 'remove expunged' && this.messages.has(change.messageId))
+      this.touch(change.messageId)
+    switch (change.change) {
+      case 'add account':
+      case 'set account':
+        this.account = { ...this.account, ...change.columns }
+        return
+      case 'add mailbox':
+        return void this.mailboxes.set(change.mailboxId, { messages: 0, unseen: 0, ...change.columns })
+      case 'set mailbox':
+        return void Object.assign(this.mailboxes.get(change.mailboxId) ?? {}, change.columns)
+      case 'count messages': {
+        const row = this.mailboxes.get(change.mailboxId)
+        if (row) Object.assign(row, { messages: row.messages + change.messages, unseen: row.unseen + change.unseen })
+        return
+      }
+      case 'remove mailbox':
+        this.mailboxes.delete(change.mailboxId)
+        for (const [id, row] of this.messages) {
+          if (row.mailbox_id !== change.mailboxId) continue
+          this.touch(id)
+          this.messages.delete(id)
+        }
+        return
+      case 'add message':
+      case 'move message':
+        return void this.messages.set(change.row.message_id, {
+          ...this.messages.get(change.row.message_id),
+          ...change.row,
+        })
+      case 'set message':
+        return void Object.assign(this.messages.get(change.messageId) ?? {}, change.columns)
+      case 'remove message':
+        return void this.messages.delete(change.messageId)
+      case 'add expunged':
+        return void this.expunged.set(change.row.message_id, change.row.mailbox_id)
+      case 'remove expunged':
+        return void this.expunged.delete(change.messageId)
+    }
+  }
+}

@@ -1,0 +1,313 @@
+import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import type { ImapFlow } from 'imapflow'
+import { Dovecot, PASSWORD } from './support/dovecot.ts'
+import { mail } from './support/mail.ts'
+import { fillMaildir } from './support/maildir.ts'
+import { mailfold, Service, until } from './support/service.ts'
+
+let dovecot: Dovecot
+let service: Service
+let account: string
+let other: ImapFlow
+
+beforeAll(async () => {
+  dovecot = await Dovecot.start()
+  service = await Service.start({ MAILFOLD_TLS_CA: dovecot.authorityFile, MAILFOLD_CHECK_INTERVAL: '500' })
+  await fillMaildir(dovecot.mailOf('ada'), null, 30, (number) =>
+    mail(number, number % 5 ? {} : { attachment: { name: `n${number}.txt`, content: Buffer.from('attached') } }),
+  )
+  await fillMaildir(dovecot.mailOf('ada'), 'Work', 10, (number) => mail(500 + number))
+  const server = { host: 'localhost', port: dovecot.imapsPort }
+  account = await service.connect({ ...server, username: 'ada', password: PASSWORD })
+  await service.synced(account)
+  other = await dovecot.client('ada')
+})
+
+afterAll(async () => {
+  await other?.logout()
+  await service?.stop()
+  await dovecot?.stop()
+})
+
+/** All that is shown of an account's state; what is asked for a moment is the same in everything. */
+const STATE = `
+  id version cursor model connectedAt connection { state since reason }
+  server { software capabilities }
+  progress { done total isComplete }
+  mailboxes { id path name specialUse messageCount unreadCount progress { done total isComplete }
+    messages(first: 4, filter: { isUnread: true }) { nodes { id } }
+    newest: messages(first: 3) { edges { cursor node { id mailbox { path } } } pageInfo { hasNextPage endCursor } } }
+  messages(first: 50) { version nodes {
+    id uid flags isUnread isFlagged internalDate sentAt size subject from { name address } to { address } messageIdHeader
+    references origin defects hasAttachment attachments { filename size } mailbox { id path unreadCount } } }
+  flagged: messages(first: 5, filter: { isFlagged: true }) { nodes { id subject } }
+  matching: messages(last: 5, filter: { subject: "lunch" }) { nodes { id } pageInfo { hasPreviousPage startCursor } }`
+
+type State = {
+  version: number
+  mailboxes: { id: string; path: string }[]
+  messages: { nodes: { id: string; subject: string }[] }
+}
+
+async function state(asOf: { version: number } | { time: string } | null = null): Promise<State> {
+  const query = `query ($id: ID!, $asOf: AsOf) { account(id: $id, asOf: $asOf) { ${STATE} } }`
+  return (await service.ask<{ account: State }>(query, { id: account, asOf })).account
+}
+
+/** What is shown when nothing is happening: the same twice, half a check apart. */
+async function atRest(): Promise<{ state: State; time: string }> {
+  let shown = await state()
+  await until(async () => {
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    const again = await state()
+    const same = again.version === shown.version
+    shown = again
+    return same
+  })
+  return { state: shown, time: new Date().toISOString() }
+}
+
+const inbox = async (work: (client: ImapFlow) => Promise<unknown>) => {
+  await other.mailboxOpen('INBOX')
+  await work(other)
+}
+
+const STEPS: [string, () => Promise<unknown>][] = [
+  ['new mail', () => dovecot.deliver('ada', mail(900, { subject: 'lunch tomorrow?' }))],
+  ['flags', () => inbox((client) => client.messageFlagsAdd('1:5', ['\\Flagged', '$Later'], { uid: true }))],
+  ['read', () => inbox((client) => client.messageFlagsAdd('3:9', ['\\Seen'], { uid: true }))],
+  ['moved', () => inbox((client) => client.messageMove('4:6', 'Work', { uid: true }))],
+  ['expunged', () => inbox((client) => client.messageDelete('10:14', { uid: true }))],
+  ['a mailbox made', () => other.mailboxCreate('Later')],
+  ['copied there', () => inbox((client) => client.messageCopy('15:18', 'Later', { uid: true }))],
+  ['a mailbox renamed', () => other.mailboxRename('Later', 'Sooner')],
+  ['a mailbox deleted', () => other.mailboxDelete('Sooner')],
+  ['flags taken away', () => inbox((client) => client.messageFlagsRemove('1:3', ['\\Flagged'], { uid: true }))],
+]
+
+const shots: { step: string; state: State; time: string }[] = []
+
+test('as of every earlier moment, by version and by time, each query answers what it answered then', async () => {
+  shots.push({ step: 'synced', ...(await atRest()) })
+  for (const [step, work] of STEPS) {
+    const { version } = shots.at(-1)?.state ?? { version: 0 }
+    await work()
+    await until(async () => (await state()).version > version)
+    shots.push({ step, ...(await atRest()) })
+  }
+  for (const shot of shots) {
+    expect([shot.step, await state({ version: shot.state.version })]).toEqual([shot.step, shot.state])
+    expect([shot.step, await state({ time: shot.time })]).toEqual([shot.step, shot.state])
+  }
+}, 120_000)
+
+test('the roots for one mailbox, one message and any node answer for a moment as well; before the beginning there is nothing', async () => {
+  const [first, last] = [shots[0]?.state as State, shots.at(-1)?.state as State]
+  const gone = first.messages.nodes.find(({ id }) => !last.messages.nodes.some((node) => node.id === id))
+  const query = `query ($mailbox: ID!, $message: ID!, $account: ID!, $asOf: AsOf) {
+    mailbox(id: $mailbox, asOf: $asOf) { path messages(first: 2) { nodes { id } } }
+    message(id: $message, asOf: $asOf) { id subject mailbox { path } }
+    one: node(id: $message, asOf: $asOf) { ... on Message { subject } }
+    two: node(id: $mailbox, asOf: $asOf) { ... on Mailbox { messageCount } }
+    three: node(id: $account, asOf: $asOf) { ... on Account { version } }
+  }`
+  const ask = (asOf: object | null) =>
+    service.ask<Record<'mailbox' | 'message' | 'one' | 'two' | 'three', Record<string, unknown> | null>>(query, {
+      ...{ account, mailbox: first.mailboxes.find(({ path }) => path === 'INBOX')?.id, message: gone?.id, asOf },
+    })
+  const then = await ask({ version: first.version })
+  expect(then.message).toMatchObject({ subject: gone?.subject, mailbox: { path: 'INBOX' } })
+  expect(then.one).toEqual({ subject: gone?.subject })
+  expect(then.two).toEqual({ messageCount: 30 })
+  expect(then.three).toEqual({ version: first.version })
+  expect(await ask(null)).toMatchObject({
+    message: null,
+    one: null,
+    two: { messageCount: expect.any(Number) as number },
+  })
+  const nothing = { mailbox: null, message: null, one: null, two: null, three: null }
+  expect(await ask({ version: 0 })).toEqual(nothing)
+  expect(await ask({ time: '2001-01-01T00:00:00Z' })).toEqual(nothing)
+
+  const all = (asOf: object) =>
+    service.ask<{ accounts: object[] }>('query ($asOf: AsOf) { accounts(asOf: $asOf) { id version } }', { asOf })
+  expect(await all({ time: shots[0]?.time })).toEqual({ accounts: [{ id: account, version: first.version }] })
+  expect(await all({ time: '2001-01-01T00:00:00Z' })).toEqual({ accounts: [] })
+})
+
+test.each([
+  [{ version: 1_000_000 }, 'has not come to version 1000000'],
+  [{ version: -1 }, 'whole number'],
+  [{ version: 1.5 }, 'whole number'],
+  [{ version: 1, time: '2026-01-01T00:00:00Z' }, 'one'],
+  [{}, 'one'],
+])('a moment that is none is refused: %j', async (asOf, said) => {
+  const query = `query ($id: ID!, $asOf: AsOf) { account(id: $id, asOf: $asOf) { id } }`
+  for (let turn = 0; turn < 3; turn++) {
+    const { errors } = await service.answer(query, { id: account, asOf })
+    expect(errors?.[0]?.message).toContain(said)
+  }
+})
+
+type History = {
+  nodes: { type: string; cause: string; version: number }[]
+  pageInfo: { hasNextPage: boolean; endCursor: string }
+}
+const HISTORY = `query ($id: ID!, $after: String, $asOf: AsOf) {
+  messageHistory(id: $id, first: 2, after: $after, asOf: $asOf) {
+    nodes { ... on Change { type cause version } } pageInfo { hasNextPage endCursor } } }`
+
+async function history(id: string, asOf: object | null = null): Promise<History['nodes']> {
+  const nodes: History['nodes'] = []
+  for (let after: string | null = null; ;) {
+    const { messageHistory }: { messageHistory: History } = await service.ask<{ messageHistory: History }>(HISTORY, {
+      id,
+      after,
+      asOf,
+    })
+    nodes.push(...messageHistory.nodes)
+    if (!messageHistory.pageInfo.hasNextPage) return nodes
+    after = messageHistory.pageInfo.endCursor
+  }
+}
+
+test("a message's history tells every event that touched it, and who caused it", async () => {
+  // UID 4: flagged, read, moved; its body was asked for as well
+  const query =
+    'query ($id: ID!) { account(id: $id) { messages(first: 100) { nodes { id uid origin mailbox { path } flags } } } }'
+  type Nodes = {
+    account: { messages: { nodes: { id: string; origin: string; flags: string[]; mailbox: { path: string } }[] } }
+  }
+  const { account: found } = await service.ask<Nodes>(query, { id: account })
+  const moved = found.messages.nodes.find(({ origin, flags }) => origin === 'MOVED' && flags.includes('$Later'))
+  const before = await history(moved?.id ?? '')
+  // whether it was missed here before it was found there is a matter of which mailbox was read first
+  const told = before.filter(({ type }) => type !== 'MessageExpunged')
+  expect(told.map(({ type, cause }) => [type, cause])).toEqual([
+    ['MessageAdded', 'SERVER'],
+    ['MessageFlagsChanged', 'SERVER'],
+    ['MessageFlagsChanged', 'SERVER'],
+    ['MessageMoved', 'SERVER'],
+  ])
+  await service.ask('query ($id: ID!) { message(id: $id) { content { text } } }', { id: moved?.id })
+  expect((await history(moved?.id ?? '')).at(-1)).toMatchObject({ type: 'MessageContentStored', cause: 'CLIENT' })
+  expect(await history(moved?.id ?? '', { version: before[1]?.version })).toEqual(before.slice(0, 2))
+
+  const own = `query ($id: ID!, $asOf: AsOf) { message(id: $id, asOf: $asOf) { history(first: 10) { edges { cursor node { ... on Change { type } } } } } }`
+  type Own = { message: { history: { edges: { node: { type: string } }[] } } }
+  const { message } = await service.ask<Own>(own, { id: moved?.id, asOf: { version: before[0]?.version } })
+  expect(message.history.edges.map(({ node }) => node.type)).toEqual(['MessageAdded'])
+})
+
+test('the difference between two moments tells what was added, removed, moved and given other flags', async () => {
+  const query = `query ($id: ID!, $from: AsOf!, $to: AsOf, $after: String, $kinds: [DifferenceKind!]) { account(id: $id) {
+    difference(from: $from, to: $to, first: 3, after: $after, kinds: $kinds) {
+      nodes { messageId kinds before { uid flags mailbox { path } } after { uid flags mailbox { path } } }
+      pageInfo { hasNextPage endCursor } } } }`
+  type Side = { uid: number; flags: string[]; mailbox: { path: string } } | null
+  type Node = { messageId: string; kinds: string[]; before: Side; after: Side }
+  type Page = { account: { difference: { nodes: Node[]; pageInfo: { hasNextPage: boolean; endCursor: string } } } }
+  const between = async (from: number, to: number | null, kinds: string[] | null = null) => {
+    const nodes: Node[] = []
+    for (let after: string | null = null; ;) {
+      const moments = { from: { version: from }, to: to === null ? null : { version: to } }
+      const { account: found }: Page = await service.ask<Page>(query, { id: account, ...moments, after, kinds })
+      nodes.push(...found.difference.nodes)
+      if (!found.difference.pageInfo.hasNextPage) return nodes
+      after = found.difference.pageInfo.endCursor
+    }
+  }
+  const at = (step: string) => shots.find((shot) => shot.step === step)?.state.version ?? 0
+  const moved = await between(at('read'), at('moved'))
+  expect(moved).toHaveLength(3)
+  for (const { kinds, before, after } of moved)
+    expect([kinds, before?.mailbox.path, after?.mailbox.path]).toEqual([['MOVED'], 'INBOX', 'Work'])
+  const expunged = await between(at('moved'), at('expunged'))
+  expect(expunged.map(({ kinds, before, after }) => [kinds, before?.uid, after])).toEqual(
+    [10, 11, 12, 13, 14].map((uid) => [['REMOVED'], uid, null]),
+  )
+  const all = await between(at('synced'), null)
+  const kindsOf = (nodes: Node[]) => nodes.map(({ kinds }) => kinds.join()).sort()
+  // a copy that came and went with its mailbox is no difference
+  expect(kindsOf(all)).toEqual(
+    [...Array<string>(5).fill('REMOVED'), 'ADDED', ...Array<string>(3).fill('FLAGS_CHANGED')]
+      .concat(['MOVED,FLAGS_CHANGED', 'MOVED,FLAGS_CHANGED', 'MOVED,FLAGS_CHANGED'])
+      // UIDs 8 and 9: 7 was read before
+      .concat(Array<string>(2).fill('FLAGS_CHANGED'))
+      .sort(),
+  )
+  expect(kindsOf(await between(at('synced'), null, ['ADDED', 'MOVED']))).toHaveLength(4)
+  const { errors } = await service.answer(query, { id: account, from: { version: 9 }, to: { version: 8 } })
+  expect(errors?.[0]?.message).toContain('later')
+})
+
+test('`tail --all` tells the events of all accounts in one order, and goes on after a cursor', async () => {
+  const second = await service.connect({
+    host: 'localhost',
+    port: dovecot.imapsPort,
+    username: 'bob',
+    password: PASSWORD,
+  })
+  await service.synced(second)
+  const lines = async (count: number, after: string) => {
+    const told: { cursor: string; accountId: string; version: number }[] = []
+    const child = spawn(process.execPath, ['dist/main.js', 'tail', '--all', '--json', '--after', after], {
+      env: { ...process.env, ...service.clientEnvironment },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    for await (const line of createInterface({ input: child.stdout })) {
+      told.push(JSON.parse(line) as (typeof told)[number])
+      if (told.length === count) break
+    }
+    child.kill()
+    return told
+  }
+  const versions = async (id: string) =>
+    (await service.ask<{ account: { version: number } }>('query ($id: ID!) { account(id: $id) { version } }', { id }))
+      .account.version
+  const total = (await versions(account)) + (await versions(second))
+  const all = await lines(total, 'start')
+  for (const id of [account, second]) {
+    const ofAccount = all.filter(({ accountId }) => accountId === id).map(({ version }) => version)
+    expect(ofAccount).toEqual(ofAccount.map((_, index) => index + 1))
+  }
+  expect(new Set(all.map(({ accountId }) => accountId))).toEqual(new Set([account, second]))
+  const rest = await lines(total - 20, all[19]?.cursor ?? '')
+  expect(rest).toEqual(all.slice(20))
+  const { errors } = await new Promise<{ errors: unknown }>((resolve) => {
+    const socket = service.socket()
+    socket.subscribe(
+      { query: 'subscription { storeChanges(after: "nonsense") { cursor } }' },
+      {
+        next: (answer) => resolve({ errors: answer.errors }),
+        error: (errors) => resolve({ errors }),
+        complete: () => undefined,
+      },
+    )
+  })
+  expect(JSON.stringify(errors)).toContain('no cursor of the whole store')
+})
+
+test('`verify` says that all follows from the log, beside the running service and after it; `rebuild` changes nothing then', async () => {
+  const environment = { ...service.clientEnvironment, MAILFOLD_DATA: service.folder }
+  for (const turn of ['running', 'stopped']) {
+    if (turn === 'stopped') await service.end('SIGTERM')
+    const verified = await mailfold(['verify', '--json'], environment)
+    expect([turn, verified.code, verified.stderr]).toEqual([turn, 0, ''])
+    const said = verified.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { account: string; differing: number })
+    expect(said.map(({ differing }) => differing)).toEqual([0, 0])
+    const rebuilt = await mailfold(['rebuild', account], environment)
+    expect(rebuilt.stdout).toContain('all rows follow from the log')
+  }
+  expect(await mailfold(['verify', 'nobody'], environment)).toMatchObject({
+    code: 1,
+    stderr: 'mailfold: there is no account nobody\n',
+  })
+  const elsewhere = { ...environment, MAILFOLD_DATA: '/nowhere' }
+  expect((await mailfold(['verify'], elsewhere)).stderr).toContain('there is no data in /nowhere')
+  await service.launch()
+}, 60_000)
