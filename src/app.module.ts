@@ -3,6 +3,7 @@ import { CqrsModule } from '@nestjs/cqrs'
 import { AccessModelsModule } from './access-models/access-models.module.js'
 import { ApiModule } from './api/api.module.js'
 import { EventStoreModule } from './event-store/event-store.module.js'
+import { ForgettingModule } from './forgetting/forgetting.module.js'
 import { Platform } from './platform/platform.js'
 import { PlatformModule } from './platform/platform.module.js'
 import { CoreProjection } from './projections/core-projection.js'
@@ -21,6 +22,7 @@ export class AppModule {
         EventStoreModule.with(new CoreProjection()),
         AccessModelsModule,
         QueuesModule,
+        ForgettingModule,
         ApiModule.with({ imports: [QueuesModule], readiness: AccountQueues }),
       ],
     }

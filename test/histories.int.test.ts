@@ -1,6 +1,14 @@
+import type { EventBus } from '@nestjs/cqrs'
 import fc from 'fast-check'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { v7 as newId } from 'uuid'
+import { FileBlobs } from '../src/content/blob-store.js'
+import { ForgetMessageHandler } from '../src/forgetting/forget-handlers.js'
+import { ForgetMessage } from '../src/mailbox/commands.js'
 import type { AccountEvent, RecordedEvent } from '../src/mailbox/events.js'
+import type { Platform } from '../src/platform/platform.js'
 import { viewAccounts } from '../src/projections/account-views.js'
 import { viewMailboxList } from '../src/projections/mailbox-views.js'
 import { viewMessageList, type MessageList, type MessagePage } from '../src/projections/message-views.js'
@@ -203,6 +211,40 @@ test('however the log was cut when it was folded: folding it again leaves the sa
     }),
     runs(0.05),
   )
+}, 3_600_000)
+
+test('whatever is forgotten: no version is missing, its words are nowhere, and the tables are the fold of what is left', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'mailfold-blobs-'))
+  const handler = new ForgetMessageHandler(
+    { database: store.database } as Platform,
+    store.streams,
+    new FileBlobs(folder),
+    { publish: () => undefined } as unknown as EventBus,
+  )
+  await fc.assert(
+    fc.asyncProperty(steps(120), fc.nat(), fc.nat(), async (taken, which, past) => {
+      const accountId = newId()
+      const { events } = History.of(accountId, taken)
+      await write(accountId, events, [30])
+      const known = [...Fold.of(recorded(accountId, events)).touched.keys()]
+      const messageId = known[which % known.length]
+      if (!messageId) return
+      const outcome = await handler.execute(new ForgetMessage(messageId, 'somebody'))
+      expect(outcome?.messageIds).toContain(messageId)
+      const log = await store.streams.read(accountId, 0, 1_000)
+      expect(log.map((event) => event.version)).toEqual(log.map((_, index) => index + 1))
+      expect(log.length).toBeGreaterThan(events.length)
+      const added = events.find((event) => event.type === 'MessageAdded' && event.data.messageId === messageId)
+      const subject = added?.type === 'MessageAdded' ? `"${added.data.envelope.subject}"` : 'nothing'
+      expect(JSON.stringify(log)).not.toContain(subject)
+      const found: Difference[] = []
+      await verifyAccount(store.database, store.projection, accountId, { difference: (each) => found.push(each) })
+      expect(found).toEqual([])
+      for (const at of [past % log.length, log.length]) await compareAt(accountId, log, at, 20)
+    }),
+    runs(0.05),
+  )
+  await rm(folder, { recursive: true })
 }, 3_600_000)
 
 test('over tens of thousands of versions, the past is what it was', async () => {

@@ -7,7 +7,7 @@ import { reconnectPause, throttledPause } from '../mailbox/reconnect.js'
 import { looksChanged } from '../mailbox/sync-plan.js'
 import type { BlobStore } from '../content/blob-store.js'
 import type { PassingContent } from '../content/passing-content.js'
-import { FenceRefused, type FenceToken, type Streams } from '../event-store/streams.js'
+import { FenceRefused, StreamNotFound, type FenceToken, type Streams } from '../event-store/streams.js'
 import type { Database } from '../platform/database.js'
 import type { Logger } from '../platform/logs.js'
 import { viewAccounts, type AccountView } from '../projections/account-views.js'
@@ -271,7 +271,7 @@ export class AccountHome {
     const connection = this.connection
     this.connection = null
     connection?.drop()
-    if (error instanceof FenceRefused || this.stopping) return
+    if (error instanceof FenceRefused || error instanceof StreamNotFound || this.stopping) return
     if (!(error instanceof ServerFailed)) {
       this.tools.logger.error({ accountId: this.accountId, err: error }, 'a sync failed')
       this.pauseFor(account, reconnectPause(++this.failures, Math.random()))
@@ -335,6 +335,13 @@ export class AccountHomes {
     const home = this.homes.get(accountId) ?? new AccountHome(accountId, this.tools)
     this.homes.set(accountId, home)
     return home
+  }
+
+  /** Ends the work for an account that was forgotten. */
+  async drop(accountId: string): Promise<void> {
+    const home = this.homes.get(accountId)
+    this.homes.delete(accountId)
+    await home?.stop()
   }
 
   /** Closes every connection. */

@@ -1,5 +1,6 @@
 import type { FenceToken, Streams } from '../event-store/streams.js'
 import { ServerFailed } from '../mailbox/failures.js'
+import { holdBlob, markForRemoval, removeMarked } from '../content/blob-removal.js'
 import type { BlobStore } from '../content/blob-store.js'
 import type { PassingContent } from '../content/passing-content.js'
 import type { Database } from '../platform/database.js'
@@ -57,14 +58,19 @@ async function tryToFetch(tools: FetchTools, messageId: string, place: ContentPl
     }
     const blob = await tools.blobs.put(content)
     const data = { messageId, sha256: blob.sha256, size: blob.size }
-    await tools.streams.decide(
+    const { events } = await tools.streams.decide(
       account.accountId,
-      async () => null,
-      () => [{ type: 'MessageContentStored', data }],
+      // meanwhile the message may have gone or been forgotten, and the blob, as another message's, been removed
+      async (session) =>
+        (await viewContentPlace(session, messageId)) !== null && (await holdBlob(session, tools.blobs, blob.sha256)),
+      (wanted) => (wanted ? [{ type: 'MessageContentStored', data }] : []),
       tools.fence,
       'CLIENT',
     )
-    return null
+    if (events.length > 0) return null
+    await markForRemoval(tools.database.pool, [blob.sha256])
+    await removeMarked(tools.database, tools.blobs)
+    return 'The message went, or was forgotten, while it was fetched.'
   } catch (error) {
     if (error instanceof ServerFailed && error.failure.kind === 'CommandRefused') return error.message
     throw error

@@ -10,6 +10,7 @@ import { HealthController, WORK_READINESS } from './http/health.controller.js'
 import { MessageContents } from './message-content.js'
 import { AccountResolver } from './resolvers/account.resolver.js'
 import { ChangeResolver } from './resolvers/change.resolver.js'
+import { ForgetResolver } from './resolvers/forget.resolver.js'
 import { DifferenceResolver, HistoryResolver } from './resolvers/history.resolver.js'
 import { Nodes } from './nodes.js'
 import {
@@ -29,6 +30,7 @@ export const RESOLVERS = [
   ChangeResolver,
   HistoryResolver,
   DifferenceResolver,
+  ForgetResolver,
 ]
 
 /** GraphQL over HTTP and WebSocket, files over HTTP, health. */

@@ -13,10 +13,7 @@ import { viewMessageOwner } from '../projections/message-views.js'
 /** A raw message that is at hand: bytes, and a stream of them or of a part (both offsets included). */
 export type RawMessage = { size: number; read(range?: { start: number; end: number }): Readable }
 
-const gone = () =>
-  new GraphQLError('The message is no longer on the server, and was not kept here.', {
-    extensions: { code: 'CONTENT_GONE' },
-  })
+const gone = (reason: string) => new GraphQLError(reason, { extensions: { code: 'CONTENT_GONE' } })
 const unavailable = (reason: string) => new GraphQLError(reason, { extensions: { code: 'CONTENT_UNAVAILABLE' } })
 
 /** Raw messages for whoever asks, fetched first where they are not here. */
@@ -40,9 +37,10 @@ export class MessageContents {
   async raw(messageId: string, signal: AbortSignal): Promise<RawMessage | null> {
     const message = await viewMessageOwner(this.platform.database.pool, messageId)
     if (!message) return null
+    if (message.isForgotten) throw gone('The message was forgotten here.')
     const here = await this.atHand(messageId, message.contentSha256)
     if (here) return here
-    if (!message.isThere) throw gone()
+    if (!message.isThere) throw gone('The message is no longer on the server, and was not kept here.')
     const version = await this.streams.version(message.accountId)
     const deadline = AbortSignal.any([signal, AbortSignal.timeout(this.platform.settings.MAILFOLD_CONTENT_TIMEOUT)])
     await this.commands.execute(new FetchContent(message.accountId, messageId))

@@ -16,6 +16,8 @@ export interface BlobStore {
   read(sha256: string, range?: { start: number; end: number }): Readable
   /** Whether a blob is there, with its length. */
   has(sha256: string): Promise<BlobName | null>
+  /** Removes a blob for good; one that is not there is none to remove. */
+  remove(sha256: string): Promise<void>
 }
 
 /** Blobs as files, two levels deep by the first digits of their names. */
@@ -55,6 +57,10 @@ export class FileBlobs implements BlobStore {
   async has(sha256: string): Promise<BlobName | null> {
     const found = await stat(this.pathOf(sha256)).catch(() => null)
     return found && { sha256, size: found.size }
+  }
+
+  async remove(sha256: string): Promise<void> {
+    await rm(this.pathOf(sha256), { force: true })
   }
 
   private pathOf(sha256: string): string {

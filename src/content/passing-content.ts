@@ -34,6 +34,12 @@ export class PassingContent {
     return this.messages.get(messageId)?.length ?? null
   }
 
+  /** Lets go of messages, or of all. */
+  drop(messages: 'all' | readonly string[]): void {
+    if (messages === 'all') this.messages.clear()
+    else for (const messageId of messages) this.messages.delete(messageId)
+  }
+
   /** Resolves when the message comes by, or the signal aborts. */
   arrival(messageId: string, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {

@@ -4,6 +4,7 @@ import type { Streams } from './streams.js'
 /** Events that a feed keeps for those who follow closely; who is further behind reads the store. */
 const KEPT = 2000
 const READ_SIZE = 500
+const FORGETTING: ReadonlySet<string> = new Set(['MessageForgotten', 'AccountForgotten'])
 /** A lost wake-up costs at most this long, in milliseconds. */
 const LOOK_INTERVAL = 2000
 
@@ -124,7 +125,9 @@ class Feed {
     while (this.head < this.target) {
       const events = await this.streams.read(this.accountId, this.head, READ_SIZE).catch(() => [])
       if (events.length === 0) return false
-      this.kept = [...this.kept, ...events].slice(-KEPT)
+      // what was forgotten is forgotten here as well
+      const forgetting = events.findLastIndex((event) => FORGETTING.has(event.type))
+      this.kept = (forgetting < 0 ? [...this.kept, ...events] : events.slice(forgetting)).slice(-KEPT)
       this.head = events.at(-1)?.version ?? this.head
       for (const wake of [...this.waiting]) wake()
     }

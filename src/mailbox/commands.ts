@@ -42,6 +42,33 @@ export class FetchContent {
   ) {}
 }
 
+/** Have a message's content forgotten, and that of all its copies in the account. */
+export class ForgetMessage {
+  constructor(
+    readonly messageId: string,
+    readonly requestedBy: string,
+  ) {}
+}
+
+/** Have an account forgotten with all that is known of it. */
+export class ForgetAccount {
+  constructor(
+    readonly accountId: string,
+    readonly requestedBy: string,
+  ) {}
+}
+
+/** What was forgotten: the messages, or the whole account; null when there was nothing by that id. */
+export type ForgetOutcome = { accountId: string; messageIds: string[] } | null
+
+/** An account, or messages of it, were forgotten just now: whatever of it is in memory is to go. */
+export class Forgotten {
+  constructor(
+    readonly accountId: string,
+    readonly messages: 'all' | readonly string[],
+  ) {}
+}
+
 /** Something of an account is to be done by a worker: said after the fact that makes it necessary. */
 export class WorkNeeded {
   constructor(

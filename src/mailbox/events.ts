@@ -23,6 +23,9 @@ export type AccountEvent =
   | MessageExpunged
   | MessageContentStored
   | MessageContentUnavailable
+  | MessageForgotten
+  | AccountForgotten
+  | EventForgotten
 
 type Event<Type extends string, Data> = { readonly type: Type; readonly data: Readonly<Data> }
 
@@ -145,11 +148,29 @@ export type MessageExpunged = Event<
   }
 >
 
-/** The raw message is in the blob store, whole, under its SHA-256 (hexadecimal). */
-export type MessageContentStored = Event<'MessageContentStored', { messageId: string; sha256: string; size: number }>
+/** The raw message is in the blob store, whole, under its SHA-256 (hexadecimal); null where it was forgotten. */
+export type MessageContentStored = Event<
+  'MessageContentStored',
+  { messageId: string; sha256: string | null; size: number }
+>
 
 /** The raw message was asked for and cannot be had: it is gone, larger than allowed, or the server refuses it. */
 export type MessageContentUnavailable = Event<'MessageContentUnavailable', { messageId: string; reason: string }>
+
+/**
+ * A message was forgotten: what its sender wrote is gone from earlier events, from the tables, and from the blob store.
+ * Whatever has its fingerprint is forgotten as soon as it is told of again.
+ */
+export type MessageForgotten = Event<
+  'MessageForgotten',
+  { messageId: string; fingerprint: string; requestedBy: string }
+>
+
+/** The whole account was forgotten: the last event of its stream. */
+export type AccountForgotten = Event<'AccountForgotten', { requestedBy: string }>
+
+/** Stands in the place of an event of an account that was forgotten; what it was is gone, its version is kept. */
+export type EventForgotten = Event<'EventForgotten', Record<never, never>>
 
 /** Who made an event necessary: the mail server, a client of the API, or a policy that the user has set. */
 export type Cause = 'SERVER' | 'CLIENT' | 'POLICY'
@@ -178,4 +199,7 @@ export const EVENT_SHAPES: { readonly [Type in AccountEvent['type']]: number } =
   MessageExpunged: 1,
   MessageContentStored: 1,
   MessageContentUnavailable: 1,
+  MessageForgotten: 1,
+  AccountForgotten: 1,
+  EventForgotten: 1,
 }

@@ -1,6 +1,7 @@
 import { sameFlags, type Flags } from './flags.js'
 import type { AccountEvent } from './events.js'
 import type { MessageData } from './message.js'
+import { redactMessage } from './redaction.js'
 
 /** The mailbox that a report is about, and its numbering. */
 export type MailboxPlace = { mailboxId: string; uidValidity: string }
@@ -26,6 +27,8 @@ export type AddedView = {
   lookalikes: ReadonlyMap<string, readonly Lookalike[]>
   /** messages of a numbering of before a reset, by fingerprint, that have not been told again yet */
   unconfirmed: ReadonlyMap<string, readonly { messageId: string; internalDate: string; flags: Flags }[]>
+  /** the fingerprints among theirs of messages that were forgotten */
+  forgotten: ReadonlySet<string>
 }
 
 /** Under what a reported message's lookalikes are found: EMAILID is certain, the fingerprint nearly so. */
@@ -53,7 +56,8 @@ export function decideAdded(
   const recorded = new Set(view.knownUids)
   const renumbered: { messageId: string; uid: number; modseq: string | null }[] = []
   const events: AccountEvent[] = []
-  for (const message of reported) {
+  for (const told of reported) {
+    const message = view.forgotten.has(told.fingerprint) ? redactMessage(told) : told
     // a server may tell of a message twice in one answer
     if (recorded.has(message.uid)) continue
     recorded.add(message.uid)

@@ -10,7 +10,12 @@ import {
 import type { MessageData } from './message.js'
 
 const place = { mailboxId: 'archive', uidValidity: '7' }
-const nothingKnown: AddedView = { knownUids: new Set(), lookalikes: new Map(), unconfirmed: new Map() }
+const nothingKnown: AddedView = {
+  knownUids: new Set(),
+  lookalikes: new Map(),
+  unconfirmed: new Map(),
+  forgotten: new Set(),
+}
 
 function message(uid: number, wish: Partial<MessageData> = {}): MessageData {
   const envelope = {

@@ -53,6 +53,8 @@ export type MessageData = {
   fingerprint: string
   /** what could not be kept as it came: longer than a bound, or unreadable; the raw message still has it */
   defects: readonly Defect[]
+  /** set when its content was forgotten: see redactMessage */
+  forgotten?: true
 }
 
 /** Something in a message that is not as the standards want it, or longer than what is kept. */

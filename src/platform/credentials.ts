@@ -18,6 +18,11 @@ export class Credentials {
     )
   }
 
+  /** Removes an account's password for good. */
+  async remove(session: Queryable, accountId: string): Promise<void> {
+    await session.query('delete from credentials where account_id = $1', [accountId])
+  }
+
   /** @throws Error when there is none, or the master key is not the one it was sealed with */
   async passwordOf(accountId: string): Promise<string> {
     const sql = 'select wrapped_key, sealed from credentials where account_id = $1'

@@ -44,6 +44,7 @@ export function concernsMailboxes(at: At<RowChange>): at is At<MailboxChange> {
   return MAILBOX_CHANGES.has(at.change.change)
 }
 
-function concernsMessages(at: At<RowChange>): at is At<MessageChange> {
+/** Whether a change is one of rows of messages. */
+export function concernsMessages(at: At<RowChange>): at is At<MessageChange> {
   return at.change.change === 'remove mailbox' || !concernsMailboxes(at)
 }

@@ -45,6 +45,7 @@ class Layer {
   readonly removed: { message_id: string; version: number }[] = []
   readonly expunged: ExpungedRow[] = []
   readonly unexpunged: string[] = []
+  readonly forgotten: string[] = []
 }
 
 class Layers {
@@ -69,6 +70,8 @@ class Layers {
         return void this.next('expunged', change.row.message_id).expunged.push(change.row)
       case 'remove expunged':
         return void this.next('expunged', change.messageId).unexpunged.push(change.messageId)
+      case 'add forgotten':
+        return void this.next('message', change.fingerprint).forgotten.push(change.fingerprint)
     }
   }
 
@@ -79,6 +82,7 @@ class Layers {
       if (layer.set.length > 0) await setMessages(session, layer.set)
       if (layer.moved.length > 0) await moveMessages(session, accountId, layer.moved)
       if (layer.added.length > 0) await addMessages(session, accountId, layer.added)
+      if (layer.forgotten.length > 0) await addForgotten(session, accountId, layer.forgotten)
       if (layer.expunged.length > 0) await addExpunged(session, accountId, layer.expunged)
     }
   }
@@ -115,6 +119,7 @@ const MESSAGE_COLUMNS = [
   ['thread_id', 'text'],
   ['origin', 'text'],
   ['defects', 'text[]'],
+  ['forgotten', 'boolean'],
   ['version', 'bigint'],
   // travels as hexadecimal text and is stored as bytes
   ['fingerprint', 'text'],
@@ -166,7 +171,7 @@ async function setMessages(session: Queryable, changes: Layer['set']): Promise<v
     text: `with change as (
              select * from json_to_recordset($1::json) as change (message_id uuid, uid_validity bigint, uid bigint,
                modseq numeric, sets_modseq boolean, flags text[], seen boolean, flagged boolean, content_sha256 text,
-               content_size bigint, forgotten boolean, version bigint)
+               content_size bigint, version bigint)
            ), past as (
              insert into past_message_states
              select account_id, message_id, messages.uid_validity, messages.uid, messages.modseq, messages.flags,
@@ -183,7 +188,6 @@ async function setMessages(session: Queryable, changes: Layer['set']): Promise<v
              flagged = coalesce(change.flagged, messages.flagged),
              content_sha256 = coalesce(decode(change.content_sha256, 'hex'), messages.content_sha256),
              content_size = coalesce(change.content_size, messages.content_size),
-             forgotten = coalesce(change.forgotten, messages.forgotten),
              version = change.version
            from change where messages.message_id = change.message_id`,
     values: [JSON.stringify(rows)],
@@ -210,6 +214,15 @@ async function removeMailbox(session: Queryable, mailboxId: string, version: num
     text: `with removed as (delete from messages where mailbox_id = $1 returning messages.*, $2::bigint as until_version)
            insert into past_messages select removed.*, ${LIFE} from removed`,
     values: [mailboxId, version],
+  })
+}
+
+async function addForgotten(session: Queryable, accountId: string, fingerprints: readonly string[]): Promise<void> {
+  await session.query({
+    name: 'add-forgotten',
+    text: `insert into forgotten_messages (account_id, fingerprint)
+           select $1, decode(hash, 'hex') from unnest($2::text[]) as hash on conflict do nothing`,
+    values: [accountId, fingerprints],
   })
 }
 

@@ -232,28 +232,35 @@ export async function viewStructures(
   return new Map(rows.map((row) => [row.message_id, row.structure]))
 }
 
-/** Whose a message is, or was; whether it is still there; and its content's name, where that is kept here. */
-export type MessageOwner = { accountId: string; isThere: boolean; contentSha256: string | null }
+/** Whose a message is, or was; whether it is still there, or forgotten; its content's name, where that is kept here. */
+export type MessageOwner = { accountId: string; isThere: boolean; isForgotten: boolean; contentSha256: string | null }
 
 /** The owner of a message that is there or was, null when it never was. */
 export async function viewMessageOwner(session: Queryable, messageId: string): Promise<MessageOwner | null> {
-  const { rows } = await session.query<{ account_id: string; there: boolean; sha256: string | null }>({
+  const { rows } = await session.query<{
+    account_id: string
+    there: boolean
+    forgotten: boolean
+    sha256: string | null
+  }>({
     name: 'message-owner',
-    text: `select account_id, true as there, 9223372036854775807 as until, encode(content_sha256, 'hex') as sha256
+    text: `select account_id, true as there, forgotten, 9223372036854775807 as until, encode(content_sha256, 'hex') as sha256
            from messages where message_id = $1
            union all
-           select account_id, false, until_version, encode(content_sha256, 'hex') from past_messages where message_id = $1
+           select account_id, false, forgotten, until_version, encode(content_sha256, 'hex') from past_messages where message_id = $1
            order by until desc limit 1`,
     values: [messageId],
   })
   const row = rows[0]
-  return row ? { accountId: row.account_id, isThere: row.there, contentSha256: row.sha256 } : null
+  if (!row) return null
+  const { account_id: accountId, there: isThere, forgotten: isForgotten, sha256: contentSha256 } = row
+  return { accountId, isThere, isForgotten, contentSha256 }
 }
 
 /** Where a message's content is to be had. */
 export type ContentPlace = { path: string; uidValidity: string; uid: number; size: number; sha256: string | null }
 
-/** Where a message is on its server, and whether its content is here; null when there is no such message. */
+/** Where a message is on its server, and whether its content is here; null when it is not there, or forgotten. */
 export async function viewContentPlace(session: Queryable, messageId: string): Promise<ContentPlace | null> {
   const { rows } = await session.query<{
     path: string
@@ -264,7 +271,8 @@ export async function viewContentPlace(session: Queryable, messageId: string): P
   }>({
     name: 'content-place',
     text: `select path, message.uid_validity, uid, size, encode(content_sha256, 'hex') as sha256
-           from messages as message join mailboxes using (mailbox_id) where message_id = $1`,
+           from messages as message join mailboxes using (mailbox_id)
+           where message_id = $1 and not forgotten`,
     values: [messageId],
   })
   const row = rows[0]

@@ -111,6 +111,12 @@ const projectors: Projectors = {
   ],
   // said to whoever waits for it, and the next request tries again: it belongs to the message's history and changes nothing
   MessageContentUnavailable: ({ messageId }) => [{ change: 'set message', messageId, columns: {} }],
+  MessageForgotten: ({ messageId, fingerprint }) => [
+    { change: 'set message', messageId, columns: {} },
+    { change: 'add forgotten', fingerprint },
+  ],
+  AccountForgotten: () => [],
+  EventForgotten: () => [],
 }
 
 function connection(state: string, since: string, detail: string | null = null) {
@@ -169,6 +175,7 @@ function rowOf(
     email_id: message.emailId,
     thread_id: message.threadId,
     fingerprint: message.fingerprint,
+    forgotten: message.forgotten === true,
     origin,
     defects: message.defects,
   }

@@ -26,11 +26,12 @@ export type RebuildListener = {
 }
 
 /** The folded tables, each with its key. All have the column `account_id`. */
-const TABLES = {
+export const TABLES = {
   accounts: ['account_id'],
   mailboxes: ['mailbox_id'],
   messages: ['message_id'],
   expunged_messages: ['message_id'],
+  forgotten_messages: ['fingerprint'],
   past_accounts: ['at_version'],
   past_mailboxes: ['mailbox_id', 'at_version'],
   past_messages: ['message_id', 'until_version'],

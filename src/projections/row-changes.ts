@@ -59,6 +59,7 @@ export type MessageRow = {
   email_id: string | null
   thread_id: string | null
   fingerprint: string
+  forgotten: boolean
   origin: string
   defects: readonly string[]
 }
@@ -66,9 +67,8 @@ export type MessageRow = {
 /** Columns of a message that change while it stays. */
 export type MessageColumns = Partial<
   Pick<MessageRow, 'uid_validity' | 'uid' | 'modseq' | 'flags' | 'seen' | 'flagged'> & {
-    content_sha256: string
+    content_sha256: string | null
     content_size: number
-    forgotten: boolean
   }
 >
 
@@ -95,6 +95,7 @@ export type MessageChange =
   | { change: 'remove message'; messageId: string }
   | { change: 'add expunged'; row: ExpungedRow }
   | { change: 'remove expunged'; messageId: string }
+  | { change: 'add forgotten'; fingerprint: string }
   | { change: 'remove mailbox'; mailboxId: string }
 
 /** What an event does to the tables. */

@@ -203,7 +203,22 @@ export async function viewAdded(
     const lookalike = { ...rest, stillThere: !candidate.wasExpunged && !want.gone.has(candidate.messageId) }
     lookalikes.set(key, [...(lookalikes.get(key) ?? []), lookalike])
   }
-  return { knownUids: new Set(known.keys()), lookalikes, unconfirmed }
+  const forgotten = await viewForgotten(session, accountId, reported)
+  return { knownUids: new Set(known.keys()), lookalikes, unconfirmed, forgotten }
+}
+
+async function viewForgotten(
+  session: Queryable,
+  accountId: string,
+  reported: readonly MessageData[],
+): Promise<ReadonlySet<string>> {
+  const { rows } = await session.query<{ fingerprint: string }>({
+    name: 'view-forgotten',
+    text: `select encode(fingerprint, 'hex') as fingerprint from forgotten_messages
+           where account_id = $1 and fingerprint in (select decode(hash, 'hex') from unnest($2::text[]) as hash)`,
+    values: [accountId, reported.map((message) => message.fingerprint)],
+  })
+  return new Set(rows.map((row) => row.fingerprint))
 }
 
 async function viewUnconfirmedByFingerprint(session: Queryable, place: MailboxPlace, reported: readonly MessageData[]) {

@@ -106,6 +106,11 @@ export class AccountQueues implements OnApplicationBootstrap, OnModuleDestroy {
     this.add(model, 'sync', { accountId }, { deduplication, ...(pause > 0 ? { delay: pause } : {}) })
   }
 
+  /** Ends the work for an account that was forgotten. */
+  drop(accountId: string): Promise<void> {
+    return this.homes.drop(accountId)
+  }
+
   /** Asks for a message's content, before any work that nobody waits for. */
   askContent({ accountId, model }: JobFor, messageId: string): void {
     this.add(model, 'content', { accountId, messageId }, { priority: 1, deduplication: { id: messageId } })
@@ -138,8 +143,13 @@ export class AccountQueues implements OnApplicationBootstrap, OnModuleDestroy {
   private async openEmpty(name: string): Promise<Queue<JobData>> {
     const queue = (this.backend as QueueBackend).queue(name)
     await queue.obliterate({ force: true })
-    queue.on('error', (error) => this.platform.logger.warn({ err: error }, 'a queue failed'))
+    queue.on('error', (error) => this.warn(error, 'a queue failed'))
     return queue
+  }
+
+  /** While everything is being closed, that a connection ends is no failure. */
+  private warn(error: Error, what: string): void {
+    if (!this.closing) this.platform.logger.warn({ err: error }, what)
   }
 
   private work(name: string, work: (job: Job<JobData>) => Promise<void>, concurrency: number): Worker<JobData> {
@@ -148,7 +158,7 @@ export class AccountQueues implements OnApplicationBootstrap, OnModuleDestroy {
       lockDuration: LOCK,
       stalledInterval: LOCK / 2,
     })
-    worker.on('error', (error) => this.platform.logger.warn({ err: error }, 'a worker failed'))
+    worker.on('error', (error) => this.warn(error, 'a worker failed'))
     worker.on('failed', (job, error) =>
       this.platform.logger.error({ job: job?.name, accountId: job?.data.accountId, err: error }, 'a job failed'),
     )

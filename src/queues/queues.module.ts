@@ -1,6 +1,6 @@
 import { Module } from '@nestjs/common'
 import { CommandHandler, CqrsModule, EventsHandler, type ICommandHandler, type IEventHandler } from '@nestjs/cqrs'
-import { FetchContent, SyncNow, WorkNeeded } from '../mailbox/commands.js'
+import { FetchContent, Forgotten, SyncNow, WorkNeeded } from '../mailbox/commands.js'
 import { AccessModelsModule } from '../access-models/access-models.module.js'
 import { Platform } from '../platform/platform.js'
 import { viewAccounts } from '../projections/account-views.js'
@@ -12,6 +12,21 @@ class AskForWork implements IEventHandler<WorkNeeded> {
 
   handle(needed: WorkNeeded): void {
     this.queues.askSync(needed)
+  }
+}
+
+@EventsHandler(Forgotten)
+class DropHome implements IEventHandler<Forgotten> {
+  constructor(
+    private readonly platform: Platform,
+    private readonly queues: AccountQueues,
+  ) {}
+
+  handle({ accountId, messages }: Forgotten): void {
+    if (messages !== 'all') return
+    this.queues
+      .drop(accountId)
+      .catch((error: unknown) => this.platform.logger.warn({ accountId, err: error }, 'a connection did not end'))
   }
 }
 
@@ -46,7 +61,7 @@ class FetchContentHandler implements ICommandHandler<FetchContent, void> {
 /** When and where an account's work is done. */
 @Module({
   imports: [CqrsModule, AccessModelsModule],
-  providers: [AccountQueues, AskForWork, SyncNowHandler, FetchContentHandler],
+  providers: [AccountQueues, AskForWork, DropHome, SyncNowHandler, FetchContentHandler],
   exports: [AccountQueues],
 })
 export class QueuesModule {}

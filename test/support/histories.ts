@@ -181,7 +181,11 @@ export class History {
     this.say('MessageFlagsChanged', { messageId, mailboxId, uid, flags: message.flags, previousFlags, modseq })
   }
 
-  private content({ messageId }: Known, of: number): void {
+  private content({ messageId, data }: Known, of: number): void {
+    if (of % 9 === 0) {
+      this.say('MessageForgotten', { messageId, fingerprint: data.fingerprint, requestedBy: 'somebody' })
+      return
+    }
     if (of % 4 === 0) return this.say('MessageContentUnavailable', { messageId, reason: `none, ${of}` })
     this.say('MessageContentStored', { messageId, sha256: of.toString(16).padStart(64, 'a'), size: of })
   }
@@ -274,6 +278,9 @@ export class Fold {
         return void this.messages.delete(change.messageId)
       case 'add expunged':
         return void this.expunged.set(change.row.message_id, change.row.mailbox_id)
+      case 'add forgotten':
+        // nothing that is shown
+        return
       case 'remove expunged':
         return void this.expunged.delete(change.messageId)
     }

@@ -66,7 +66,7 @@ export class Service {
     // a test that fails must not leave its service behind
     process.once('exit', () => child.kill('SIGKILL'))
     let said = ''
-    child.stderr.on('data', (chunk: Buffer) => (said = (said + chunk.toString()).slice(-20_000)))
+    child.stderr.on('data', (chunk: Buffer) => (said = (said + chunk.toString()).slice(-2_000_000)))
     const lines = createInterface({ input: child.stdout })
     const first = await new Promise<string>((resolve, reject) => {
       lines.once('line', resolve)

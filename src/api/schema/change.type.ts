@@ -116,6 +116,18 @@ export class MessageContentChange extends Change {
   reason!: string | null
 }
 
+@ObjectType({
+  implements: () => [Change],
+  description: 'A message or the whole account was forgotten; or an event of which nothing else is left.',
+})
+export class ForgottenChange extends Change {
+  @Field(() => ID, { nullable: true, description: 'The message, where the event is of one.' })
+  messageId!: string | null
+
+  @Field(() => String, { nullable: true, description: 'Who asked for it; null in the place of what was forgotten.' })
+  requestedBy!: string | null
+}
+
 export const AccountChange = createUnionType({
   name: 'AccountChange',
   description: 'Any event of an account.',
@@ -127,6 +139,7 @@ export const AccountChange = createUnionType({
       MessageFlagsChange,
       MessageExpungedChange,
       MessageContentChange,
+      ForgottenChange,
     ] as const,
   resolveType: (value: object) => value.constructor,
 })
@@ -138,6 +151,7 @@ type Kinds =
   | MessageFlagsChange
   | MessageExpungedChange
   | MessageContentChange
+  | ForgottenChange
 
 /** Brings an event into the API's form. */
 export function changeOf(event: RecordedEvent): Kinds {
@@ -188,6 +202,13 @@ export function changeOf(event: RecordedEvent): Kinds {
         reason,
       })
     }
+    case 'MessageForgotten':
+    case 'AccountForgotten':
+    case 'EventForgotten':
+      return Object.assign(new ForgottenChange(), at, {
+        messageId: 'messageId' in event.data ? nodeId('Message', event.data.messageId) : null,
+        requestedBy: 'requestedBy' in event.data ? event.data.requestedBy : null,
+      })
     default: {
       const path = 'path' in event.data ? event.data.path : null
       return Object.assign(new MailboxChange(), at, { mailboxId: nodeId('Mailbox', event.data.mailboxId), path })

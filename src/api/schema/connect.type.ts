@@ -48,7 +48,7 @@ export abstract class UserError {
 }
 
 /** The errors that say nothing beside their sentence, by their kinds; each is a type of its own. */
-function plainError(name: string, description: string): new () => UserError {
+export function plainError(name: string, description: string): new () => UserError {
   const type = class extends UserError {}
   Object.defineProperty(type, 'name', { value: name })
   ObjectType(name, { implements: () => [UserError], description })(type)
@@ -70,7 +70,7 @@ const PlaintextNotAllowed = plainError(
 )
 const ModelNotPossible = plainError('ModelNotPossible', 'The protocol cannot serve the access model.')
 const ConnectionLost = plainError('ConnectionLost', 'The connection broke, or the server did what it should not.')
-const AccountNotFound = plainError('AccountNotFound', 'There is no such account.')
+export const AccountNotFound = plainError('AccountNotFound', 'There is no such account.')
 
 @ObjectType({ implements: () => [UserError], description: 'The server refused user name or password.' })
 export class LoginRefused extends UserError {

@@ -119,6 +119,9 @@ export class Message implements Node {
   @Field(() => [DefectEnum], { description: 'What the index could not keep as it came.' })
   defects!: DefectEnum[]
 
+  @Field({ description: 'Whether its content was forgotten here: it is shown without anything that its sender wrote.' })
+  isForgotten!: boolean
+
   @Field({ description: 'Path of the raw message on this service; with the bearer token, like everything.' })
   rawUrl!: string
 
@@ -162,6 +165,7 @@ const SAME = [
   'hasAttachment',
   'origin',
   'defects',
+  'isForgotten',
 ] as const
 
 for (const name of SAME) FIELDS[name] = (view) => view[name]

@@ -56,6 +56,8 @@ export class History1764100000000 implements MigrationInterface {
       alter table messages
         add added_version bigint not null default 0,
         add forgotten boolean not null default false;
+      -- whether anything refers to a blob
+      create index messages_by_content on messages (content_sha256) where content_sha256 is not null;
       -- the newest messages of a mailbox, or of an account, at a version: see past-messages.ts
       create index messages_by_zone
         on messages (mailbox_id, (added_version >> 13), internal_date, message_id, added_version);
@@ -101,13 +103,25 @@ export class History1764100000000 implements MigrationInterface {
         until_version bigint not null,
         primary key (account_id, message_id, until_version)
       );
+      create index past_messages_by_content on past_messages (content_sha256) where content_sha256 is not null;
+      create index past_message_states_by_content
+        on past_message_states (content_sha256) where content_sha256 is not null;
+
+      -- what is forgotten as soon as it is told of again
+      create table forgotten_messages (
+        account_id uuid not null,
+        fingerprint bytea not null,
+        primary key (account_id, fingerprint)
+      );
+      -- blobs of which it is still to be found out whether anything refers to them, and that go if nothing does
+      create table blob_removals (sha256 bytea primary key);
     `)
   }
 
   async down(runner: QueryRunner): Promise<void> {
     await runner.query(`
-      drop table past_message_states, past_messages, past_mailboxes, past_accounts, consumers, appends, store;
-      drop index messages_by_zone, messages_of_account_by_zone;
+      drop table blob_removals, forgotten_messages, past_message_states, past_messages, past_mailboxes, past_accounts, consumers, appends, store;
+      drop index messages_by_content, messages_by_zone, messages_of_account_by_zone;
       alter table messages drop added_version, drop forgotten;
       alter table mailboxes drop version;
       alter table accounts drop version;
