@@ -1,7 +1,9 @@
+import { readdirSync, readFileSync } from 'node:fs'
 import { v7 as newId } from 'uuid'
 import type { Feeds } from '../src/event-store/feeds.js'
 import { FenceRefused, StreamNotFound, VersionConflict, type Streams } from '../src/event-store/streams.js'
 import type { AccountEvent } from '../src/mailbox/events.js'
+import { rebuildAccount, verifyAccount } from '../src/projections/rebuild.js'
 import { Store } from './support/store.ts'
 
 let store: Store
@@ -131,3 +133,25 @@ test('followers that begin anywhere, while writers write, see every event once a
   const expected = (after: number) => Array.from({ length: total - after }, (_, index) => after + 1 + index)
   expect(await Promise.all(early)).toEqual([0, 1, 1, 0, 77, 150].map(expected))
 })
+
+test.each(readdirSync('test/fixtures/events'))(
+  'the stored log of %s is read, and folded into the tables',
+  async (name) => {
+    const id = newId()
+    const stored = readFileSync(`test/fixtures/events/${name}`, 'utf8')
+    const { pool } = store.database
+    const { rows } = await pool.query<{ count: string }>(
+      `with log as (
+       insert into events (account_id, version, type, shape, recorded_at, data)
+       select $1, row_number() over (), type, shape, now(), data
+       from json_to_recordset($2::json) as event (type text, shape smallint, data json) returning 1
+     ) select count(*) from log`,
+      [id, stored],
+    )
+    const count = Number(rows[0]?.count)
+    await pool.query('insert into streams (account_id, version) values ($1, $2)', [id, count])
+    expect(await streams.read(id, 0, 1_000)).toHaveLength(count)
+    expect(await rebuildAccount(store.database, store.projection, id)).toBeGreaterThan(5)
+    expect(await verifyAccount(store.database, store.projection, id)).toBe(0)
+  },
+)

@@ -16,6 +16,8 @@ import { rebuildAccount, viewOutdated } from '../projections/rebuild.js'
 
 /** A stop that takes longer is cut off, so that the whole is over within five seconds. */
 const LONGEST_STOP = 4_500
+/** What a stop may take when the database is gone. */
+const SHORTEST_STOP = 500
 
 /** Runs the service until a signal ends it. @returns the exit code */
 export async function start(options: { json?: boolean }): Promise<number> {
@@ -26,15 +28,21 @@ export async function start(options: { json?: boolean }): Promise<number> {
     const platform = await Platform.open(settings, MIGRATIONS)
     await bringUpToDate(platform)
     const { service, url } = await open(platform, settings)
+    let patience = LONGEST_STOP
     try {
       announce(url, platform, settings, options)
-      await stopAsked
+      const asked = await Promise.race([stopAsked.then(() => true), platform.databaseEnded.then(() => false)])
+      if (!asked) {
+        // nothing can be put down any more; whoever starts the service again has it recover, as after any crash
+        patience = SHORTEST_STOP
+        throw new StartFailure('the embedded Postgres has ended by itself, or was killed')
+      }
     } finally {
       const inTime = await Promise.race([
         close(service, platform).then(() => true),
-        sleep(LONGEST_STOP, false, { ref: false }),
+        sleep(patience, false, { ref: false }),
       ])
-      if (!inTime) process.stderr.write('mailfold: the stop was cut off after 4.5 s\n')
+      if (!inTime && patience === LONGEST_STOP) process.stderr.write('mailfold: the stop was cut off after 4.5 s\n')
     }
     // whatever a library has left running must not keep the process
     setTimeout(() => process.exit(0), 200).unref()

@@ -29,101 +29,183 @@ export type AccountEvent =
 
 type Event<Type extends string, Data> = { readonly type: Type; readonly data: Readonly<Data> }
 
+type OfMessage = {
+  /** the message, by Mailfold's id, which it keeps when it is moved or numbered anew */
+  messageId: string
+}
+
+type OfMailbox = {
+  /** the mailbox, by Mailfold's id, which it keeps when it is renamed or numbered anew */
+  mailboxId: string
+}
+
+type Numbered = OfMailbox & {
+  /** the mailbox's UIDVALIDITY, to which the UIDs belong (RFC 9051 §2.3.1.1); decimal */
+  uidValidity: string
+}
+
+type Placed = OfMailbox & {
+  /** its UID there (RFC 9051 §2.3.1.1) */
+  uid: number
+}
+
 /** An account was connected: its settings were tried and work. The first event of every stream. */
 export type AccountConnected = Event<
   'AccountConnected',
-  { protocol: Protocol; host: string; port: number; security: Security; username: string; model: AccessModel }
+  {
+    /** what is spoken to the server */
+    protocol: Protocol
+    /** host name or IP address of the server */
+    host: string
+    /** TCP port of the server */
+    port: number
+    /** how the connection is protected */
+    security: Security
+    /** whom the login is for */
+    username: string
+    /** how the account is worked with (RFC 1733) */
+    model: AccessModel
+  }
 >
 
 /** The account has new credentials, which were tried and work. */
 export type CredentialsChanged = Event<'CredentialsChanged', Record<never, never>>
 
-/** A connection to the server is up; what the server can do and calls itself (RFC 2971). */
+/** A connection to the server is up. */
 export type ConnectionEstablished = Event<
   'ConnectionEstablished',
-  { capabilities: readonly string[]; server: string | null }
+  {
+    /** what the server can do, in its own words (RFC 9051 §6.1.1) */
+    capabilities: readonly string[]
+    /** what the server calls itself (RFC 2971); null where it does not */
+    server: string | null
+  }
 >
 
 /** The connection is gone, or could not be had; it is tried again. */
-export type ConnectionLost = Event<'ConnectionLost', { reason: string }>
+export type ConnectionLost = Event<
+  'ConnectionLost',
+  {
+    /** one sentence for a person */
+    reason: string
+  }
+>
 
 /** The server refused the login; nothing is tried until the credentials change. */
-export type LoginWasRefused = Event<'LoginWasRefused', { serverSaid: string }>
+export type LoginWasRefused = Event<
+  'LoginWasRefused',
+  {
+    /** the server's own words */
+    serverSaid: string
+  }
+>
 
-/** The server asked for a pause, until the given moment (ISO 8601). */
-export type ServerThrottled = Event<'ServerThrottled', { serverSaid: string; until: string }>
+/** The server asked for a pause. */
+export type ServerThrottled = Event<
+  'ServerThrottled',
+  {
+    /** the server's own words */
+    serverSaid: string
+    /** when it is tried again, in ISO 8601 */
+    until: string
+  }
+>
 
-/** What a mailbox is called and how it is marked (RFC 9051 §7.3.1, RFC 6154, RFC 8474 MAILBOXID). */
+/** What a mailbox is called and how it is marked (RFC 9051 §7.3.1, RFC 6154, RFC 8474). */
 export type MailboxListing = {
+  /** the whole path, decoded, with the delimiter between levels */
   path: string
+  /** what stands between the levels of a path; null in a flat namespace */
   delimiter: string | null
+  /** attributes (RFC 9051 §7.3.1), but for those that have fields of their own */
   attributes: readonly string[]
+  /** what it is for (RFC 6154), as in `\\Sent` */
   specialUse: string | null
+  /** whether the user has subscribed to it */
   subscribed: boolean
+  /** whether it can hold messages at all */
   selectable: boolean
+  /** MAILBOXID (RFC 8474 §4), where the server gives one */
   objectId: string | null
 }
 
 /** A mailbox was seen for the first time. */
-export type MailboxDiscovered = Event<'MailboxDiscovered', { mailboxId: string } & MailboxListing>
+export type MailboxDiscovered = Event<'MailboxDiscovered', OfMailbox & MailboxListing>
 
 /** A mailbox's attributes, special use or subscription are others now. */
-export type MailboxChanged = Event<'MailboxChanged', { mailboxId: string } & MailboxListing>
+export type MailboxChanged = Event<'MailboxChanged', OfMailbox & MailboxListing>
 
 /** A mailbox has another path now, and is the same in everything else. */
-export type MailboxRenamed = Event<'MailboxRenamed', { mailboxId: string; previousPath: string } & MailboxListing>
+export type MailboxRenamed = Event<
+  'MailboxRenamed',
+  OfMailbox & {
+    /** the path that it had */
+    previousPath: string
+  } & MailboxListing
+>
 
 /** A mailbox is no longer on the server, and its messages with it. */
-export type MailboxDeleted = Event<'MailboxDeleted', { mailboxId: string; path: string }>
+export type MailboxDeleted = Event<
+  'MailboxDeleted',
+  OfMailbox & {
+    /** the path that it had last */
+    path: string
+  }
+>
 
-/**
- * How far a mailbox is known: all changes up to `highestModseq` and all UIDs below `uidNext` were recorded before.
- * `complete` is false while messages that were there at the first sight are still being fetched.
- */
+/** How far a mailbox is known: what is below was recorded before this event. */
 export type MailboxSynchronized = Event<
   'MailboxSynchronized',
-  {
-    mailboxId: string
-    uidValidity: string
+  Numbered & {
+    /** all UIDs below this one are known */
     uidNext: number
+    /** all changes up to this MODSEQ are known (RFC 7162); decimal, null without CONDSTORE */
     highestModseq: string | null
+    /** messages on the server when it was looked at */
     serverMessages: number
+    /** false while messages that were there at the first sight are still being fetched */
     complete: boolean
   }
 >
 
-/**
- * The server numbered a mailbox anew (RFC 9051 §2.3.1.1); its messages are told again by their content.
- * `newestInternalDate` is that of the newest message known before: only what is later can be new mail.
- */
+/** The server numbered a mailbox anew (RFC 9051 §2.3.1.1); its messages are told again by their content. */
 export type MailboxReset = Event<
   'MailboxReset',
-  { mailboxId: string; uidValidity: string; previousUidValidity: string; newestInternalDate: string | null }
+  Numbered & {
+    /** the UIDVALIDITY that it had */
+    previousUidValidity: string
+    /** INTERNALDATE of the newest message known before, in ISO 8601: only what is later can be new mail */
+    newestInternalDate: string | null
+  }
 >
 
-/** A message is in a mailbox that was not there before, as far as known; `origin` says whence. */
+/** A message is in a mailbox that was not there before, as far as known. */
 export type MessageAdded = Event<
   'MessageAdded',
-  { messageId: string; mailboxId: string; uidValidity: string; origin: Origin; copyOf: string | null } & MessageData
+  OfMessage &
+    Numbered & {
+      /** whence it came: see Origin */
+      origin: Origin
+      /** the message of which it is a copy, or which was uploaded again */
+      copyOf: string | null
+    } & MessageData
 >
 
 /** A message went from one mailbox to another and is the same message, under its id. */
 export type MessageMoved = Event<
   'MessageMoved',
-  {
-    messageId: string
-    mailboxId: string
-    uidValidity: string
-    from: { mailboxId: string; uid: number; flags: Flags; wasExpunged: boolean }
-  } & MessageData
+  OfMessage &
+    Numbered & {
+      /** where it was, with its UID and flags there, and whether its expunge was recorded already */
+      from: { mailboxId: string; uid: number; flags: Flags; wasExpunged: boolean }
+    } & MessageData
 >
 
 /** Known messages of a mailbox that was reset, under their new UIDs. */
 export type MessagesRenumbered = Event<
   'MessagesRenumbered',
-  {
-    mailboxId: string
-    uidValidity: string
+  Numbered & {
+    /** each message's id, its new UID and its MODSEQ */
     messages: readonly { messageId: string; uid: number; modseq: string | null }[]
   }
 >
@@ -131,31 +213,52 @@ export type MessagesRenumbered = Event<
 /** A message's flags are others now. */
 export type MessageFlagsChanged = Event<
   'MessageFlagsChanged',
-  { messageId: string; mailboxId: string; uid: number; flags: Flags; previousFlags: Flags; modseq: string | null }
+  OfMessage &
+    Placed & {
+      /** the flags and keywords from now on */
+      flags: Flags
+      /** those before */
+      previousFlags: Flags
+      /** its MODSEQ (RFC 7162); decimal, null without CONDSTORE */
+      modseq: string | null
+    }
 >
 
 /** A message is no longer in its mailbox. What tells it again if it turns up elsewhere is kept. */
 export type MessageExpunged = Event<
   'MessageExpunged',
-  {
-    messageId: string
-    mailboxId: string
-    uid: number
-    flags: Flags
-    fingerprint: string
-    internalDate: string
-    emailId: string | null
+  OfMessage &
+    Placed & {
+      /** the flags that it had last */
+      flags: Flags
+      /** what tells its content again: see MessageData */
+      fingerprint: string
+      /** INTERNALDATE in ISO 8601 */
+      internalDate: string
+      /** EMAILID (RFC 8474 §5.1) or X-GM-MSGID, where the server gives one */
+      emailId: string | null
+    }
+>
+
+/** The raw message is in the blob store, whole. */
+export type MessageContentStored = Event<
+  'MessageContentStored',
+  OfMessage & {
+    /** SHA-256 of the raw message, its blob's name, hexadecimal; null where it was forgotten */
+    sha256: string | null
+    /** bytes; 0 where it was forgotten */
+    size: number
   }
 >
 
-/** The raw message is in the blob store, whole, under its SHA-256 (hexadecimal); null where it was forgotten. */
-export type MessageContentStored = Event<
-  'MessageContentStored',
-  { messageId: string; sha256: string | null; size: number }
->
-
 /** The raw message was asked for and cannot be had: it is gone, larger than allowed, or the server refuses it. */
-export type MessageContentUnavailable = Event<'MessageContentUnavailable', { messageId: string; reason: string }>
+export type MessageContentUnavailable = Event<
+  'MessageContentUnavailable',
+  OfMessage & {
+    /** one sentence for a person */
+    reason: string
+  }
+>
 
 /**
  * A message was forgotten: what its sender wrote is gone from earlier events, from the tables, and from the blob store.
@@ -163,11 +266,22 @@ export type MessageContentUnavailable = Event<'MessageContentUnavailable', { mes
  */
 export type MessageForgotten = Event<
   'MessageForgotten',
-  { messageId: string; fingerprint: string; requestedBy: string }
+  OfMessage & {
+    /** what tells its content again: see MessageData */
+    fingerprint: string
+    /** who asked for it, in the words of the client */
+    requestedBy: string
+  }
 >
 
 /** The whole account was forgotten: the last event of its stream. */
-export type AccountForgotten = Event<'AccountForgotten', { requestedBy: string }>
+export type AccountForgotten = Event<
+  'AccountForgotten',
+  {
+    /** who asked for it, in the words of the client */
+    requestedBy: string
+  }
+>
 
 /** Stands in the place of an event of an account that was forgotten; what it was is gone, its version is kept. */
 export type EventForgotten = Event<'EventForgotten', Record<never, never>>

@@ -1,47 +1,74 @@
 import type { Flags } from './flags.js'
 
 /** A name and an address of an envelope (RFC 9051 §7.5.2). An address that could not be parsed is kept as it came. */
-export type Address = { name: string; address: string }
+export type Address = {
+  /** the display name, decoded; empty where there is none */
+  name: string
+  /** the address as it came, even where it is none */
+  address: string
+}
 
-/** The envelope, decoded (RFC 2047); `date` is the Date header in ISO 8601, null where it is missing or no date. */
+/** The envelope (RFC 9051 §7.5.2), decoded (RFC 2047). */
 export type Envelope = {
+  /** the Date header in ISO 8601; null where it is missing or no date */
   date: string | null
+  /** the subject; empty where there is none */
   subject: string
+  /** From */
   from: readonly Address[]
+  /** Sender */
   sender: readonly Address[]
+  /** Reply-To */
   replyTo: readonly Address[]
+  /** To */
   to: readonly Address[]
+  /** Cc */
   cc: readonly Address[]
+  /** Bcc */
   bcc: readonly Address[]
+  /** In-Reply-To */
   inReplyTo: string | null
+  /** Message-ID: a hint, and no key */
   messageId: string | null
 }
 
-/** One part of a message's structure (RFC 9051 §7.5.2, BODYSTRUCTURE). `part` is its number: "1", "2.1". */
+/** One part of a message's structure (RFC 9051 §7.5.2, BODYSTRUCTURE). */
 export type Structure = {
+  /** its number (RFC 9051 §6.4.5): "1", "2.1" */
   part: string
+  /** its media type, in lower case */
   type: string
   /** encoded size in bytes; null for a multipart */
   size: number | null
+  /** Content-Transfer-Encoding */
   encoding: string | null
+  /** the charset parameter of its media type */
   charset: string | null
+  /** Content-Disposition, without its parameters */
   disposition: string | null
+  /** its file name, decoded */
   filename: string | null
+  /** Content-ID */
   contentId: string | null
+  /** the parts in it */
   children: readonly Structure[]
 }
 
 /** A message's metadata, as the server told it; bodies are not among it. */
 export type MessageData = {
+  /** its UID in the mailbox (RFC 9051 §2.3.1.1) */
   uid: number
+  /** its flags and keywords, sorted */
   flags: Flags
   /** null where the server has no CONDSTORE; decimal text, since 63 bits don't fit a number (RFC 7162 §3.1) */
   modseq: string | null
-  /** ISO 8601 */
+  /** INTERNALDATE in ISO 8601 */
   internalDate: string
   /** bytes (RFC822.SIZE) */
   size: number
+  /** see Envelope */
   envelope: Envelope
+  /** see Structure; null where it could not be read */
   structure: Structure | null
   /** message ids of the References header, oldest first */
   references: readonly string[]

@@ -42,6 +42,9 @@ export class Database {
   async transaction<T>(work: (session: pg.PoolClient) => Promise<T>): Promise<T> {
     const session = await this.pool.connect()
     let broken: Error | undefined
+    // the pool listens only to sessions that are idle; a connection that breaks now is an error of its statement as well
+    const onError = (error: Error) => (broken = error)
+    session.on('error', onError)
     try {
       await session.query('begin')
       const result = await work(session)
@@ -51,6 +54,7 @@ export class Database {
       await session.query('rollback').catch((failure: Error) => (broken = failure))
       throw error
     } finally {
+      session.off('error', onError)
       session.release(broken)
     }
   }

@@ -18,6 +18,8 @@ type Owner = { uid: number; gid: number } | null
 export type EmbeddedPostgres = {
   /** connection string over the Unix socket inside the data folder */
   url: string
+  /** Resolves when it has ended, asked to or not. */
+  ended: Promise<void>
   /** Ends it in Postgres's fast mode: open transactions are rolled back, the next start needs no recovery. */
   stop(): Promise<void>
 }
@@ -44,7 +46,8 @@ export async function startEmbeddedPostgres(folder: string): Promise<EmbeddedPos
   if (!(await exists(join(cluster, 'PG_VERSION')))) await initialise(binaries, cluster, wrap)
   const socket = await socketFolder(cluster, owner)
   const server = await launch(binaries, cluster, socket, wrap)
-  return { url: urlOf(socket), stop: () => stop(server) }
+  const ended = new Promise<void>((done) => server.once('exit', () => done()))
+  return { url: urlOf(socket), ended, stop: () => stop(server) }
 }
 
 /**
@@ -59,7 +62,7 @@ export async function joinEmbeddedPostgres(folder: string): Promise<EmbeddedPost
     throw new StartFailure(`there is no data in ${folder}: set MAILFOLD_DATA, or DATABASE_URL`)
   const [pid, , , , socket] = (await readFile(join(cluster, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n')
   if (socket && (await isPostmasterOf(Number(pid), cluster)))
-    return { url: urlOf(socket), stop: () => Promise.resolve() }
+    return { url: urlOf(socket), ended: new Promise(() => undefined), stop: () => Promise.resolve() }
   return startEmbeddedPostgres(folder)
 }
 

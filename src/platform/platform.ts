@@ -20,6 +20,8 @@ export class Platform {
     readonly token: { value: string; made: boolean },
     readonly authorities: readonly string[],
     readonly blobFolder: string,
+    /** resolves when the embedded Postgres has ended, asked to or not; never where there is none */
+    readonly databaseEnded: Promise<void>,
     private readonly stopPostgres: () => Promise<void>,
   ) {}
 
@@ -45,6 +47,7 @@ export class Platform {
         token,
         authorities,
         join(folder, 'blobs'),
+        embedded?.ended ?? new Promise(() => undefined),
         stop,
       )
     } catch (error) {

@@ -100,6 +100,15 @@ export class Service {
     return { code, took: performance.now() - began }
   }
 
+  /** Waits for an end that nobody here asks for. */
+  async ended(): Promise<{ code: number | null }> {
+    const child = this.child
+    if (!child) return { code: null }
+    if (child.exitCode === null && child.signalCode === null)
+      await new Promise((resolve) => child.once('exit', resolve))
+    return { code: child.exitCode }
+  }
+
   /** Ends it and removes its folder. */
   async stop(): Promise<void> {
     await this.end('SIGTERM')
