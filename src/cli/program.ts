@@ -85,6 +85,28 @@ export async function run(argv: readonly string[]): Promise<number> {
       await tail(account, options)
     })
 
+  program
+    .command('backup')
+    .description('copy log and blobs into a new folder, while the service goes on; the keys are not among it')
+    .argument('<folder>', 'where to; it must not be there yet')
+    .addOption(json)
+    .addHelpText('after', DATABASE_HELP)
+    .action(async (folder: string, options: { json?: boolean }) => {
+      const { backup } = await import('./backup.js')
+      exitCode = await backup(folder, options)
+    })
+
+  program
+    .command('restore')
+    .description('put a backup into a new data folder, or an empty database, and fold all tables from its log')
+    .argument('<folder>', 'the backup')
+    .addOption(json)
+    .addHelpText('after', DATABASE_HELP)
+    .action(async (folder: string, options: { json?: boolean }) => {
+      const { restore } = await import('./backup.js')
+      exitCode = await restore(folder, options)
+    })
+
   const commands = {
     verify: "fold an account's log again, or that of all, and report each row that differs; 1 if any does",
     rebuild: "fold an account's log again, or that of all, and put right what differs, while the service goes on",

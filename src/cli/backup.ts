@@ -1,0 +1,217 @@
+import { createHash } from 'node:crypto'
+import { createReadStream, createWriteStream } from 'node:fs'
+import { access, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { PassThrough } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { createGunzip, createGzip } from 'node:zlib'
+import type pg from 'pg'
+import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
+import { FileBlobs } from '../content/blob-store.js'
+import { MIGRATIONS } from '../event-store/migrations/index.js'
+import { Database } from '../platform/database.js'
+import { joinEmbeddedPostgres, prepareDataFolder, startEmbeddedPostgres } from '../platform/embedded-postgres.js'
+import { readSettings } from '../platform/settings.js'
+import { CoreProjection } from '../projections/core-projection.js'
+import { rebuildAccount, viewOutdated } from '../projections/rebuild.js'
+import { ApiFailure } from './api-client.js'
+
+/** What nothing else follows from, in an order in which it can be put back. All other tables are folded from it. */
+const TABLES = ['store', 'streams', 'events', 'appends', 'consumers', 'credentials', 'blob_removals'] as const
+
+/** What says what a backup holds; written last, so that a folder without it is none. */
+type Manifest = {
+  format: 1
+  createdAt: string
+  /** names of the migrations that made its tables */
+  migrations: string[]
+  tables: { name: string; columns: string[]; rows: number }[]
+  blobs: { count: number; bytes: number; missing: string[] }
+}
+
+/** Says how far it has come, in one line or one JSON value each. */
+type Say = (told: object, text: string) => void
+
+const sayTo =
+  (json: boolean | undefined): Say =>
+  (told, text) =>
+    void process.stdout.write((json ? JSON.stringify(told) : text) + '\n')
+
+/**
+ * Copies log and blobs into a new folder, while the service goes on: all tables as of one moment, then the blobs to which
+ * they refer, each checked against its name. The keys are not among it. @returns the exit code
+ */
+export async function backup(folder: string, { json }: { json?: boolean }): Promise<number> {
+  if (await exists(folder)) throw new ApiFailure(`${folder} is there already: give a folder that is not`)
+  const settings = readSettings(process.env)
+  const embedded = settings.DATABASE_URL === undefined ? await joinEmbeddedPostgres(settings.MAILFOLD_DATA) : null
+  const partial = `${folder}.partial`
+  try {
+    const database = await Database.open(embedded?.url ?? settings.DATABASE_URL ?? '', MIGRATIONS)
+    try {
+      await rm(partial, { recursive: true, force: true })
+      await mkdir(join(partial, 'tables'), { recursive: true, mode: 0o700 })
+      const blobs = new FileBlobs(join(settings.MAILFOLD_DATA, 'blobs'))
+      const manifest = await database.alone((session) => copyOut(session, blobs, partial, sayTo(json)))
+      await writeFile(join(partial, 'manifest.json'), JSON.stringify(manifest, null, 2))
+      await rename(partial, folder)
+      const { count, missing } = manifest.blobs
+      const events = manifest.tables.find(({ name }) => name === 'events')?.rows ?? 0
+      sayTo(json)(
+        { folder, events, blobs: count, missing },
+        `${folder}: ${events} events and ${count} blobs${missing.length > 0 ? `; ${missing.length} blobs were not there or damaged` : ''}`,
+      )
+      return 0
+    } finally {
+      await database.close()
+    }
+  } finally {
+    await rm(partial, { recursive: true, force: true })
+    await embedded?.stop()
+  }
+}
+
+async function copyOut(session: pg.Client, blobs: FileBlobs, folder: string, say: Say): Promise<Manifest> {
+  await session.query('begin isolation level repeatable read, read only')
+  const tables: Manifest['tables'] = []
+  for (const name of TABLES) {
+    const columns = await columnsOf(session, name)
+    const out = session.query(copyTo(`copy ${name} (${columns.join()}) to stdout`))
+    await pipeline(out, createGzip({ level: 3 }), createWriteStream(tablePath(folder, name), { mode: 0o600 }))
+    tables.push({ name, columns, rows: out.rowCount })
+    say({ table: name, rows: out.rowCount }, `${name}: ${out.rowCount} rows`)
+  }
+  const { rows: migrations } = await session.query<{ name: string }>('select name from migrations order by id')
+  const { rows: named } = await session.query<{ sha256: string }>(
+    ['messages', 'past_messages', 'past_message_states']
+      .map((table) => `select encode(content_sha256, 'hex') as sha256 from ${table} where content_sha256 is not null`)
+      .join(' union '),
+  )
+  await session.query('commit')
+  const copied = await copyBlobs(
+    blobs,
+    join(folder, 'blobs'),
+    named.map((row) => row.sha256),
+  )
+  return {
+    format: 1,
+    createdAt: new Date().toISOString(),
+    migrations: migrations.map((row) => row.name),
+    tables,
+    blobs: copied,
+  }
+}
+
+/** Copies blobs; one that is not what its name says is told of, and not copied. */
+async function copyBlobs(blobs: FileBlobs, folder: string, names: readonly string[]): Promise<Manifest['blobs']> {
+  const copied: Manifest['blobs'] = { count: 0, bytes: 0, missing: [] }
+  for (const sha256 of names) {
+    const size = await copyBlob(blobs, folder, sha256)
+    if (size === null) copied.missing.push(sha256)
+    else {
+      copied.count++
+      copied.bytes += size
+    }
+  }
+  return copied
+}
+
+async function copyBlob(blobs: FileBlobs, folder: string, sha256: string): Promise<number | null> {
+  const found = await blobs.has(sha256)
+  if (!found) return null
+  const path = join(folder, sha256.slice(0, 2), sha256.slice(2, 4), sha256)
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  const hash = createHash('sha256')
+  const measured = new PassThrough()
+  measured.on('data', (chunk: Buffer) => hash.update(chunk))
+  await pipeline(blobs.read(sha256), measured, createWriteStream(path, { mode: 0o600 }))
+  if (hash.digest('hex') === sha256) return found.size
+  await rm(path)
+  return null
+}
+
+/** Puts a backup into a new data folder, or an empty database, and folds all tables from its log. @returns the exit code */
+export async function restore(folder: string, { json }: { json?: boolean }): Promise<number> {
+  const manifest = await readManifest(folder)
+  const settings = readSettings(process.env)
+  const say = sayTo(json)
+  await prepareDataFolder(settings.MAILFOLD_DATA)
+  const embedded = settings.DATABASE_URL === undefined ? await startEmbeddedPostgres(settings.MAILFOLD_DATA) : null
+  try {
+    const url = embedded?.url ?? settings.DATABASE_URL ?? ''
+    // the tables as they were when the backup was made; later migrations then change what is in them
+    const old = await Database.open(url, MIGRATIONS.slice(0, manifest.migrations.length))
+    try {
+      await old.alone((session) => copyIn(session, manifest, folder, say))
+    } finally {
+      await old.close()
+    }
+    const blobs = new FileBlobs(join(folder, 'blobs'))
+    const found = await readdir(join(folder, 'blobs'), { recursive: true }).catch(() => [])
+    const names = found.map((path) => basename(path)).filter((name) => /^[0-9a-f]{64}$/.test(name))
+    const { count, missing } = await copyBlobs(blobs, join(settings.MAILFOLD_DATA, 'blobs'), names)
+    say({ blobs: count, missing }, `${count} blobs${missing.length > 0 ? `; ${missing.length} were damaged` : ''}`)
+    await foldAll(url, say)
+    return missing.length > 0 ? 1 : 0
+  } finally {
+    await embedded?.stop()
+  }
+}
+
+/** @throws ApiFailure when there is no whole backup that this version can read */
+async function readManifest(folder: string): Promise<Manifest> {
+  const text = await readFile(join(folder, 'manifest.json'), 'utf8').catch(() => null)
+  if (text === null) throw new ApiFailure(`${folder} is no backup, or one that was cut off: it has no manifest.json`)
+  const manifest = JSON.parse(text) as Manifest
+  const known = MIGRATIONS.map((migration) => new migration().name)
+  if (!manifest.migrations.every((name, at) => name === known[at]))
+    throw new ApiFailure(`${folder} was made by a newer Mailfold`)
+  return manifest
+}
+
+/** All tables or none. @throws ApiFailure when there is something already */
+async function copyIn(session: pg.Client, manifest: Manifest, folder: string, say: Say): Promise<void> {
+  const { rows } = await session.query<{ any: boolean }>('select exists (select from streams) as any')
+  if (rows[0]?.any) throw new ApiFailure('the store is not empty: restore into a new data folder, or an empty database')
+  await session.query('begin')
+  await session.query('delete from store')
+  for (const { name, columns, rows: count } of manifest.tables) {
+    const into = session.query(copyFrom(`copy ${name} (${columns.join()}) from stdin`))
+    await pipeline(createReadStream(tablePath(folder, name)), createGunzip(), into)
+    if (into.rowCount !== count) throw new ApiFailure(`${name} has ${into.rowCount} rows, and should have ${count}`)
+    say({ table: name, rows: count }, `${name}: ${count} rows`)
+  }
+  // no table but these was copied: all others are to be folded
+  await session.query('update streams set projection = 0')
+  await session.query('commit')
+}
+
+async function foldAll(url: string, say: Say): Promise<void> {
+  const database = await Database.open(url, MIGRATIONS)
+  try {
+    const projection = new CoreProjection()
+    for (const accountId of await viewOutdated(database.pool, projection)) {
+      await rebuildAccount(database, projection, accountId)
+      say({ account: accountId }, `account ${accountId}: folded`)
+    }
+  } finally {
+    await database.close()
+  }
+}
+
+async function columnsOf(session: pg.Client, table: string): Promise<string[]> {
+  const { rows } = await session.query<{ name: string }>(
+    `select attname as name from pg_attribute where attrelid = $1::regclass and attnum > 0 and not attisdropped`,
+    [table],
+  )
+  return rows.map((row) => row.name)
+}
+
+const tablePath = (folder: string, table: string) => join(folder, 'tables', `${table}.copy.gz`)
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  )
+}
