@@ -4,6 +4,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { v7 as newId } from 'uuid'
+import { VersionConflict } from '../src/event-store/streams.js'
+import { readStore } from '../src/event-store/stored-events.js'
 import { FileBlobs } from '../src/content/blob-store.js'
 import { ForgetMessageHandler } from '../src/forgetting/forget-handlers.js'
 import { ForgetMessage } from '../src/mailbox/commands.js'
@@ -141,6 +143,64 @@ test('whatever happened: no version is missing, and the tables are the fold of t
         await compareAt(accountId, recorded(accountId, events), at, size)
     }),
     runs(1),
+  )
+}, 3_600_000)
+
+test('with writers that conflict: nothing is lost or doubled, no version is missing, and following sees each event once', async () => {
+  const plans = fc.array(fc.array(fc.tuple(fc.nat(1), fc.integer({ min: 1, max: 5 })), { maxLength: 8 }), {
+    minLength: 2,
+    maxLength: 5,
+  })
+  await fc.assert(
+    fc.asyncProperty(plans, async (writers) => {
+      const from = await store.storeFeed.end()
+      const accounts = [newId(), newId()]
+      for (const accountId of accounts) await store.streams.append(accountId, 0, History.of(accountId, []).events)
+      const opening = History.of('', []).events.length
+      const acknowledged: string[] = []
+      const write = async (writer: number, which: number, count: number, turn: number) => {
+        const accountId = accounts[which] as string
+        const events = Array.from({ length: count }, (_, index): AccountEvent => {
+          return { type: 'ConnectionLost', data: { reason: `${writer}.${turn}.${index}` } }
+        })
+        for (let version = opening; ;) {
+          try {
+            const after = await store.streams.append(accountId, version, events)
+            events.forEach(({ data }, index) =>
+              acknowledged.push(`${accountId}@${after - count + 1 + index} ${(data as { reason: string }).reason}`),
+            )
+            return
+          } catch (error) {
+            if (!(error instanceof VersionConflict)) throw error
+            version = error.actual
+          }
+        }
+      }
+      await Promise.all(
+        writers.map(async (plan, writer) => {
+          for (const [turn, [which, count]] of plan.entries()) await write(writer, which, count, turn)
+        }),
+      )
+      const logs = await Promise.all(accounts.map((accountId) => store.streams.read(accountId, 0, 10_000)))
+      for (const log of logs) expect(log.map(({ version }) => version)).toEqual(log.map((_, index) => index + 1))
+      const written = logs.flatMap((log) =>
+        log.flatMap((event) =>
+          event.type === 'ConnectionLost' ? [`${event.accountId}@${event.version} ${event.data.reason}`] : [],
+        ),
+      )
+      expect(written.sort()).toEqual(acknowledged.sort())
+      const seen: string[] = []
+      for (let place = from; ;) {
+        const piece = await readStore(store.database.pool, place, 7)
+        seen.push(...piece.map(({ event }) => `${event.accountId}@${event.version}`))
+        place = piece.at(-1)?.place ?? place
+        if (piece.length === 0) break
+      }
+      const inOrder = accounts.map((accountId) => seen.filter((each) => each.startsWith(accountId)))
+      expect(inOrder).toEqual(logs.map((log) => log.map((event) => `${event.accountId}@${event.version}`)))
+      expect(seen).toHaveLength(logs.flat().length)
+    }),
+    runs(0.25),
   )
 }, 3_600_000)
 

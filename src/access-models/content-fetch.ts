@@ -5,6 +5,7 @@ import type { BlobStore } from '../content/blob-store.js'
 import type { PassingContent } from '../content/passing-content.js'
 import type { Database } from '../platform/database.js'
 import type { AccountView } from '../projections/account-views.js'
+import { isReferredTo } from '../projections/content-views.js'
 import { viewContentPlace, type ContentPlace } from '../projections/message-views.js'
 import type { ImapConnection } from '../protocols/imap/imap-connection.js'
 
@@ -69,7 +70,7 @@ async function tryToFetch(tools: FetchTools, messageId: string, place: ContentPl
     )
     if (events.length > 0) return null
     await markForRemoval(tools.database.pool, [blob.sha256])
-    await removeMarked(tools.database, tools.blobs)
+    await removeMarked(tools.database, tools.blobs, isReferredTo)
     return 'The message went, or was forgotten, while it was fetched.'
   } catch (error) {
     if (error instanceof ServerFailed && error.failure.kind === 'CommandRefused') return error.message

@@ -12,6 +12,7 @@ import { MIGRATIONS } from '../event-store/migrations/index.js'
 import { Database } from '../platform/database.js'
 import { joinEmbeddedPostgres, prepareDataFolder, startEmbeddedPostgres } from '../platform/embedded-postgres.js'
 import { readSettings } from '../platform/settings.js'
+import { viewContentNames } from '../projections/content-views.js'
 import { CoreProjection } from '../projections/core-projection.js'
 import { rebuildAccount, viewOutdated } from '../projections/rebuild.js'
 import { ApiFailure } from './api-client.js'
@@ -82,17 +83,9 @@ async function copyOut(session: pg.Client, blobs: FileBlobs, folder: string, say
     say({ table: name, rows: out.rowCount }, `${name}: ${out.rowCount} rows`)
   }
   const { rows: migrations } = await session.query<{ name: string }>('select name from migrations order by id')
-  const { rows: named } = await session.query<{ sha256: string }>(
-    ['messages', 'past_messages', 'past_message_states']
-      .map((table) => `select encode(content_sha256, 'hex') as sha256 from ${table} where content_sha256 is not null`)
-      .join(' union '),
-  )
+  const names = await viewContentNames(session, null)
   await session.query('commit')
-  const copied = await copyBlobs(
-    blobs,
-    join(folder, 'blobs'),
-    named.map((row) => row.sha256),
-  )
+  const copied = await copyBlobs(blobs, join(folder, 'blobs'), names)
   return {
     format: 1,
     createdAt: new Date().toISOString(),

@@ -25,8 +25,16 @@ export async function holdBlob(session: Queryable, blobs: BlobStore, sha256: str
   return (await blobs.has(sha256)) !== null
 }
 
-/** Removes the marked blobs to which nothing refers. What is cut off is done by the next call. */
-export async function removeMarked(database: Database, blobs: BlobStore): Promise<void> {
+/**
+ * Removes the marked blobs to which nothing refers. What is cut off is done by the next call.
+ *
+ * @param isReferredTo whether anything refers to a blob
+ */
+export async function removeMarked(
+  database: Database,
+  blobs: BlobStore,
+  isReferredTo: (session: Queryable, sha256: string) => Promise<boolean>,
+): Promise<void> {
   const sql = `select encode(sha256, 'hex') as sha256 from blob_removals`
   const { rows } = await database.pool.query<{ sha256: string }>(sql)
   for (const { sha256 } of rows) {
@@ -36,11 +44,4 @@ export async function removeMarked(database: Database, blobs: BlobStore): Promis
       await session.query(`delete from blob_removals where sha256 = decode($1, 'hex')`, [sha256])
     })
   }
-}
-
-async function isReferredTo(session: Queryable, sha256: string): Promise<boolean> {
-  const tables = ['messages', 'past_messages', 'past_message_states']
-  const found = tables.map((table) => `exists (select from ${table} where content_sha256 = decode($1, 'hex'))`)
-  const { rows } = await session.query<{ found: boolean }>(`select ${found.join(' or ')} as found`, [sha256])
-  return rows[0]?.found === true
 }

@@ -8,15 +8,10 @@ import { ForgetAccount, ForgetMessage, Forgotten, type ForgetOutcome } from '../
 import type { AccountEvent } from '../mailbox/events.js'
 import { redact } from '../mailbox/redaction.js'
 import { Platform } from '../platform/platform.js'
+import { isReferredTo, viewContentNames } from '../projections/content-views.js'
+import { viewTouched } from '../projections/message-history.js'
 import { viewMessageOwner } from '../projections/message-views.js'
-import {
-  refoldMessages,
-  removeAccountRows,
-  viewContents,
-  viewCopies,
-  viewTouched,
-  type Copy,
-} from '../projections/refold.js'
+import { refoldMessages, removeAccountRows, viewCopies, type Copy } from '../projections/refold.js'
 
 /**
  * Forgets a message and its copies in one transaction: their events lose what they said of the content, and their rows
@@ -42,7 +37,7 @@ export class ForgetMessageHandler implements ICommandHandler<ForgetMessage, Forg
       async (session): Promise<Copy[]> => {
         const copies = await viewCopies(session, accountId, messageId)
         messageIds = copies.map((copy) => copy.messageId)
-        await markForRemoval(session, await viewContents(session, accountId, messageIds))
+        await markForRemoval(session, await viewContentNames(session, { accountId, ids: messageIds }))
         const naming = await versionsNaming(session, accountId, messageIds)
         const touching = await viewTouched(session, accountId, messageIds)
         const events = await readEvents(session, accountId, naming)
@@ -57,7 +52,7 @@ export class ForgetMessageHandler implements ICommandHandler<ForgetMessage, Forg
         }),
     )
     this.bus.publish(new Forgotten(accountId, messageIds))
-    await removeMarked(database, this.blobs)
+    await removeMarked(database, this.blobs, isReferredTo)
     return { accountId, messageIds }
   }
 }
@@ -83,7 +78,7 @@ export class ForgetAccountHandler implements ICommandHandler<ForgetAccount, Forg
       await this.streams.decide(
         accountId,
         async (session) => {
-          await markForRemoval(session, await viewContents(session, accountId, 'all'))
+          await markForRemoval(session, await viewContentNames(session, { accountId, ids: 'all' }))
           await removeAccountRows(session, accountId)
           await credentials.remove(session, accountId)
           await blankStream(session, accountId)
@@ -95,7 +90,7 @@ export class ForgetAccountHandler implements ICommandHandler<ForgetAccount, Forg
       throw error
     }
     this.bus.publish(new Forgotten(accountId, 'all'))
-    await removeMarked(database, this.blobs)
+    await removeMarked(database, this.blobs, isReferredTo)
     return { accountId, messageIds: [] }
   }
 }

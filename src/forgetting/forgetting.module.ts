@@ -4,6 +4,7 @@ import { removeMarked } from '../content/blob-removal.js'
 import { FileBlobs } from '../content/blob-store.js'
 import { ContentModule } from '../content/content.module.js'
 import { Platform } from '../platform/platform.js'
+import { isReferredTo } from '../projections/content-views.js'
 import { ForgetAccountHandler, ForgetMessageHandler } from './forget-handlers.js'
 
 /** How messages and accounts are forgotten. */
@@ -16,6 +17,6 @@ export class ForgettingModule implements OnApplicationBootstrap {
 
   /** What a forgetting that was cut off has left. */
   async onApplicationBootstrap(): Promise<void> {
-    await removeMarked(this.platform.database, this.blobs)
+    await removeMarked(this.platform.database, this.blobs, isReferredTo)
   }
 }

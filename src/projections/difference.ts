@@ -1,6 +1,7 @@
 import { readStream } from '../event-store/stored-events.js'
 import type { RecordedEvent } from '../mailbox/events.js'
 import type { Queryable } from '../platform/database.js'
+import { viewLastTouched } from './message-history.js'
 import type { MessageView } from './message-views.js'
 import { viewPastMessagesById } from './past-messages.js'
 
@@ -97,30 +98,6 @@ async function messagesOf(session: Queryable, accountId: string, event: Recorded
     default:
       return 'messageId' in event.data ? [event.data.messageId] : []
   }
-}
-
-/** The last version up to the given one at which each message was touched. */
-async function viewLastTouched(
-  session: Queryable,
-  accountId: string,
-  ids: readonly string[],
-  version: number,
-): Promise<Map<string, number>> {
-  const { rows } = await session.query<{ message_id: string; version: string }>({
-    name: 'last-touched',
-    text: `select message_id, max(version) as version from (
-             select message_id, unnest(array[added_version, version]) as version from messages
-             where message_id = any($2::uuid[])
-             union all
-             select message_id, unnest(array[added_version, version, until_version]) from past_messages
-             where account_id = $1 and message_id = any($2::uuid[])
-             union all
-             select message_id, unnest(array[version, until_version]) from past_message_states
-             where account_id = $1 and message_id = any($2::uuid[])
-           ) as touched where version <= $3 group by message_id`,
-    values: [accountId, ids, version],
-  })
-  return new Map(rows.map((row) => [row.message_id, Number(row.version)]))
 }
 
 function kindsOf(before: MessageView | null, after: MessageView | null): DifferenceKind[] {

@@ -2,15 +2,26 @@ import { copyRows, type CopyValue } from '../platform/copy-rows.js'
 import type { Queryable } from '../platform/database.js'
 import type { At, ExpungedRow, MessageChange, MessageColumns, MessageRow } from './row-changes.js'
 
-/** Versions in a zone of the indexes by which the past is read: a power of two, as in their expressions. */
-export const ZONE = 8192
+/** Versions of a zone, as a power of two: the index of `messages` holds rows by the zone in which they were added. */
+export const ZONE_BITS = 13
 
-/** How long rows of the past stayed, in classes: each holds lives of less than so many versions. */
-export const LIVES = [ZONE, 8 * ZONE, 64 * ZONE, 512 * ZONE, Number.MAX_SAFE_INTEGER] as const
+/**
+ * Rows of the past in classes, by how many versions they stayed: fewer than `below` each. Their zones are as large as the
+ * shortest of the class before, so that of each class about nine zones can hold any that were there at a version.
+ */
+export const LIVES = [
+  { below: 2 ** 13, zoneBits: 13 },
+  { below: 2 ** 16, zoneBits: 13 },
+  { below: 2 ** 19, zoneBits: 16 },
+  { below: 2 ** 22, zoneBits: 19 },
+  { below: 2 ** 52, zoneBits: 22 },
+] as const
 
-const LIFE = `case ${LIVES.slice(0, -1)
-  .map((bound, life) => `when until_version - added_version < ${bound} then ${life}`)
-  .join(' ')} else ${LIVES.length - 1} end`
+const byLife = (value: (life: number, zoneBits: number) => number) =>
+  `case ${LIVES.map(({ below, zoneBits }, life) => `when until_version - added_version < ${below} then ${value(life, zoneBits)}`).join(' ')} end`
+
+/** What a row of the past has besides, from its `added_version` and `until_version`: `life` and `zone`. */
+const LIFE_AND_ZONE = `${byLife((life) => life)}, added_version >> ${byLife((_, zoneBits) => zoneBits)}`
 
 /**
  * Folds changes of messages. Changes of different messages don't touch: the first changes of all are written together, set
@@ -158,7 +169,7 @@ async function moveMessages(session: Queryable, accountId: string, rows: Layer['
     text: `with gone as (
              select messages.*, message.version as until_version
              from messages join ${GIVEN} using (message_id)
-           ), past as (insert into past_messages select gone.*, ${LIFE} from gone)
+           ), past as (insert into past_messages select gone.*, ${LIFE_AND_ZONE} from gone)
            ${ADD_MESSAGES} on conflict (message_id) do update set ${updates.join()}`,
     values: [accountId, JSON.stringify(rows)],
   })
@@ -203,7 +214,7 @@ async function removeMessages(session: Queryable, rows: Layer['removed']): Promi
              delete from messages using change where messages.message_id = change.message_id
              returning messages.*, change.version as until_version
            )
-           insert into past_messages select removed.*, ${LIFE} from removed`,
+           insert into past_messages select removed.*, ${LIFE_AND_ZONE} from removed`,
     values: [JSON.stringify(rows)],
   })
 }
@@ -212,7 +223,7 @@ async function removeMailbox(session: Queryable, mailboxId: string, version: num
   await session.query({
     name: 'remove-messages-of-mailbox',
     text: `with removed as (delete from messages where mailbox_id = $1 returning messages.*, $2::bigint as until_version)
-           insert into past_messages select removed.*, ${LIFE} from removed`,
+           insert into past_messages select removed.*, ${LIFE_AND_ZONE} from removed`,
     values: [mailboxId, version],
   })
 }

@@ -1,6 +1,6 @@
 import type { Structure } from '../mailbox/message.js'
 import type { Queryable } from '../platform/database.js'
-import { LIVES, ZONE } from './message-rows.js'
+import { LIVES, ZONE_BITS } from './message-rows.js'
 import {
   AS_TEXT,
   COLUMNS,
@@ -18,8 +18,8 @@ import {
  *
  * A row of `messages` was there at version v if it was added at v or before; one of `past_messages`, if besides it went
  * after v. An index by date alone would have to pass over all that came later; so the indexes hold the rows by zone of
- * the version at which they were added (ZONE versions each), and by date within a zone. Rows of the past are also told
- * apart by how long they stayed: of those that stayed short, only the last zones before v can hold any.
+ * the version at which they were added, and by date within a zone. Rows of the past are also told apart by how long they
+ * stayed, with larger zones for longer lives: of each class only the last few zones before v can hold any.
  *
  * A page is gathered zone by zone, that with the newest message first, until no other zone can have one that belongs
  * into it. What a row was at v, if it has changed since, is the first of its states that held beyond v.
@@ -111,61 +111,101 @@ export async function viewPastMessageList(
   page: MessagePage,
 ): Promise<MessageList> {
   const values: unknown[] = [version]
-  const given = (value: unknown) => `$${values.push(value)}`
-  const scope = mailboxId === null ? `row.account_id = ${given(accountId)}` : `row.mailbox_id = ${given(mailboxId)}`
-  const older = page.direction === 'older'
-  const [order, beyond, last] = older ? ['desc', '>', "'-infinity'"] : ['asc', '<', "'infinity'"]
-  const place = page.from
-    ? `and (row.internal_date, row.message_id) ${older ? '<' : '>'} (${given(page.from.internalDate)}::timestamptz, ${given(page.from.messageId)}::uuid)`
-    : ''
-  const wanted = ['true', ...conditionsOf(filter, given)].join(' and ')
-  const size = `${given(page.size + 1)}::int`
-  // rows of one zone, in the order of the list; `life` is -1 for those that are still there
-  const zoneRows = (columns: string, life: string, zone: string, bound: string) => {
-    const rows = (table: 'messages' | 'past_messages') => {
-      const inTable = table === 'messages' ? `${life} = -1` : `${life} >= 0 and row.life = ${life}`
-      const within = `${inTable} and ${scope} and (row.added_version >> ${Math.log2(ZONE)}) = ${zone} ${place} ${bound}`
-      return `(select ${columns} from (${rowsAt(table, within)}) as message where ${wanted}
-        order by message.internal_date ${order}, message.message_id ${order} limit ${size})`
-    }
-    return `${rows('messages')} union all ${rows('past_messages')}`
-  }
-  const longest = LIVES.map((bound, life) => `(${life}, ${Math.min(bound, 2 ** 52)}::bigint)`)
-  const shift = Math.log2(ZONE)
-  const notBeyond = (bound: string) => `and row.internal_date ${older ? '>=' : '<='} ${bound}`
-  const text = `with recursive zones as (
-      select -1 as life, zone from generate_series(0, $1::bigint >> ${shift}) as zone
-      union all
-      select life, zone from (values ${longest.join()}) as lives (life, longest)
-      cross join lateral generate_series(greatest(0, $1::bigint - longest) >> ${shift}, $1::bigint >> ${shift}) as zone
-    ), heads as materialized (
-      select life, zone, head.internal_date, row_number() over (order by head.internal_date ${order}) as turn
-      from zones cross join lateral (
-        select message.internal_date
-        from (${zoneRows('message.internal_date, message.message_id', 'zones.life', 'zones.zone', '').replaceAll(`limit ${size}`, 'limit 1')}) as message
-        order by message.internal_date ${order} limit 1
-      ) as head
-    ), walk as (
-      select 0::bigint as turn, array[]::timestamptz[] as best
-      union all
-      select heads.turn, array(
-        select internal_date from (
-          select unnest(walk.best) as internal_date
-          union all
-          select message.internal_date
-          from (${zoneRows('message.internal_date, message.message_id', 'heads.life', 'heads.zone', notBeyond(`coalesce(walk.best[${size}], ${last})`))}) as message
-        ) as dates order by internal_date ${order} limit ${size}
-      )
-      from walk join heads on heads.turn = walk.turn + 1
-      where walk.best[${size}] is null or not walk.best[${size}] ${beyond} heads.internal_date
-    ), bound as materialized (select turn, coalesce(best[${size}], ${last}) as internal_date from walk order by turn desc limit 1)
-    select ${COLUMNS} from bound join heads on heads.turn <= bound.turn cross join lateral (
-      ${zoneRows('message.*', 'heads.life', 'heads.zone', notBeyond('bound.internal_date'))}
-    ) as message
-    order by message.internal_date ${order}, message.message_id ${order} limit ${size}`
+  const text = new PastListQuery(accountId, mailboxId, filter, page, (value) => `$${values.push(value)}`).text
   const { rows } = await session.query<MessageRecord>({ name: nameOf(text), text, values, types: AS_TEXT as never })
   const found = rows.map((row) => new MessageView(row, version))
   const messages = found.slice(0, page.size)
-  if (!older) messages.reverse()
+  if (page.direction === 'newer') messages.reverse()
   return { messages, hasMore: found.length > page.size, version }
+}
+
+const LIVES_AND_ZONES = LIVES.map(({ below, zoneBits }, life) => `(${life}, ${below}::bigint, ${zoneBits})`).join()
+
+/** The statement of a page at version $1. */
+class PastListQuery {
+  private readonly older: boolean
+  private readonly order: 'asc' | 'desc'
+  private readonly scope: string
+  private readonly place: string
+  private readonly wanted: string
+  private readonly size: string
+
+  constructor(
+    accountId: string,
+    mailboxId: string | null,
+    filter: MessageFilter,
+    { size, from, direction }: MessagePage,
+    given: (value: unknown) => string,
+  ) {
+    this.older = direction === 'older'
+    this.order = this.older ? 'desc' : 'asc'
+    this.scope = mailboxId === null ? `row.account_id = ${given(accountId)}` : `row.mailbox_id = ${given(mailboxId)}`
+    const behind = (date: string, id: string) =>
+      `and (row.internal_date, row.message_id) ${this.older ? '<' : '>'} (${date}::timestamptz, ${id}::uuid)`
+    this.place = from ? behind(given(from.internalDate), given(from.messageId)) : ''
+    this.wanted = ['true', ...conditionsOf(filter, given)].join(' and ')
+    this.size = `${given(size + 1)}::int`
+  }
+
+  /**
+   * `heads`: each zone that holds anything wanted, with the date of its first message, in the order of those dates.
+   * `walk`: takes one zone after the other in, and keeps the dates of the best messages until now, a page of them; it
+   * ends when the next zone begins beyond the last of those. `bound`: how far it went, and the date of the last message.
+   */
+  get text(): string {
+    const { size, order, older } = this
+    const beyond = older ? '>' : '<'
+    const end = older ? "'-infinity'" : "'infinity'"
+    const dates = (life: string, zone: string, bound: string, limit: string) =>
+      this.rows('message.internal_date, message.message_id', life, zone, bound, limit)
+    return `with recursive zones as (
+        select -1 as life, zone from generate_series(0, $1::bigint >> ${ZONE_BITS}) as zone
+        union all
+        select life, zone from (values ${LIVES_AND_ZONES}) as lives (life, below, bits)
+        cross join lateral generate_series(greatest(0, $1::bigint - below) >> bits, $1::bigint >> bits) as zone
+      ), heads as materialized (
+        select life, zone, head.internal_date, row_number() over (order by head.internal_date ${order}) as turn
+        from zones cross join lateral (
+          select message.internal_date from (${dates('zones.life', 'zones.zone', '', '1')}) as message
+          order by message.internal_date ${order} limit 1
+        ) as head
+      ), walk as (
+        select 0::bigint as turn, array[]::timestamptz[] as best
+        union all
+        select heads.turn, array(
+          select internal_date from (
+            select unnest(walk.best) as internal_date
+            union all
+            select message.internal_date
+            from (${dates('heads.life', 'heads.zone', this.within(`coalesce(walk.best[${size}], ${end})`), size)}) as message
+          ) as dates order by internal_date ${order} limit ${size}
+        )
+        from walk join heads on heads.turn = walk.turn + 1
+        where walk.best[${size}] is null or not walk.best[${size}] ${beyond} heads.internal_date
+      ), bound as materialized (
+        select turn, coalesce(best[${size}], ${end}) as internal_date from walk order by turn desc limit 1
+      )
+      select ${COLUMNS} from bound join heads on heads.turn <= bound.turn cross join lateral (
+        ${this.rows('message.*', 'heads.life', 'heads.zone', this.within('bound.internal_date'), size)}
+      ) as message
+      order by message.internal_date ${order}, message.message_id ${order} limit ${size}`
+  }
+
+  private within(bound: string): string {
+    return `and row.internal_date ${this.older ? '>=' : '<='} ${bound}`
+  }
+
+  /** The first wanted rows of one zone, in the order of the list; `life` is -1 for messages that are still there. */
+  private rows(columns: string, life: string, zone: string, bound: string, limit: string): string {
+    const ofTable = (table: 'messages' | 'past_messages') => {
+      const inTable =
+        table === 'messages'
+          ? `${life} = -1 and (row.added_version >> ${ZONE_BITS}) = ${zone}`
+          : `${life} >= 0 and row.life = ${life} and row.zone = ${zone}`
+      const inZone = `${inTable} and ${this.scope} ${this.place} ${bound}`
+      return `(select ${columns} from (${rowsAt(table, inZone)}) as message where ${this.wanted}
+        order by message.internal_date ${this.order}, message.message_id ${this.order} limit ${limit})`
+    }
+    return `${ofTable('messages')} union all ${ofTable('past_messages')}`
+  }
 }

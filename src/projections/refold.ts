@@ -30,41 +30,6 @@ export async function viewCopies(session: Queryable, accountId: string, messageI
   })
 }
 
-/** The versions at which something became of the given messages while they were there. */
-export async function viewTouched(session: Queryable, accountId: string, ids: readonly string[]): Promise<number[]> {
-  const { rows } = await session.query<{ version: string }>(
-    `select distinct version from (
-       select unnest(array[added_version, version]) as version from messages
-       where account_id = $1 and message_id = any($2::uuid[])
-       union all
-       select unnest(array[added_version, version, until_version]) from past_messages
-       where account_id = $1 and message_id = any($2::uuid[])
-       union all
-       select unnest(array[version, until_version]) from past_message_states
-       where account_id = $1 and message_id = any($2::uuid[])
-     ) as touched order by version`,
-    [accountId, ids],
-  )
-  return rows.map((row) => Number(row.version))
-}
-
-/** The names of all contents that are kept of an account's messages, or of the given ones, now and in the past. */
-export async function viewContents(
-  session: Queryable,
-  accountId: string,
-  ids: readonly string[] | 'all',
-): Promise<string[]> {
-  const wanted = `account_id = $1 and ($2::uuid[] is null or message_id = any($2)) and content_sha256 is not null`
-  const tables = ['messages', 'past_messages', 'past_message_states']
-  const { rows } = await session.query<{ sha256: string }>(
-    tables
-      .map((table) => `select encode(content_sha256, 'hex') as sha256 from ${table} where ${wanted}`)
-      .join(' union '),
-    [accountId, ids === 'all' ? null : ids],
-  )
-  return rows.map((row) => row.sha256)
-}
-
 /** Makes all rows of the given messages anew, from the events at the given versions: all that touched them. */
 export async function refoldMessages(
   session: Queryable,

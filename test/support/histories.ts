@@ -76,7 +76,9 @@ export class History {
   }
 
   private id(): string {
-    return `${this.accountId.slice(0, 24)}${(++this.made).toString(16).padStart(12, '0')}`
+    // by the random end of the account's id: those that are made together begin alike
+    const own = this.accountId.slice(-12)
+    return `${own.slice(0, 8)}-${own.slice(8)}-7000-8000-${(++this.made).toString(16).padStart(12, '0')}`
   }
 
   private connection(one: number): void {

@@ -76,16 +76,16 @@ export class History1764100000000 implements MigrationInterface {
       create index past_mailboxes_by_id on past_mailboxes (mailbox_id);
 
       create table past_messages (
-        like messages, until_version bigint not null, life smallint not null,
+        like messages, until_version bigint not null, life smallint not null, zone bigint not null,
         primary key (account_id, message_id, until_version)
       );
       -- whose a message was
       create index past_messages_by_id on past_messages (message_id);
       -- the newest messages at a version, by how long they stayed
       create index past_messages_by_zone
-        on past_messages (mailbox_id, life, (added_version >> 13), internal_date, message_id, added_version, until_version);
+        on past_messages (mailbox_id, life, zone, internal_date, message_id, added_version, until_version);
       create index past_messages_of_account_by_zone
-        on past_messages (account_id, life, (added_version >> 13), internal_date, message_id, added_version, until_version);
+        on past_messages (account_id, life, zone, internal_date, message_id, added_version, until_version);
 
       create table past_message_states (
         account_id uuid not null,
