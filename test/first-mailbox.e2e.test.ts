@@ -115,6 +115,43 @@ test('filters hold', async () => {
   expect(await subjects({ since: '2026-01-01T01:00:00Z', before: '2026-01-01T01:10:00Z' })).toHaveLength(10)
 })
 
+test('each field of a message is the same in a list as by its id, asked for alone, in a fragment, or with all others', async () => {
+  const fields = [
+    'id',
+    'uid',
+    'flags',
+    'isUnread',
+    'isFlagged',
+    'internalDate',
+    'sentAt',
+    'size',
+    'subject',
+    'from { name }',
+  ]
+  fields.push('sender { name }', 'replyTo { name }', 'to { name }', 'cc { name }', 'bcc { name }', 'messageIdHeader')
+  fields.push('inReplyTo', 'references', 'threadId', 'hasAttachment', 'origin', 'defects', 'isForgotten', 'rawUrl')
+  type One = Record<string, unknown>
+  const { nodes } = await list({ first: 1 })
+  const query = `query ($id: ID!) { message(id: $id) { ${fields.join(' ')} } }`
+  const { message } = await service.ask<{ message: One }>(query, { id: nodes[0]?.id })
+  for (const field of [...fields, fields.join(' ')]) {
+    const names = field.split(' ').filter((name) => /^\w+$/.test(name))
+    const expected = Object.fromEntries(Object.entries(message).filter(([name]) => names.includes(name)))
+    for (const [asked, fragment] of [
+      [`nodes { ${field} }`, ''],
+      [`edges { node { ...Asked } }`, `fragment Asked on Message { ${field} }`],
+    ] as const) {
+      const document = `query ($id: ID!) { account(id: $id) { messages(first: 1) { ${asked} } } } ${fragment}`
+      // the third time it is compiled
+      for (let turn = 0; turn < 3; turn++) {
+        type Page = { account: { messages: { nodes?: One[]; edges?: { node: One }[] } } }
+        const { messages } = (await service.ask<Page>(document, { id: account })).account
+        expect(messages.nodes?.[0] ?? messages.edges?.[0]?.node).toEqual(expected)
+      }
+    }
+  }
+})
+
 test('bad arguments are refused with a code, and answer nothing', async () => {
   for (const variables of [{ first: 0 }, { first: 501 }, { first: 1, last: 1 }, { after: 'nonsense' }]) {
     expect(await service.answer(LIST, { id: account, ...variables })).toMatchObject({

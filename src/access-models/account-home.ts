@@ -9,6 +9,7 @@ import type { BlobStore } from '../content/blob-store.js'
 import type { PassingContent } from '../content/passing-content.js'
 import { FenceRefused, StreamNotFound, type FenceToken, type Streams } from '../event-store/streams.js'
 import type { Database } from '../platform/database.js'
+import { withSmallHeap } from '../platform/heap.js'
 import type { Logger } from '../platform/logs.js'
 import { viewAccounts, type AccountView } from '../projections/account-views.js'
 import { viewMailboxes, type MailboxView } from '../projections/sync-views.js'
@@ -72,7 +73,7 @@ export class AccountHome {
   async sync(): Promise<void> {
     await this.inTurn(async (account, connection) => {
       if (this.isCheckDue()) await this.check(account, connection)
-      const more = await this.syncMailboxes(connection, Date.now() + SLICE)
+      const more = await withSmallHeap(() => this.syncMailboxes(connection, Date.now() + SLICE))
       if (more) this.tools.ask(account)
       if (!this.stopping) await connection.watch('INBOX')
     })

@@ -77,7 +77,7 @@ export class MessageView {
   }
 }
 
-/** Columns as Postgres writes them: text, JSON for lists, milliseconds for the date. */
+/** Columns as Postgres writes them: text, JSON for lists, milliseconds for the date. A brief view lacks those of the rest. */
 export type MessageRecord = Record<
   | 'message_id'
   | 'account_id'
@@ -89,16 +89,16 @@ export type MessageRecord = Record<
   | 'internal_date'
   | 'size'
   | 'subject'
-  | 'message_references'
   | 'from_addresses'
-  | 'other_addresses'
   | 'has_attachment'
-  | 'origin'
-  | 'defects'
   | 'forgotten',
   string
 > &
+  Record<'message_references' | 'other_addresses' | 'origin' | 'defects', string> &
   Record<'sent_at' | 'header_message_id' | 'in_reply_to' | 'thread_id', string | null>
+
+/** How much of a message is read: what a list shows as a rule, or everything but structure and body. */
+export type MessageDetail = 'brief' | 'whole'
 
 /** Leaves values as the text that they come as. */
 export const AS_TEXT = { getTypeParser: () => (text: string) => text }
@@ -126,17 +126,21 @@ export type MessagePage = { size: number; from: ListPlace | null; direction: 'ol
 /** A page, and the version of the stream that it shows. */
 export type MessageList = { messages: MessageView[]; hasMore: boolean; version: number }
 
-/** What a MessageView is made of, from a row called `message`. */
-export const COLUMNS = `message.message_id, message.account_id, message.mailbox_id, message.uid,
+const BRIEF_COLUMNS = `message.message_id, message.account_id, message.mailbox_id, message.uid,
   array_to_json(message.flags) as flags, message.seen, message.flagged,
   (extract(epoch from message.internal_date) * 1000)::bigint as internal_date, message.size, message.subject,
-  message.sent_at, message.header_message_id, message.in_reply_to,
-  array_to_json(message.message_references) as message_references, message.from_addresses, message.other_addresses, message.has_attachment,
-  message.thread_id, message.origin, array_to_json(message.defects) as defects, message.forgotten`
+  message.from_addresses, message.has_attachment, message.forgotten`
+
+/** What a whole MessageView is made of, from a row called `message`. */
+export const COLUMNS = `${BRIEF_COLUMNS}, message.sent_at, message.header_message_id, message.in_reply_to,
+  array_to_json(message.message_references) as message_references, message.other_addresses, message.thread_id,
+  message.origin, array_to_json(message.defects) as defects`
 
 /**
  * A page of the messages of an account, or of one of its mailboxes. One statement, hence one state of the database: the
  * version that is returned is exactly that of the messages.
+ *
+ * @param detail what is read of each; fields of a brief view that were not read must not be asked for
  */
 export async function viewMessageList(
   session: Queryable,
@@ -144,6 +148,7 @@ export async function viewMessageList(
   mailboxId: string | null,
   filter: MessageFilter,
   page: MessagePage,
+  detail: MessageDetail = 'whole',
 ): Promise<MessageList> {
   const values: unknown[] = [accountId]
   const given = (value: unknown) => `$${values.push(value)}`
@@ -156,7 +161,7 @@ export async function viewMessageList(
   }
   const order = older ? 'desc' : 'asc'
   const text = `select head.version as head, list.* from streams as head left join lateral (
-      select ${COLUMNS} from messages as message where ${conditions.join(' and ')}
+      select ${detail === 'brief' ? BRIEF_COLUMNS : COLUMNS} from messages as message where ${conditions.join(' and ')}
       order by message.internal_date ${order}, message.message_id ${order} limit ${given(page.size + 1)}
     ) as list on true where head.account_id = $1`
   const { rows } = await session.query<MessageRecord & { head: string }>({

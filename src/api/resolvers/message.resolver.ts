@@ -4,6 +4,7 @@ import {
   Context,
   Field,
   ID,
+  Info,
   InputType,
   Int,
   Parent,
@@ -11,6 +12,7 @@ import {
   ResolveField,
   Resolver,
 } from '@nestjs/graphql'
+import type { GraphQLResolveInfo } from 'graphql'
 import { attachmentsOf } from '../../mailbox/message.js'
 import { readBodies } from '../../content/read-message.js'
 import { Platform } from '../../platform/platform.js'
@@ -18,6 +20,7 @@ import { viewMessageList, type MessageFilter, type MessagePage } from '../../pro
 import { viewPastMessageList } from '../../projections/past-messages.js'
 import type { ApiContext } from '../context.js'
 import { badInput, listCursor, readIdOf, readListCursor, readNodeId, streamCursor } from '../ids.js'
+import { detailAsked } from '../selection.js'
 import { MessageContents } from '../message-content.js'
 import { Nodes } from '../nodes.js'
 import { Account } from '../schema/account.type.js'
@@ -132,12 +135,13 @@ async function pageOf(
   { accountId, at }: { accountId: string; at: number | null },
   mailboxId: string | null,
   args: MessageListArgs,
+  info: GraphQLResolveInfo,
 ): Promise<MessageConnection> {
   const page = pageAsked(args)
   const filter = args.filter ?? {}
   const { messages, hasMore, version } =
     at === null
-      ? await viewMessageList(pool, accountId, mailboxId, filter, page)
+      ? await viewMessageList(pool, accountId, mailboxId, filter, page, detailAsked(info))
       : await viewPastMessageList(pool, at, accountId, mailboxId, filter, page)
   const older = page.direction === 'older'
   const cursorAt = (at: number) => {
@@ -192,8 +196,12 @@ export class MailboxResolver {
   }
 
   @ResolveField(() => MessageConnection, LIST_OPTIONS)
-  messages(@Parent() mailbox: Mailbox, @Args() args: MessageListArgs): Promise<MessageConnection> {
-    return pageOf(this.platform, mailbox, mailbox.mailboxId, args)
+  messages(
+    @Parent() mailbox: Mailbox,
+    @Args() args: MessageListArgs,
+    @Info() info: GraphQLResolveInfo,
+  ): Promise<MessageConnection> {
+    return pageOf(this.platform, mailbox, mailbox.mailboxId, args, info)
   }
 }
 
@@ -202,8 +210,12 @@ export class AccountMessagesResolver {
   constructor(private readonly platform: Platform) {}
 
   @ResolveField(() => MessageConnection, LIST_OPTIONS)
-  messages(@Parent() account: Account, @Args() args: MessageListArgs): Promise<MessageConnection> {
-    return pageOf(this.platform, account, null, args)
+  messages(
+    @Parent() account: Account,
+    @Args() args: MessageListArgs,
+    @Info() info: GraphQLResolveInfo,
+  ): Promise<MessageConnection> {
+    return pageOf(this.platform, account, null, args, info)
   }
 }
 
