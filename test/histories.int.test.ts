@@ -16,7 +16,12 @@ import { viewMailboxList } from '../src/projections/mailbox-views.js'
 import { viewMessageList, type MessageList, type MessagePage } from '../src/projections/message-views.js'
 import { viewPastAccount } from '../src/projections/past-accounts.js'
 import { viewPastMessageList } from '../src/projections/past-messages.js'
-import { viewDifference, type DifferencePlace, type MessageDifference } from '../src/projections/difference.js'
+import {
+  viewDifference,
+  type DifferencePage,
+  type DifferencePlace,
+  type MessageDifference,
+} from '../src/projections/difference.js'
 import { viewMessageHistory } from '../src/projections/message-history.js'
 import { rebuildAccount, verifyAccount, type Difference } from '../src/projections/rebuild.js'
 import { Fold, History, steps } from './support/histories.ts'
@@ -224,10 +229,18 @@ test('between any two versions, exactly the messages that differ are told, each 
         const { pool } = store.database
         const told: MessageDifference[] = []
         for (let after: DifferencePlace | null = null; ;) {
-          const page = await viewDifference(pool, accountId, { from, to }, kinds, after, size)
+          const page: DifferencePage = await viewDifference(
+            pool,
+            accountId,
+            { from, to },
+            kinds,
+            after,
+            size,
+            10 * size,
+          )
           told.push(...page.differences)
-          after = page.differences.at(-1) ?? null
-          if (!page.hasMore) break
+          after = page.end
+          if (after === null) break
         }
         const [before, now] = [Fold.of(log.slice(0, from)).messages, Fold.of(log.slice(0, to)).messages]
         const expected = [...new Set([...before.keys(), ...now.keys()])].flatMap((id) => {

@@ -1,5 +1,13 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { v7 as newId } from 'uuid'
-import { LogDamaged, rebuildAccount, verifyAccount, type Difference } from '../src/projections/rebuild.js'
+import { MIGRATIONS } from '../src/event-store/migrations/index.js'
+import { readStore, STORE_START } from '../src/event-store/stored-events.js'
+import { Streams } from '../src/event-store/streams.js'
+import { Database } from '../src/platform/database.js'
+import { startEmbeddedPostgres } from '../src/platform/embedded-postgres.js'
+import { LogDamaged, rebuildAccount, verifyAccount, viewOutdated, type Difference } from '../src/projections/rebuild.js'
 import { History } from './support/histories.ts'
 import { randomFrom } from './support/mail.ts'
 import { Store } from './support/store.ts'
@@ -151,3 +159,43 @@ test('a log in which an event is missing is told, and nothing is folded from it'
   await run('delete from events where account_id = $1 and version >= 300', [accountId])
   await expect(verify(accountId)).rejects.toThrow(new LogDamaged(`event 300 of account ${accountId} is missing`))
 })
+
+test('a store that an earlier version has made is brought up to date: tables, times and the order of the whole', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'mailfold-earlier-'))
+  await chmod(folder, 0o711)
+  const postgres = await startEmbeddedPostgres(folder)
+  const accountId = newId()
+  const earlier = await Database.open(postgres.url, MIGRATIONS.slice(0, 1))
+  const { events } = History.of(
+    accountId,
+    Array.from({ length: 300 }, (_, step) => [step % 20, step * 7919, step * 104_729] as const),
+  )
+  await earlier.pool.query('insert into streams (account_id, version) values ($1, $2)', [accountId, events.length])
+  await earlier.pool.query(
+    `insert into events (account_id, version, type, shape, recorded_at, data)
+     select $1, row_number() over (), type, 1, timestamptz '2026-01-01' + random() * interval '1 hour', data
+     from json_to_recordset($2::json) as event (type text, data json)`,
+    [accountId, JSON.stringify(events)],
+  )
+  await earlier.close()
+  const database = await Database.open(postgres.url, MIGRATIONS)
+  try {
+    const { projection } = store
+    expect(await viewOutdated(database.pool, projection)).toEqual([accountId])
+    expect(await rebuildAccount(database, projection, accountId)).toBeGreaterThan(100)
+    expect(await viewOutdated(database.pool, projection)).toEqual([])
+    expect(await verifyAccount(database, projection, accountId)).toBe(0)
+    const streams = new Streams(database, projection, () => undefined)
+    expect(await streams.versionAt(accountId, new Date('2026-01-01T02:00:00Z'))).toBe(events.length)
+    expect(await streams.versionAt(accountId, new Date('2025-12-31T00:00:00Z'))).toBe(0)
+    await streams.append(accountId, events.length, [{ type: 'ConnectionLost', data: { reason: 'afterwards' } }])
+    const whole = await readStore(database.pool, STORE_START, 1_000)
+    expect(whole.map(({ event }) => event.version)).toEqual(
+      Array.from({ length: events.length + 1 }, (_, at) => at + 1),
+    )
+  } finally {
+    await database.close()
+    await postgres.stop()
+    await rm(folder, { recursive: true, force: true })
+  }
+}, 30_000)

@@ -21,12 +21,19 @@ export type MessageDifference = {
 /** A place among the differences: behind that of a message at a version. */
 export type DifferencePlace = { version: number; messageId: string }
 
-/** Events that are looked through at once. */
+/** A page of differences; `end` is the place to go on from where there may be more, null where there are none. */
+export type DifferencePage = { differences: MessageDifference[]; end: DifferencePlace | null }
+
+/** Events that are looked through at once, and for a page: one may come out short, or empty, with more behind it. */
 const PIECE = 500
+const PAGE_EVENTS = 20_000
+const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 
 /**
  * The messages that differ between two versions of an account, each once, in the order in which they were touched last.
  * Costs as much as the events that are looked through until so many differences are found.
+ *
+ * @param pageEvents at most so many events are looked through
  */
 export async function viewDifference(
   session: Queryable,
@@ -35,10 +42,12 @@ export async function viewDifference(
   kinds: ReadonlySet<DifferenceKind>,
   after: DifferencePlace | null,
   limit: number,
-): Promise<{ differences: MessageDifference[]; hasMore: boolean }> {
+  pageEvents = PAGE_EVENTS,
+): Promise<DifferencePage> {
   const found: MessageDifference[] = []
-  let version = Math.max(versions.from, (after?.version ?? 0) - 1)
-  while (version < versions.to && found.length <= limit) {
+  const first = Math.max(versions.from, (after?.version ?? 0) - 1)
+  let version = first
+  while (version < versions.to && version - first < pageEvents && found.length <= limit) {
     const events = await readStream(session, accountId, version, Math.min(PIECE, versions.to - version))
     const last = events.at(-1)
     if (!last) break
@@ -46,7 +55,9 @@ export async function viewDifference(
     const inPiece = await differencesIn(session, accountId, versions, events)
     found.push(...inPiece.filter((each) => each.kinds.some((kind) => kinds.has(kind)) && isBehind(each, after)))
   }
-  return { differences: found.slice(0, limit), hasMore: found.length > limit }
+  const differences = found.slice(0, limit)
+  if (found.length > limit) return { differences, end: differences.at(-1) ?? null }
+  return { differences, end: version < versions.to ? { version, messageId: LAST_ID } : null }
 }
 
 function isBehind({ version, messageId }: MessageDifference, place: DifferencePlace | null): boolean {

@@ -52,6 +52,8 @@ export class Service {
 
   static async start(environment: NodeJS.ProcessEnv = {}): Promise<Service> {
     const service = new Service(await mkdtemp(join(tmpdir(), 'mailfold-')), environment)
+    // a test that fails must not leave its service behind
+    process.once('exit', () => service.child?.kill('SIGKILL'))
     await service.launch()
     return service
   }
@@ -63,8 +65,6 @@ export class Service {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     this.child = child
-    // a test that fails must not leave its service behind
-    process.once('exit', () => child.kill('SIGKILL'))
     let said = ''
     child.stderr.on('data', (chunk: Buffer) => (said = (said + chunk.toString()).slice(-2_000_000)))
     const lines = createInterface({ input: child.stdout })

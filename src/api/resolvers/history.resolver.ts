@@ -72,7 +72,8 @@ export class HistoryResolver {
     const { pool } = this.platform.database
     const { events, hasMore } = await viewMessageHistory(pool, accountId, messageId, { after, until }, sizeOf(page))
     const edges = events.map(changeOf).map((node) => ({ cursor: node.cursor, node }))
-    return connection(edges, hasMore, page) as unknown as ChangeConnection
+    const end = hasMore ? (edges.at(-1)?.cursor ?? null) : null
+    return connection(edges, end, page) as unknown as ChangeConnection
   }
 }
 
@@ -96,7 +97,7 @@ export class DifferenceResolver {
     const after = args.after ? readDifferenceCursor(args.after) : null
     const { pool } = this.platform.database
     const size = sizeOf(args)
-    const { differences, hasMore } = await viewDifference(pool, accountId, { from, to }, kinds, after, size)
+    const { differences, end } = await viewDifference(pool, accountId, { from, to }, kinds, after, size)
     const edges = differences.map((each) => ({
       cursor: differenceCursor(each),
       node: {
@@ -106,7 +107,7 @@ export class DifferenceResolver {
         after: each.after && messageOf(each.after),
       },
     }))
-    return connection(edges, hasMore, args)
+    return connection(edges, end ? differenceCursor(end) : null, args)
   }
 }
 
@@ -116,16 +117,16 @@ function sizeOf({ first }: ForwardPageArgs): number {
   return size
 }
 
-/** A page that is read forward (Relay). */
-function connection<Node>(edges: { cursor: string; node: Node }[], hasNextPage: boolean, { after }: ForwardPageArgs) {
+/** A page that is read forward (Relay). @param end where there may be more, the cursor to go on from */
+function connection<Node>(edges: { cursor: string; node: Node }[], end: string | null, { after }: ForwardPageArgs) {
   return {
     edges,
     nodes: edges.map((edge) => edge.node),
     pageInfo: {
-      hasNextPage,
+      hasNextPage: end !== null,
       hasPreviousPage: Boolean(after),
       startCursor: edges[0]?.cursor ?? null,
-      endCursor: edges.at(-1)?.cursor ?? null,
+      endCursor: end ?? edges.at(-1)?.cursor ?? null,
     },
   }
 }
