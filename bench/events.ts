@@ -61,7 +61,7 @@ class BenchAccount {
     const flags = { attributes: [], subscribed: true, selectable: true, specialUse: null, objectId: null }
     await streams.append(accountId, 0, [
       { type: 'AccountConnected', data: { ...server, protocol: 'IMAP', security: 'IMPLICIT_TLS', model: 'ONLINE' } },
-      { type: 'MailboxDiscovered', data: { mailboxId, path: 'INBOX', delimiter: '/', ...flags } },
+      { type: 'MailboxDiscovered', data: { mailboxId, foundLater: false, path: 'INBOX', delimiter: '/', ...flags } },
     ])
     return account
   }

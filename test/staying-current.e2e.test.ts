@@ -175,6 +175,24 @@ describe.each(kinds)('on a server with %s', (kind) => {
     await until(async () => !(await watched.uids('INBOX')).includes(9))
   })
 
+  test('a message that is moved into a mailbox that was just made keeps its id as well, and what else is there is old mail', async () => {
+    const { other } = watched
+    await other.mailboxCreate('Fresh')
+    await other.append('Fresh', mail(9_900 + which, { subject: 'was there before' }))
+    await other.mailboxOpen('INBOX')
+    await other.messageMove('4:5', 'Fresh', { uid: true })
+    await until(async () => (await watched.mailbox('Fresh'))?.messageCount === 3)
+    const fresh = (await watched.mailbox('Fresh'))?.id
+    const into = watched.changes.filter((change) => 'origin' in change && change.mailboxId === fresh)
+    expect(into.map(({ type, origin }) => [type, origin]).sort()).toEqual([
+      // whichever of the two was seen first, the mailbox or the message in it
+      ['MessageAdded', expect.stringMatching(/EXISTING|ARRIVED/) as string],
+      ['MessageMoved', 'MOVED'],
+      ['MessageMoved', 'MOVED'],
+    ])
+    await until(async () => !(await watched.uids('INBOX')).includes(4))
+  })
+
   test('a message that is copied is a copy, and one that is uploaded again is that', async () => {
     await watched.other.mailboxOpen('INBOX')
     await watched.other.messageCopy('10', 'Projects', { uid: true })

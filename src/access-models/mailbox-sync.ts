@@ -197,7 +197,8 @@ async function backfill(
   const all = await connection.allUids()
   const known = count === 0 ? [] : await viewKnownUids(database.pool, place)
   const gone = withoutUids(known, all)
-  const occasion: ReportOccasion = mailbox.resetAfter === null ? 'first sight' : { resetAfter: mailbox.resetAfter }
+  const firstSight = mailbox.foundLater ? 'late sight' : 'first sight'
+  const occasion: ReportOccasion = mailbox.resetAfter === null ? firstSight : { resetAfter: mailbox.resetAfter }
   const data = { ...place, uidNext, highestModseq, complete: true, serverMessages: connection.exists }
   const closing: AccountEvent = { type: 'MailboxSynchronized', data }
   // usually nothing is left to do after the last piece, and the closing goes with it
@@ -206,12 +207,15 @@ async function backfill(
   let before = opening
   let committed: Promise<void> = Promise.resolve()
   for (const [index, piece] of pieces.entries()) {
+    if (connection.selected !== mailbox.path) await connection.select(mailbox.path)
     const messages = await fetchPiece(tools, place, piece)
     await committed
     const isLast = index === pieces.length - 1
     committed = recordAdded(tools, place, messages, occasion, before, isLast && isLastStep ? [closing] : [])
     // without this a failure between here and the next await would count as unhandled
     committed.catch(() => undefined)
+    // what may have been elsewhere is looked for there, on this connection: nothing else can go on meanwhile
+    if (occasion === 'late sight') await committed
     before = []
     if (!isLast && tools.interrupted()) return { committed }
   }
@@ -290,9 +294,9 @@ async function recordAdded(
   before: readonly AccountEvent[] = [],
   after: readonly AccountEvent[] = [],
 ): Promise<void> {
-  const isNews = occasion === 'news'
-  const gone = isNews ? await findGone(tools, place, messages) : new Set<string>()
-  const want = { lookalikes: isNews, unconfirmed: typeof occasion === 'object', gone }
+  const mayBeKnown = occasion === 'news' || occasion === 'late sight'
+  const gone = mayBeKnown ? await findGone(tools, place, messages) : new Set<string>()
+  const want = { lookalikes: mayBeKnown, unconfirmed: typeof occasion === 'object', gone }
   await tools.streams.decide(
     tools.accountId,
     (session) => viewAdded(session, tools.accountId, place, messages, want),

@@ -130,7 +130,13 @@ export type MailboxListing = {
 }
 
 /** A mailbox was seen for the first time. */
-export type MailboxDiscovered = Event<'MailboxDiscovered', OfMailbox & MailboxListing>
+export type MailboxDiscovered = Event<
+  'MailboxDiscovered',
+  OfMailbox & {
+    /** false for those that were there when the account's mailboxes were first listed */
+    foundLater: boolean
+  } & MailboxListing
+>
 
 /** A mailbox's attributes, special use or subscription are others now. */
 export type MailboxChanged = Event<'MailboxChanged', OfMailbox & MailboxListing>
@@ -300,7 +306,7 @@ export const EVENT_SHAPES: { readonly [Type in AccountEvent['type']]: number } =
   ConnectionLost: 1,
   LoginWasRefused: 1,
   ServerThrottled: 1,
-  MailboxDiscovered: 1,
+  MailboxDiscovered: 2,
   MailboxChanged: 1,
   MailboxRenamed: 1,
   MailboxDeleted: 1,

@@ -39,7 +39,10 @@ export function compareMailboxes(
       gone.delete(before)
       const data = { mailboxId: before.mailboxId, previousPath: before.path, ...listingOf(mailbox) }
       events.push({ type: 'MailboxRenamed', data })
-    } else events.push({ type: 'MailboxDiscovered', data: { mailboxId: makeId(), ...listingOf(mailbox) } })
+    } else {
+      const data = { mailboxId: makeId(), foundLater: known.length > 0, ...listingOf(mailbox) }
+      events.push({ type: 'MailboxDiscovered', data })
+    }
   }
   const missing = new Set<string>()
   for (const { mailboxId, path } of gone) {

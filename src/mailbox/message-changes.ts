@@ -36,8 +36,11 @@ export function keysOf(message: Pick<MessageData, 'emailId' | 'fingerprint'>): s
   return message.emailId === null ? [message.fingerprint] : [message.emailId, message.fingerprint]
 }
 
-/** How messages came to be reported: at a mailbox's first sight, as new ones, or after a reset. */
-export type ReportOccasion = 'first sight' | 'news' | { resetAfter: string | null }
+/**
+ * How messages came to be reported: at a mailbox's first sight, at that of one which was not there before, as new ones, or
+ * after a reset.
+ */
+export type ReportOccasion = 'first sight' | 'late sight' | 'news' | { resetAfter: string | null }
 
 /**
  * Decides what reported messages are: known already, moved here, copied here, uploaded again, or new. A message is new
@@ -110,7 +113,9 @@ function decideOrigin(
   const copied = sameDate.find((each) => each.stillThere)
   if (copied) return added('COPIED', copied.messageId)
   const uploaded = alike[0]
-  return uploaded ? added('UPLOADED_AGAIN', uploaded.messageId) : added('ARRIVED', null)
+  if (uploaded) return added('UPLOADED_AGAIN', uploaded.messageId)
+  // a mailbox that turns up may bring old mail along
+  return added(occasion === 'late sight' ? 'EXISTING' : 'ARRIVED', null)
 }
 
 function sameMoment(one: string, other: string): boolean {

@@ -47,7 +47,9 @@ const projectors: Projectors = {
   ServerThrottled: ({ serverSaid, until }, recordedAt) => [
     { change: 'set account', columns: { ...connection('THROTTLED', recordedAt, serverSaid), throttled_until: until } },
   ],
-  MailboxDiscovered: ({ mailboxId, ...listing }) => [{ change: 'add mailbox', mailboxId, columns: columnsOf(listing) }],
+  MailboxDiscovered: ({ mailboxId, foundLater, ...listing }) => [
+    { change: 'add mailbox', mailboxId, columns: { ...columnsOf(listing), found_later: foundLater } },
+  ],
   MailboxChanged: ({ mailboxId, ...listing }) => [{ change: 'set mailbox', mailboxId, columns: columnsOf(listing) }],
   MailboxRenamed: ({ mailboxId, ...listing }) => [{ change: 'set mailbox', mailboxId, columns: columnsOf(listing) }],
   MailboxDeleted: ({ mailboxId }) => [{ change: 'remove mailbox', mailboxId }],

@@ -26,6 +26,7 @@ export type MailboxColumns = Partial<{
   subscribed: boolean
   selectable: boolean
   object_id: string | null
+  found_later: boolean
   uid_validity: string
   uid_next: number
   highest_modseq: string | null

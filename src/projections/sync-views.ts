@@ -12,7 +12,7 @@ import { uidsOf, type UidSet } from '../mailbox/uid-set.js'
 import type { Queryable } from '../platform/database.js'
 
 /** A mailbox with how far it is known. */
-export type MailboxView = KnownMailbox & { place: KnownPlace; resetAfter: string | null }
+export type MailboxView = KnownMailbox & { place: KnownPlace; resetAfter: string | null; foundLater: boolean }
 
 type MailboxRecord = {
   mailbox_id: string
@@ -28,6 +28,7 @@ type MailboxRecord = {
   highest_modseq: string | null
   complete: boolean
   reset_after: Date | null
+  found_later: boolean
   messages: string
 }
 
@@ -36,7 +37,7 @@ export async function viewMailboxes(session: Queryable, accountId: string): Prom
   const { rows } = await session.query<MailboxRecord>({
     name: 'view-mailboxes',
     text: `select mailbox_id, path, delimiter, attributes, special_use, subscribed, selectable, object_id, uid_validity,
-             uid_next, highest_modseq, complete, reset_after, messages
+             uid_next, highest_modseq, complete, reset_after, found_later, messages
            from mailboxes where account_id = $1`,
     values: [accountId],
   })
@@ -52,6 +53,7 @@ export async function viewMailboxes(session: Queryable, accountId: string): Prom
     uidValidity: row.uid_validity,
     messages: Number(row.messages),
     resetAfter: row.reset_after?.toISOString() ?? null,
+    foundLater: row.found_later,
     place: {
       uidValidity: row.uid_validity,
       uidNext: Number(row.uid_next),

@@ -102,7 +102,7 @@ export class History {
     const mailboxId = this.id()
     const path = this.mailboxes.some((mailbox) => mailbox.path === 'INBOX') ? `Bøx/${this.made}` : 'INBOX'
     this.mailboxes.push({ mailboxId, path, uidValidity: this.made, uidNext: 1 })
-    this.say('MailboxDiscovered', { mailboxId, ...this.listing(path) })
+    this.say('MailboxDiscovered', { mailboxId, foundLater: this.made % 2 > 0, ...this.listing(path) })
   }
 
   private relist(mailbox: KnownMailbox, of: number): void {

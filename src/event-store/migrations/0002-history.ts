@@ -51,7 +51,9 @@ export class History1764100000000 implements MigrationInterface {
       );
 
       alter table accounts add version bigint not null default 0;
-      alter table mailboxes add version bigint not null default 0;
+      alter table mailboxes
+        add version bigint not null default 0,
+        add found_later boolean not null default false;
 
       alter table messages
         add added_version bigint not null default 0,
@@ -123,7 +125,7 @@ export class History1764100000000 implements MigrationInterface {
       drop table blob_removals, forgotten_messages, past_message_states, past_messages, past_mailboxes, past_accounts, consumers, appends, store;
       drop index messages_by_content, messages_by_zone, messages_of_account_by_zone;
       alter table messages drop added_version, drop forgotten;
-      alter table mailboxes drop version;
+      alter table mailboxes drop version, drop found_later;
       alter table accounts drop version;
       alter table events drop cause;
       alter table events add foreign key (account_id) references streams;
