@@ -86,7 +86,8 @@ export class DifferenceResolver {
 
   @ResolveField(() => MessageDifferenceConnection, {
     complexity: connectionCost,
-    description: 'The messages that were added, removed, moved, or given other flags between two moments.',
+    description:
+      'The messages that were added, removed, moved, or given other flags between two moments. A page may come out short, or empty, with more behind it: pageInfo says so.',
   })
   async difference(@Parent() account: Account, @Args() args: DifferenceArgs): Promise<MessageDifferenceConnection> {
     const { accountId } = account
