@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { ImapFlow } from 'imapflow'
 import { Dovecot, PASSWORD } from './support/dovecot.ts'
@@ -251,7 +251,7 @@ test('`tail --all` tells the events of all accounts in one order, and goes on af
   })
   await service.synced(second)
   const lines = async (count: number, after: string) => {
-    const told: { cursor: string; accountId: string; version: number }[] = []
+    const told: { cursor: string; accountId: string; version: number; type: string; cause: string }[] = []
     const child = spawn(process.execPath, ['dist/main.js', 'tail', '--all', '--json', '--after', after], {
       env: { ...process.env, ...service.clientEnvironment },
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -273,6 +273,15 @@ test('`tail --all` tells the events of all accounts in one order, and goes on af
     expect(ofAccount).toEqual(ofAccount.map((_, index) => index + 1))
   }
   expect(new Set(all.map(({ accountId }) => accountId))).toEqual(new Set([account, second]))
+  const causes = new Set(all.map(({ type, cause }) => `${type} ${cause}`))
+  for (const known of ['AccountConnected CLIENT', 'ConnectionEstablished SERVER', 'MessageAdded SERVER'])
+    expect(causes).toContain(known)
+  expect(causes).not.toContain('ConnectionEstablished CLIENT')
+  // whoever reads only the beginning ends it without noise
+  const piped = execFileSync('sh', ['-c', 'node dist/main.js tail --all --after start 2>&1 | head -1'], {
+    env: { ...process.env, ...service.clientEnvironment },
+  }).toString()
+  expect(piped).toMatch(/^[^\n]* #1 AccountConnected [^\n]*\n$/)
   const rest = await lines(total - 20, all[19]?.cursor ?? '')
   expect(rest).toEqual(all.slice(20))
   const { errors } = await new Promise<{ errors: unknown }>((resolve) => {

@@ -321,6 +321,8 @@ export class AccountHome {
       this.accountId,
       async () => null,
       () => events,
+      undefined,
+      'SERVER',
     )
   }
 }

@@ -28,6 +28,11 @@ Environment:
 /** Runs the command line. @returns the exit code: 0, or 1 after one line on standard error that says why */
 export async function run(argv: readonly string[]): Promise<number> {
   let exitCode = 0
+  // whoever reads what is printed may have enough of it, as head(1) has
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    process.exit(0)
+  })
   const program = new Command('mailfold')
     .description('Mailbox sync service: IMAP4 and POP3 in, events and GraphQL out')
     .version('0.1.0')
