@@ -39,24 +39,25 @@ export class Nodes {
 
   /** One mailbox. @throws GraphQLError BAD_USER_INPUT for a moment that is none */
   async mailbox(mailboxId: string, asOf: AsOf | null | undefined, context: ApiContext): Promise<Mailbox | null> {
-    if (!asOf) return this.mailboxAt(mailboxId, '', null, context)
+    if (!asOf) return this.mailboxAt(mailboxId, null, context)
     const accountId = await viewMailboxOwner(this.platform.database.pool, mailboxId)
     if (accountId === null) return null
-    return this.mailboxAt(mailboxId, accountId, await this.versionOf(accountId, asOf), context)
+    return this.mailboxAt(mailboxId, { accountId, at: await this.versionOf(accountId, asOf) }, context)
   }
 
-  /** A mailbox of an account at a version, null for now. */
+  /** A mailbox as it is now, or at the version at which something of its account is shown. */
   async mailboxAt(
     mailboxId: string,
-    accountId: string,
-    at: number | null,
+    shown: { accountId: string; at: number | null } | null,
     context: ApiContext,
   ): Promise<Mailbox | null> {
-    const view =
-      at === null
-        ? await context.mailboxes.load(mailboxId)
-        : (await context.past(accountId, at).account()).mailboxes.find((mailbox) => mailbox.mailboxId === mailboxId)
-    return view ? Object.assign(new Mailbox(), mailboxOf(view, at)) : null
+    if (shown === null || shown.at === null) {
+      const view = await context.mailboxes.load(mailboxId)
+      return view && Object.assign(new Mailbox(), mailboxOf(view))
+    }
+    const { mailboxes } = await context.past(shown.accountId, shown.at).account()
+    const view = mailboxes.find((mailbox) => mailbox.mailboxId === mailboxId)
+    return view ? Object.assign(new Mailbox(), mailboxOf(view, shown.at)) : null
   }
 
   /** One message. @throws GraphQLError BAD_USER_INPUT for a moment that is none */

@@ -1,8 +1,6 @@
-import { createHash } from 'node:crypto'
-import { createReadStream, createWriteStream } from 'node:fs'
-import { access, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
-import { PassThrough } from 'node:stream'
+import { createReadStream, createWriteStream, existsSync } from 'node:fs'
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip, createGzip } from 'node:zlib'
 import type pg from 'pg'
@@ -10,12 +8,13 @@ import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
 import { FileBlobs } from '../content/blob-store.js'
 import { MIGRATIONS } from '../event-store/migrations/index.js'
 import { Database } from '../platform/database.js'
-import { joinEmbeddedPostgres, prepareDataFolder, startEmbeddedPostgres } from '../platform/embedded-postgres.js'
+import { prepareDataFolder, startEmbeddedPostgres } from '../platform/embedded-postgres.js'
 import { readSettings } from '../platform/settings.js'
 import { viewContentNames } from '../projections/content-views.js'
 import { CoreProjection } from '../projections/core-projection.js'
-import { rebuildAccount, viewOutdated } from '../projections/rebuild.js'
+import { rebuildOutdated } from '../projections/rebuild.js'
 import { ApiFailure } from './api-client.js'
+import { withDatabase } from './with-database.js'
 
 /** What nothing else follows from, in an order in which it can be put back. All other tables are folded from it. */
 const TABLES = ['store', 'streams', 'events', 'appends', 'consumers', 'credentials', 'blob_removals'] as const
@@ -43,33 +42,28 @@ const sayTo =
  * they refer, each checked against its name. The keys are not among it. @returns the exit code
  */
 export async function backup(folder: string, { json }: { json?: boolean }): Promise<number> {
-  if (await exists(folder)) throw new ApiFailure(`${folder} is there already: give a folder that is not`)
-  const settings = readSettings(process.env)
-  const embedded = settings.DATABASE_URL === undefined ? await joinEmbeddedPostgres(settings.MAILFOLD_DATA) : null
+  if (existsSync(folder)) throw new ApiFailure(`${folder} is there already: give a folder that is not`)
   const partial = `${folder}.partial`
-  try {
-    const database = await Database.open(embedded?.url ?? settings.DATABASE_URL ?? '', MIGRATIONS)
+  const say = sayTo(json)
+  return withDatabase(async (database, settings) => {
     try {
       await rm(partial, { recursive: true, force: true })
       await mkdir(join(partial, 'tables'), { recursive: true, mode: 0o700 })
       const blobs = new FileBlobs(join(settings.MAILFOLD_DATA, 'blobs'))
-      const manifest = await database.alone((session) => copyOut(session, blobs, partial, sayTo(json)))
+      const manifest = await database.alone((session) => copyOut(session, blobs, partial, say))
       await writeFile(join(partial, 'manifest.json'), JSON.stringify(manifest, null, 2))
       await rename(partial, folder)
       const { count, missing } = manifest.blobs
       const events = manifest.tables.find(({ name }) => name === 'events')?.rows ?? 0
-      sayTo(json)(
+      say(
         { folder, events, blobs: count, missing },
         `${folder}: ${events} events and ${count} blobs${missing.length > 0 ? `; ${missing.length} blobs were not there or damaged` : ''}`,
       )
       return 0
     } finally {
-      await database.close()
+      await rm(partial, { recursive: true, force: true })
     }
-  } finally {
-    await rm(partial, { recursive: true, force: true })
-    await embedded?.stop()
-  }
+  })
 }
 
 async function copyOut(session: pg.Client, blobs: FileBlobs, folder: string, say: Say): Promise<Manifest> {
@@ -85,7 +79,7 @@ async function copyOut(session: pg.Client, blobs: FileBlobs, folder: string, say
   const { rows: migrations } = await session.query<{ name: string }>('select name from migrations order by id')
   const names = await viewContentNames(session, null)
   await session.query('commit')
-  const copied = await copyBlobs(blobs, join(folder, 'blobs'), names)
+  const copied = await copyBlobs(blobs, new FileBlobs(join(folder, 'blobs')), names)
   return {
     format: 1,
     createdAt: new Date().toISOString(),
@@ -96,31 +90,20 @@ async function copyOut(session: pg.Client, blobs: FileBlobs, folder: string, say
 }
 
 /** Copies blobs; one that is not what its name says is told of, and not copied. */
-async function copyBlobs(blobs: FileBlobs, folder: string, names: readonly string[]): Promise<Manifest['blobs']> {
+async function copyBlobs(from: FileBlobs, to: FileBlobs, names: readonly string[]): Promise<Manifest['blobs']> {
+  const wanted = new Set(names)
   const copied: Manifest['blobs'] = { count: 0, bytes: 0, missing: [] }
-  for (const sha256 of names) {
-    const size = await copyBlob(blobs, folder, sha256)
-    if (size === null) copied.missing.push(sha256)
-    else {
+  for (const name of names) {
+    const blob = (await from.has(name)) && (await to.put(from.read(name)))
+    if (blob?.sha256 === name) {
       copied.count++
-      copied.bytes += size
+      copied.bytes += blob.size
+      continue
     }
+    copied.missing.push(name)
+    if (blob && !wanted.has(blob.sha256)) await to.remove(blob.sha256)
   }
   return copied
-}
-
-async function copyBlob(blobs: FileBlobs, folder: string, sha256: string): Promise<number | null> {
-  const found = await blobs.has(sha256)
-  if (!found) return null
-  const path = join(folder, sha256.slice(0, 2), sha256.slice(2, 4), sha256)
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-  const hash = createHash('sha256')
-  const measured = new PassThrough()
-  measured.on('data', (chunk: Buffer) => hash.update(chunk))
-  await pipeline(blobs.read(sha256), measured, createWriteStream(path, { mode: 0o600 }))
-  if (hash.digest('hex') === sha256) return found.size
-  await rm(path)
-  return null
 }
 
 /** Puts a backup into a new data folder, or an empty database, and folds all tables from its log. @returns the exit code */
@@ -139,10 +122,13 @@ export async function restore(folder: string, { json }: { json?: boolean }): Pro
     } finally {
       await old.close()
     }
-    const blobs = new FileBlobs(join(folder, 'blobs'))
     const found = await readdir(join(folder, 'blobs'), { recursive: true }).catch(() => [])
     const names = found.map((path) => basename(path)).filter((name) => /^[0-9a-f]{64}$/.test(name))
-    const { count, missing } = await copyBlobs(blobs, join(settings.MAILFOLD_DATA, 'blobs'), names)
+    const { count, missing } = await copyBlobs(
+      new FileBlobs(join(folder, 'blobs')),
+      new FileBlobs(join(settings.MAILFOLD_DATA, 'blobs')),
+      names,
+    )
     say({ blobs: count, missing }, `${count} blobs${missing.length > 0 ? `; ${missing.length} were damaged` : ''}`)
     await foldAll(url, say)
     return missing.length > 0 ? 1 : 0
@@ -182,11 +168,9 @@ async function copyIn(session: pg.Client, manifest: Manifest, folder: string, sa
 async function foldAll(url: string, say: Say): Promise<void> {
   const database = await Database.open(url, MIGRATIONS)
   try {
-    const projection = new CoreProjection()
-    for (const accountId of await viewOutdated(database.pool, projection)) {
-      await rebuildAccount(database, projection, accountId)
-      say({ account: accountId }, `account ${accountId}: folded`)
-    }
+    await rebuildOutdated(database, new CoreProjection(), (accountId) =>
+      say({ account: accountId }, `account ${accountId}: folded`),
+    )
   } finally {
     await database.close()
   }
@@ -201,10 +185,3 @@ async function columnsOf(session: pg.Client, table: string): Promise<string[]> {
 }
 
 const tablePath = (folder: string, table: string) => join(folder, 'tables', `${table}.copy.gz`)
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  )
-}

@@ -1,8 +1,5 @@
 import cliProgress from 'cli-progress'
-import { MIGRATIONS } from '../event-store/migrations/index.js'
-import { Database } from '../platform/database.js'
-import { joinEmbeddedPostgres } from '../platform/embedded-postgres.js'
-import { readSettings } from '../platform/settings.js'
+import type { Database } from '../platform/database.js'
 import { CoreProjection } from '../projections/core-projection.js'
 import {
   LogDamaged,
@@ -12,6 +9,7 @@ import {
   type FoldProgress,
 } from '../projections/rebuild.js'
 import { ApiFailure } from './api-client.js'
+import { withDatabase } from './with-database.js'
 
 /** Verifies or rebuilds one account, or all. @returns the exit code: 1 when a verified row differs, or a log is damaged */
 export async function foldAgain(
@@ -19,23 +17,13 @@ export async function foldAgain(
   account: string | undefined,
   { json }: { json?: boolean },
 ): Promise<number> {
-  const settings = readSettings(process.env)
-  const embedded = settings.DATABASE_URL === undefined ? await joinEmbeddedPostgres(settings.MAILFOLD_DATA) : null
-  try {
-    const database = await Database.open(embedded?.url ?? settings.DATABASE_URL ?? '', MIGRATIONS)
-    try {
-      const accounts = await accountsOf(database, account)
-      let code = 0
-      for (const accountId of accounts)
-        code = Math.max(code, await foldOne(command, database, accountId, json === true))
-      if (accounts.length === 0 && !json) process.stdout.write('There is no account.\n')
-      return code
-    } finally {
-      await database.close()
-    }
-  } finally {
-    await embedded?.stop()
-  }
+  return withDatabase(async (database) => {
+    const accounts = await accountsOf(database, account)
+    let code = 0
+    for (const accountId of accounts) code = Math.max(code, await foldOne(command, database, accountId, json === true))
+    if (accounts.length === 0 && !json) process.stdout.write('There is no account.\n')
+    return code
+  })
 }
 
 async function accountsOf(database: Database, account: string | undefined): Promise<string[]> {

@@ -12,7 +12,7 @@ import { Platform } from '../platform/platform.js'
 import { BadSetting, readSettings, type Settings } from '../platform/settings.js'
 import { StartFailure } from '../platform/start-failure.js'
 import { CoreProjection } from '../projections/core-projection.js'
-import { rebuildAccount, viewOutdated } from '../projections/rebuild.js'
+import { rebuildOutdated } from '../projections/rebuild.js'
 
 /** A stop that takes longer is cut off, so that the whole is over within five seconds. */
 const LONGEST_STOP = 4_500
@@ -26,7 +26,6 @@ export async function start(options: { json?: boolean }): Promise<number> {
   try {
     const settings = readSettings(process.env)
     const platform = await Platform.open(settings, MIGRATIONS)
-    await bringUpToDate(platform)
     const { service, url } = await open(platform, settings)
     let patience = LONGEST_STOP
     try {
@@ -56,19 +55,11 @@ export async function start(options: { json?: boolean }): Promise<number> {
 }
 
 /** What an earlier version has folded is folded again, before anything reads it. */
-async function bringUpToDate(platform: Platform): Promise<void> {
-  const { database, logger } = platform
-  const projection = new CoreProjection()
-  try {
-    await keepPositionsGrowing(database.pool)
-    for (const accountId of await viewOutdated(database.pool, projection)) {
-      logger.warn({ accountId }, 'the tables of an account are folded again, since an earlier version has made them')
-      await rebuildAccount(database, projection, accountId)
-    }
-  } catch (error) {
-    await platform.close()
-    throw error
-  }
+async function bringUpToDate({ database, logger }: Platform): Promise<void> {
+  await keepPositionsGrowing(database.pool)
+  await rebuildOutdated(database, new CoreProjection(), (accountId) =>
+    logger.warn({ accountId }, 'the tables of an account were folded again, since an earlier version had made them'),
+  )
 }
 
 function signalled(): Promise<void> {
@@ -79,6 +70,7 @@ function signalled(): Promise<void> {
 
 async function open(platform: Platform, settings: Settings): Promise<{ service: NestFastifyApplication; url: string }> {
   try {
+    await bringUpToDate(platform)
     const adapter = new FastifyAdapter({ forceCloseConnections: true, bodyLimit: 1024 * 1024 })
     const service = await NestFactory.create<NestFastifyApplication>(AppModule.on(platform), adapter, {
       logger: nestLogger(platform.logger),

@@ -170,7 +170,7 @@ export class Streams {
 type Head = { version: number; fence: number; recordedAt: number }
 
 /** Holds a stream's head until the transaction ends: nobody else appends meanwhile. @throws StreamNotFound */
-export async function takeHead(session: Queryable, accountId: string): Promise<Head> {
+async function takeHead(session: Queryable, accountId: string): Promise<Head> {
   const { rows } = await session.query<{ version: string; fence: string; recorded_at: Date | number }>({
     name: 'take-head',
     text: 'select version, fence, recorded_at from streams where account_id = $1 and not closed for update',

@@ -25,8 +25,7 @@ import {
  * into it. What a row was at v, if it has changed since, is the first of its states that held beyond v.
  */
 
-/** Columns that change while a message stays, and therefore come from the state that held. */
-const STATE = ['uid_validity', 'uid', 'modseq', 'flags', 'seen', 'flagged', 'content_sha256', 'content_size'] as const
+/** What is read of a row: what stays as it is, and what changes, which comes from the state that held. */
 const FIXED = [
   'message_id',
   'account_id',
@@ -40,15 +39,12 @@ const FIXED = [
   'message_references',
   'from_addresses',
   'other_addresses',
-  'structure',
   'has_attachment',
-  'email_id',
   'thread_id',
   'origin',
   'defects',
-  'added_version',
 ] as const
-const CHANGING = [...STATE, 'forgotten', 'version']
+const CHANGING = ['uid', 'flags', 'seen', 'flagged', 'forgotten'] as const
 
 /** Rows of a table as they were at version $1, for those that were there. */
 function rowsAt(table: 'messages' | 'past_messages', conditions: string): string {

@@ -102,6 +102,18 @@ async function holdHead(session: Queryable, accountId: string): Promise<number> 
   return Number(rows[0]?.version ?? 0)
 }
 
+/** Folds again every account that an earlier version of the projections has folded. @param folded told of each afterwards */
+export async function rebuildOutdated(
+  database: Database,
+  projection: InlineProjection,
+  folded: (accountId: string) => void,
+): Promise<void> {
+  for (const accountId of await viewOutdated(database.pool, projection)) {
+    await rebuildAccount(database, projection, accountId)
+    folded(accountId)
+  }
+}
+
 /** An account's tables, folded again into temporary ones of the same names, which stand before the live ones. */
 class Shadow {
   private version = 0

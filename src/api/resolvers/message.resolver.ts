@@ -100,7 +100,7 @@ export class MessageResolver {
 
   @ResolveField(() => Mailbox, { nullable: true, description: 'The mailbox that it is in.' })
   mailbox(@Parent() { view }: Message, @Context() context: ApiContext): Promise<Mailbox | null> {
-    return this.nodes.mailboxAt(view.mailboxId, view.accountId, view.at, context)
+    return this.nodes.mailboxAt(view.mailboxId, view, context)
   }
 
   @ResolveField(() => [Attachment], { description: 'Its attachments.', complexity: 5 })
