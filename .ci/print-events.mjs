@@ -15,7 +15,12 @@ const NAMED = [
   'Cause',
   'Protocol',
   'Security',
+  'Authentication',
   'AccessModel',
+  'StoredContent',
+  'CopyPlace',
+  'DeletionPolicy',
+  'Removal',
 ]
 const config = ts.readConfigFile('tsconfig.json', ts.sys.readFile).config
 const { options } = ts.parseJsonConfigFileContent(config, ts.sys, '.')

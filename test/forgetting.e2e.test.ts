@@ -1,8 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { ImapFlow } from 'imapflow'
-import pg from 'pg'
 import { Dovecot, PASSWORD } from './support/dovecot.ts'
 import { mail } from './support/mail.ts'
 import { fillMaildir } from './support/maildir.ts'
@@ -78,17 +75,10 @@ const body = (id: string) =>
     { id },
   )
 
-const database = async () => {
-  const [, , , , host] = (await readFile(join(service.folder, 'postgres/postmaster.pid'), 'utf8')).split('\n')
-  const client = new pg.Client({ host, user: 'mailfold', database: 'postgres' })
-  await client.connect()
-  return client
-}
-
 /** Where any of some words are found: in rows of any table, in files of the blob store, in the log. */
 async function search(words: readonly string[]): Promise<string[]> {
   const found: string[] = []
-  const client = await database()
+  const client = await service.database()
   try {
     const { rows: tables } = await client.query<{ name: string }>(
       `select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname not in ('information_schema', 'pg_catalog')`,

@@ -18,6 +18,7 @@ test('reconnecting ten thousand times leaves memory and listeners as they were',
     port: server.port,
     security: 'PLAINTEXT',
     username: 'ada',
+    authentication: 'PASSWORD',
   } as const
   const policy = { allowPlaintext: false, extraAuthorities: [], connectTimeout: 5_000, answerTimeout: 5_000 }
   const logger = makeLogger('silent')

@@ -15,6 +15,7 @@ import { Streams } from '../event-store/streams.js'
 import { Platform } from '../platform/platform.js'
 import { viewAccounts } from '../projections/account-views.js'
 import { ImapConnection } from '../protocols/imap/imap-connection.js'
+import { Pop3Connection } from '../protocols/pop3/pop3-connection.js'
 import { dialPolicyOf } from './dial-policy.js'
 
 /** Tries an account's settings on its server; only what works is saved. */
@@ -33,8 +34,9 @@ export class ConnectAccountHandler implements ICommandHandler<ConnectAccount, Co
       (await tryLogin(this.platform, server, password))
     if (failure) return { failure }
     const accountId = newId()
-    const { protocol, host, port, security, username } = server
-    const data = { protocol, host, port, security, username, model }
+    const { protocol, host, port, security, username, authentication } = server
+    const login = authentication === 'PASSWORD' ? {} : { authentication }
+    const data = { protocol, host, port, security, username, model, ...login }
     try {
       await this.streams.append(accountId, 0, [{ type: 'AccountConnected', data }], (session) =>
         this.platform.credentials.keep(session, accountId, password),
@@ -85,15 +87,14 @@ export class ChangeCredentialsHandler implements ICommandHandler<ChangeCredentia
 function whyNotTried(server: ServerSettings, model: AccessModel, password: string): ConnectFailure | null {
   const reason = whyNotPossible(server.protocol, model)
   if (reason !== null) return { kind: 'ModelNotPossible', reason }
-  if (server.protocol === 'POP3')
-    return { kind: 'ModelNotPossible', reason: 'This version does not collect mail over POP3 yet.' }
   return checkSettings(server, password)
 }
 
 async function tryLogin(platform: Platform, server: ServerSettings, password: string): Promise<ConnectFailure | null> {
   try {
-    const connection = await ImapConnection.open(server, password, dialPolicyOf(platform), platform.logger)
-    await connection.close()
+    const policy = dialPolicyOf(platform)
+    if (server.protocol === 'POP3') await (await Pop3Connection.open(server, password, policy)).quit()
+    else await (await ImapConnection.open(server, password, policy, platform.logger)).close()
     return null
   } catch (error) {
     if (error instanceof ServerFailed) return error.failure

@@ -1,5 +1,5 @@
 import type { Platform } from '../platform/platform.js'
-import type { DialPolicy } from '../protocols/imap/dial.js'
+import type { DialPolicy } from '../protocols/dial.js'
 
 /** How the settings have mail servers connected to. */
 export function dialPolicyOf({ settings, authorities }: Platform): DialPolicy {

@@ -11,6 +11,8 @@ import { MessageContents } from './message-content.js'
 import { AccountResolver } from './resolvers/account.resolver.js'
 import { ChangeResolver } from './resolvers/change.resolver.js'
 import { ForgetResolver } from './resolvers/forget.resolver.js'
+import { LocalWorkResolver } from './resolvers/local-work.resolver.js'
+import { OfflineResolver } from './resolvers/offline.resolver.js'
 import { DifferenceResolver, HistoryResolver } from './resolvers/history.resolver.js'
 import { Nodes } from './nodes.js'
 import {
@@ -31,6 +33,8 @@ export const RESOLVERS = [
   HistoryResolver,
   DifferenceResolver,
   ForgetResolver,
+  OfflineResolver,
+  LocalWorkResolver,
 ]
 
 /** GraphQL over HTTP and WebSocket, files over HTTP, health. */

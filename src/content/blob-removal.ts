@@ -25,6 +25,20 @@ export async function holdBlob(session: Queryable, blobs: BlobStore, sha256: str
   return (await blobs.has(sha256)) !== null
 }
 
+/** The same for several. @returns the names of those that are there */
+export async function holdBlobs(
+  session: Queryable,
+  blobs: BlobStore,
+  sha256s: readonly string[],
+): Promise<ReadonlySet<string>> {
+  await session.query('select pg_advisory_xact_lock_shared($1, hashtext(hash)) from unnest($2::text[]) as hash', [
+    LOCKS,
+    sha256s,
+  ])
+  const there = await Promise.all(sha256s.map((sha256) => blobs.has(sha256)))
+  return new Set(sha256s.filter((_, index) => there[index] !== null))
+}
+
 /**
  * Removes the marked blobs to which nothing refers. What is cut off is done by the next call.
  *

@@ -7,13 +7,17 @@ export type Protocol = 'IMAP' | 'POP3'
 /** How a connection is protected. STARTTLS is required where it is chosen, never only tried. */
 export type Security = 'IMPLICIT_TLS' | 'STARTTLS' | 'PLAINTEXT'
 
-/** Where an account's mail is, and how it is reached; the password is kept elsewhere. */
+/** How an account logs in: with a password, or with an OAuth 2.0 access token (XOAUTH2). */
+export type Authentication = 'PASSWORD' | 'XOAUTH2'
+
+/** Where an account's mail is, and how it is reached; the password, or token, is kept elsewhere. */
 export type ServerSettings = {
   protocol: Protocol
   host: string
   port: number
   security: Security
   username: string
+  authentication: Authentication
 }
 
 /** Why a protocol cannot serve an access model, or null where it can. */

@@ -1,5 +1,8 @@
-import type { AccessModel, Protocol, Security } from './access-model.js'
+import type { AccessModel, Authentication, Protocol, Security } from './access-model.js'
+import type { CopyPlace } from './collection.js'
+import type { DeletionPolicy } from './deletion-policy.js'
 import type { Flags } from './flags.js'
+import type { CollectionSettings, MaildropSize } from './maildrop.js'
 import type { MessageData, Origin } from './message.js'
 
 /** Everything that can have happened to an account. Events carry what results, so that folding them never reads. */
@@ -10,7 +13,12 @@ export type AccountEvent =
   | ConnectionLost
   | LoginWasRefused
   | ServerThrottled
+  | CollectionChanged
+  | DeletionPolicyChanged
+  | MaildropMeasured
+  | MaildropLevelPassed
   | MailboxDiscovered
+  | MailboxCreated
   | MailboxChanged
   | MailboxRenamed
   | MailboxDeleted
@@ -23,6 +31,9 @@ export type AccountEvent =
   | MessageExpunged
   | MessageContentStored
   | MessageContentUnavailable
+  | ServerCopyFound
+  | ServerDeletionAsked
+  | ServerCopiesGone
   | MessageForgotten
   | AccountForgotten
   | EventForgotten
@@ -65,6 +76,8 @@ export type AccountConnected = Event<
     username: string
     /** how the account is worked with (RFC 1733) */
     model: AccessModel
+    /** how it logs in; a password where it is not said */
+    authentication?: Authentication
   }
 >
 
@@ -111,6 +124,38 @@ export type ServerThrottled = Event<
   }
 >
 
+/** How mail is collected from an OFFLINE account's server was set; all settings from then on. */
+export type CollectionChanged = Event<'CollectionChanged', CollectionSettings>
+
+/** When an OFFLINE account deletes from its server was set. */
+export type DeletionPolicyChanged = Event<
+  'DeletionPolicyChanged',
+  {
+    /** the policy from then on */
+    policy: DeletionPolicy
+    /** the policy until then */
+    previous: DeletionPolicy
+  }
+>
+
+/** How full a maildrop is was found to be other than before. */
+export type MaildropMeasured = Event<
+  'MaildropMeasured',
+  MaildropSize & {
+    /** the highest level of warning that holds, in percent of the limit; 0 where none does */
+    level: number
+  }
+>
+
+/** A maildrop is fuller than a level at which the user wants to be warned. */
+export type MaildropLevelPassed = Event<
+  'MaildropLevelPassed',
+  MaildropSize & {
+    /** the level, in percent of the limit */
+    level: number
+  }
+>
+
 /** What a mailbox is called and how it is marked (RFC 9051 §7.3.1, RFC 6154, RFC 8474). */
 export type MailboxListing = {
   /** the whole path, decoded, with the delimiter between levels */
@@ -138,6 +183,9 @@ export type MailboxDiscovered = Event<
   } & MailboxListing
 >
 
+/** A mailbox was made here, for mail that is kept here (OFFLINE accounts); its UIDs are Mailfold's own. */
+export type MailboxCreated = Event<'MailboxCreated', Numbered & MailboxListing>
+
 /** A mailbox's attributes, special use or subscription are others now. */
 export type MailboxChanged = Event<'MailboxChanged', OfMailbox & MailboxListing>
 
@@ -150,7 +198,7 @@ export type MailboxRenamed = Event<
   } & MailboxListing
 >
 
-/** A mailbox is no longer on the server, and its messages with it. */
+/** A mailbox is no longer on the server, or no longer here for an OFFLINE account, and its messages with it. */
 export type MailboxDeleted = Event<
   'MailboxDeleted',
   OfMailbox & {
@@ -159,7 +207,10 @@ export type MailboxDeleted = Event<
   }
 >
 
-/** How far a mailbox is known: what is below was recorded before this event. */
+/**
+ * How far a mailbox is known: what is below was recorded before this event. Of a mailbox that is kept here, the UID that
+ * the next message gets.
+ */
 export type MailboxSynchronized = Event<
   'MailboxSynchronized',
   Numbered & {
@@ -194,8 +245,20 @@ export type MessageAdded = Event<
       origin: Origin
       /** the message of which it is a copy, or which was uploaded again */
       copyOf: string | null
+      /** the raw message, where it was put into the blob store before this event */
+      content?: StoredContent
+      /** the server's copy of it, where it was collected */
+      serverCopy?: CopyPlace
     } & MessageData
 >
+
+/** A raw message in the blob store. */
+export type StoredContent = {
+  /** SHA-256 of the raw message, its blob's name, hexadecimal; null where it was forgotten */
+  sha256: string | null
+  /** bytes; 0 where it was forgotten */
+  size: number
+}
 
 /** A message went from one mailbox to another and is the same message, under its id. */
 export type MessageMoved = Event<
@@ -247,15 +310,7 @@ export type MessageExpunged = Event<
 >
 
 /** The raw message is in the blob store, whole. */
-export type MessageContentStored = Event<
-  'MessageContentStored',
-  OfMessage & {
-    /** SHA-256 of the raw message, its blob's name, hexadecimal; null where it was forgotten */
-    sha256: string | null
-    /** bytes; 0 where it was forgotten */
-    size: number
-  }
->
+export type MessageContentStored = Event<'MessageContentStored', OfMessage & StoredContent>
 
 /** The raw message was asked for and cannot be had: it is gone, larger than allowed, or the server refuses it. */
 export type MessageContentUnavailable = Event<
@@ -263,6 +318,26 @@ export type MessageContentUnavailable = Event<
   OfMessage & {
     /** one sentence for a person */
     reason: string
+  }
+>
+
+/** A collected message is on the server under other names than before, or again, or is not to be deleted after all. */
+export type ServerCopyFound = Event<'ServerCopyFound', OfMessage & CopyPlace>
+
+type OfMessages = {
+  /** the messages, by Mailfold's ids */
+  messageIds: readonly string[]
+}
+
+/** The server is about to be asked to delete its copies of messages, all of which are durable here. */
+export type ServerDeletionAsked = Event<'ServerDeletionAsked', OfMessages>
+
+/** The server no longer has its copies of messages. What is kept here stays. */
+export type ServerCopiesGone = Event<
+  'ServerCopiesGone',
+  OfMessages & {
+    /** whether Mailfold had them deleted, and the server said that it did; or they were no longer there */
+    why: 'DELETED' | 'ABSENT'
   }
 >
 
@@ -306,7 +381,12 @@ export const EVENT_SHAPES: { readonly [Type in AccountEvent['type']]: number } =
   ConnectionLost: 1,
   LoginWasRefused: 1,
   ServerThrottled: 1,
+  CollectionChanged: 1,
+  DeletionPolicyChanged: 1,
+  MaildropMeasured: 1,
+  MaildropLevelPassed: 1,
   MailboxDiscovered: 2,
+  MailboxCreated: 1,
   MailboxChanged: 1,
   MailboxRenamed: 1,
   MailboxDeleted: 1,
@@ -319,6 +399,9 @@ export const EVENT_SHAPES: { readonly [Type in AccountEvent['type']]: number } =
   MessageExpunged: 1,
   MessageContentStored: 1,
   MessageContentUnavailable: 1,
+  ServerCopyFound: 1,
+  ServerDeletionAsked: 1,
+  ServerCopiesGone: 1,
   MessageForgotten: 1,
   AccountForgotten: 1,
   EventForgotten: 1,

@@ -16,6 +16,8 @@ export type ServerFailure =
   | { kind: 'PlaintextNotAllowed'; host: string }
   /** the server asks for a pause; milliseconds where it names them */
   | { kind: 'Throttled'; host: string; serverSaid: string; pause: number | null }
+  /** another session has the maildrop open (RFC 2449 IN-USE) */
+  | { kind: 'MaildropInUse'; host: string; serverSaid: string }
   | { kind: 'ConnectionLost'; host: string; reason: string }
   /** the server answered NO or BAD to a command that should have worked */
   | { kind: 'CommandRefused'; host: string; command: string; serverSaid: string }
@@ -26,6 +28,7 @@ export function remedyOf(failure: ServerFailure): Remedy {
     case 'LoginRefused':
       return 'reauthenticate'
     case 'Throttled':
+    case 'MaildropInUse':
       return 'wait'
     case 'TlsNotTrusted':
     case 'TlsNotOffered':
@@ -59,6 +62,8 @@ export function describeFailure(failure: ServerFailure): string {
       return `A connection without TLS to ${failure.host} is not allowed: it is not on loopback.`
     case 'Throttled':
       return `${failure.host} asks for a pause: ${failure.serverSaid}`
+    case 'MaildropInUse':
+      return `Another session has the maildrop on ${failure.host} open: ${failure.serverSaid}`
     case 'ConnectionLost':
       return `The connection to ${failure.host} was lost: ${failure.reason}`
     case 'CommandRefused':

@@ -90,10 +90,10 @@ export type Defect =
 
 /**
  * Whence a message came into its mailbox. EXISTING: it was there when the mailbox was first read. ARRIVED: new mail.
- * COPIED: its original is still there. UPLOADED_AGAIN: the same content under another INTERNALDATE. A message that was
- * moved keeps its id and has an event of its own.
+ * COPIED: its original is still there. UPLOADED_AGAIN: the same content under another INTERNALDATE. IMPORTED: from a
+ * file that a person gave. A message that was moved keeps its id and has an event of its own.
  */
-export type Origin = 'EXISTING' | 'ARRIVED' | 'COPIED' | 'UPLOADED_AGAIN'
+export type Origin = 'EXISTING' | 'ARRIVED' | 'COPIED' | 'UPLOADED_AGAIN' | 'IMPORTED'
 
 /**
  * What tells a message's content without fetching it: size, Message-ID, date, subject, sender and recipients. It leaves

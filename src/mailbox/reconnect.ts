@@ -19,3 +19,8 @@ export function throttledPause(asked: number | null, failures: number, random: n
   if (asked !== null) return asked + Math.round(1_000 * random)
   return Math.min(15 * 60_000, THROTTLED_PAUSE * 2 ** Math.min(failures - 1, 10)) + Math.round(5_000 * random)
 }
+
+/** Milliseconds to wait for another session to leave a maildrop: short at first, since most sessions are. */
+export function inUsePause(failures: number, random: number): number {
+  return Math.round(Math.min(120_000, 2_000 * 2 ** Math.min(failures - 1, 10)) * (0.75 + random / 2))
+}

@@ -20,7 +20,10 @@ export function redactMessage(message: MessageData): MessageData {
 /** An event of a forgotten message without what it said of the message's content; most say nothing of it. */
 export function redact<Event extends AccountEvent>(event: Event): Event {
   switch (event.type) {
-    case 'MessageAdded':
+    case 'MessageAdded': {
+      const content = event.data.content && { sha256: null, size: 0 }
+      return { ...event, data: { ...event.data, ...redactMessage(event.data), ...(content && { content }) } }
+    }
     case 'MessageMoved':
       return { ...event, data: { ...event.data, ...redactMessage(event.data) } }
     case 'MessageContentStored':

@@ -84,6 +84,16 @@ export const settingDefinitions = {
     '268435456',
     'largest message, in bytes, that is fetched whole',
   ),
+  MAILFOLD_HOST_CONNECTIONS: setting(
+    whole(1, 10_000),
+    '10',
+    'collections (OFFLINE accounts) that go on at once with one mail host',
+  ),
+  MAILFOLD_HOST_LOGINS: setting(
+    whole(1, 1_000_000),
+    '60',
+    'logins a minute at one mail host for collections (OFFLINE accounts)',
+  ),
   DATABASE_URL: setting(
     z
       .string()

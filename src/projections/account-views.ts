@@ -1,4 +1,6 @@
-import type { AccessModel, Protocol, Security, ServerSettings } from '../mailbox/access-model.js'
+import type { AccessModel, Authentication, Protocol, Security, ServerSettings } from '../mailbox/access-model.js'
+import { DEFAULT_POLICY, type DeletionPolicy } from '../mailbox/deletion-policy.js'
+import { DEFAULT_COLLECTION, type CollectionSettings, type MaildropSize } from '../mailbox/maildrop.js'
 import type { Queryable } from '../platform/database.js'
 
 /** How an account's connection stands. */
@@ -15,6 +17,11 @@ export type AccountView = ServerSettings & {
   throttledUntil: Date | null
   server: string | null
   capabilities: string[]
+  /** how an OFFLINE account collects, and when it deletes from its server */
+  collection: CollectionSettings
+  deletionPolicy: DeletionPolicy
+  /** how full its maildrop was when it was last looked at, and which level of warning held; null before */
+  maildrop: (MaildropSize & { level: number; at: Date }) | null
   version: number
 }
 
@@ -34,6 +41,10 @@ export type AccountRecord = {
   throttled_until: Date | null
   server: string | null
   capabilities: string[]
+  authentication: Authentication
+  deletion_policy: DeletionPolicy | null
+  collection: CollectionSettings | null
+  maildrop: (MaildropSize & { level: number; at: string }) | null
   version: string
 }
 
@@ -72,6 +83,10 @@ export function accountView(row: AccountRecord): AccountView {
     throttledUntil: row.throttled_until && new Date(row.throttled_until),
     server: row.server,
     capabilities: row.capabilities,
+    authentication: row.authentication,
+    collection: row.collection ?? DEFAULT_COLLECTION,
+    deletionPolicy: row.deletion_policy ?? DEFAULT_POLICY,
+    maildrop: row.maildrop && { ...row.maildrop, at: new Date(row.maildrop.at) },
     version: Number(row.version),
   }
 }

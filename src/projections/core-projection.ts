@@ -12,7 +12,7 @@ import type { At, MailboxChange, MessageChange, RowChange } from './row-changes.
  */
 export class CoreProjection implements InlineProjection {
   /** Raised when the same events make other rows than before: streams folded by an earlier one are folded again. */
-  readonly version = 2
+  readonly version = 3
 
   async fold(session: Queryable, accountId: string, events: readonly RecordedEvent[]): Promise<void> {
     const ofMessages: At<MessageChange>[] = []
@@ -33,6 +33,7 @@ export class CoreProjection implements InlineProjection {
 const MAILBOX_CHANGES: ReadonlySet<RowChange['change']> = new Set<MailboxChange['change']>([
   'add account',
   'set account',
+  'add measure',
   'add mailbox',
   'set mailbox',
   'remove mailbox',

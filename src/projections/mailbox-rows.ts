@@ -50,6 +50,11 @@ class Pending {
       case 'set account':
         this.account = { columns: { ...this.account?.columns, ...change.columns }, version }
         return
+      case 'add measure': {
+        const { messages, bytes, limit } = change.size
+        const measure = { at: change.at, messages, bytes, bytes_limit: limit }
+        return insert(this.session, 'maildrop_measures', { account_id: this.accountId, version, ...measure })
+      }
       case 'add mailbox':
         return insert(this.session, 'mailboxes', {
           mailbox_id: change.mailboxId,

@@ -1,6 +1,7 @@
 import { copyRows, type CopyValue } from '../platform/copy-rows.js'
 import type { Queryable } from '../platform/database.js'
-import type { At, ExpungedRow, MessageChange, MessageColumns, MessageRow } from './row-changes.js'
+import { addCopies, setCopies } from './copy-rows.js'
+import type { At, CopyColumns, CopyRow, ExpungedRow, MessageChange, MessageColumns, MessageRow } from './row-changes.js'
 
 /** Versions of a zone, as a power of two: the index of `messages` holds rows by the zone in which they were added. */
 export const ZONE_BITS = 13
@@ -57,11 +58,17 @@ class Layer {
   readonly expunged: ExpungedRow[] = []
   readonly unexpunged: string[] = []
   readonly forgotten: string[] = []
+  readonly copies: CopyRow[] = []
+  readonly setCopies: (CopyColumns & { message_id: string })[] = []
 }
 
 class Layers {
   private readonly layers: Layer[] = []
-  private readonly depths = { message: new Map<string, number>(), expunged: new Map<string, number>() }
+  private readonly depths = {
+    message: new Map<string, number>(),
+    expunged: new Map<string, number>(),
+    copy: new Map<string, number>(),
+  }
 
   add(version: number, change: SingleChange): void {
     switch (change.change) {
@@ -81,6 +88,13 @@ class Layers {
         return void this.next('expunged', change.row.message_id).expunged.push(change.row)
       case 'remove expunged':
         return void this.next('expunged', change.messageId).unexpunged.push(change.messageId)
+      case 'add copy':
+        return void this.next('copy', change.row.message_id).copies.push(change.row)
+      case 'set copy':
+        return void this.next('copy', change.messageId).setCopies.push({
+          message_id: change.messageId,
+          ...change.columns,
+        })
       case 'add forgotten':
         return void this.next('message', change.fingerprint).forgotten.push(change.fingerprint)
     }
@@ -95,10 +109,12 @@ class Layers {
       if (layer.added.length > 0) await addMessages(session, accountId, layer.added)
       if (layer.forgotten.length > 0) await addForgotten(session, accountId, layer.forgotten)
       if (layer.expunged.length > 0) await addExpunged(session, accountId, layer.expunged)
+      if (layer.copies.length > 0) await addCopies(session, accountId, layer.copies)
+      if (layer.setCopies.length > 0) await setCopies(session, layer.setCopies)
     }
   }
 
-  private next(row: 'message' | 'expunged', id: string): Layer {
+  private next(row: 'message' | 'expunged' | 'copy', id: string): Layer {
     const depth = this.depths[row].get(id) ?? 0
     this.depths[row].set(id, depth + 1)
     return (this.layers[depth] ??= new Layer())
@@ -132,9 +148,12 @@ const MESSAGE_COLUMNS = [
   ['defects', 'text[]'],
   ['forgotten', 'boolean'],
   ['version', 'bigint'],
-  // travels as hexadecimal text and is stored as bytes
+  // these travel as hexadecimal text and are stored as bytes
   ['fingerprint', 'text'],
 ] as const
+
+/** Columns of a new message that a move leaves as they are: the body that was stored is still that of the message. */
+const CONTENT_COLUMNS = ['content_sha256', 'content_size'] as const
 
 const NAMES = MESSAGE_COLUMNS.map(([name]) => name)
 const VALUES = NAMES.map((name) => (name === 'fingerprint' ? `decode(fingerprint, 'hex')` : name))
@@ -143,13 +162,15 @@ const ADD_MESSAGES = `insert into messages (account_id, added_version, ${NAMES.j
   select $1, version, ${VALUES.join()} from ${GIVEN}`
 
 async function addMessages(session: Queryable, accountId: string, rows: Layer['added']): Promise<void> {
-  await copyRows(session, 'messages', ['account_id', 'added_version', ...NAMES], valuesOf(accountId, rows))
+  const columns = ['account_id', 'added_version', ...NAMES, ...CONTENT_COLUMNS]
+  await copyRows(session, 'messages', columns, valuesOf(accountId, rows))
 }
 
 function* valuesOf(accountId: string, rows: Layer['added']): Generator<CopyValue[]> {
   for (const row of rows) {
     const values: CopyValue[] = [accountId, row.version]
     for (const name of NAMES) values.push(columnOf(row, name))
+    values.push(row.content_sha256 === null ? null : `\\x${row.content_sha256}`, row.content_size)
     yield values
   }
 }
@@ -161,7 +182,7 @@ function columnOf(row: Layer['added'][number], name: (typeof NAMES)[number]): Co
   return row[name]
 }
 
-/** A row that is there becomes one of the past; the body that was stored is still that of the message. */
+/** A row that is there becomes one of the past. */
 async function moveMessages(session: Queryable, accountId: string, rows: Layer['moved']): Promise<void> {
   const updates = [...NAMES, 'added_version'].map((name) => `${name} = excluded.${name}`)
   await session.query({

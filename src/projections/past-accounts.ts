@@ -68,7 +68,7 @@ function foldEvent(rows: Rows, event: RecordedEvent): void {
 
 /** What a new mailbox has that no event says, as in the table's defaults. */
 const NEW_MAILBOX = { uid_next: 1, server_messages: null, complete: false, messages: 0, unseen: 0 }
-const NEW_ACCOUNT = { server: null, capabilities: [] }
+const NEW_ACCOUNT = { server: null, capabilities: [], deletion_policy: null, collection: null, maildrop: null }
 
 function foldChange(rows: Rows, accountId: string, change: MailboxChange): void {
   switch (change.change) {
@@ -91,6 +91,9 @@ function foldChange(rows: Rows, accountId: string, change: MailboxChange): void 
       return
     case 'set mailbox':
       setMailbox(rows, change.mailboxId, () => change.columns)
+      return
+    case 'add measure':
+      // no row of an account or a mailbox
       return
     case 'count messages':
       setMailbox(rows, change.mailboxId, (row) => ({

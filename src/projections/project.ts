@@ -1,7 +1,8 @@
-import type { AccountEvent, MailboxListing, RecordedEvent } from '../mailbox/events.js'
+import type { CopyPlace } from '../mailbox/collection.js'
+import type { AccountEvent, MailboxListing, RecordedEvent, StoredContent } from '../mailbox/events.js'
 import { hasFlag, type Flags } from '../mailbox/flags.js'
 import { attachmentsOf, type MessageData } from '../mailbox/message.js'
-import type { MailboxColumns, MessageRow, RowChange } from './row-changes.js'
+import type { CopyColumns, CopyRow, MailboxColumns, MessageRow, RowChange } from './row-changes.js'
 
 type DataOf<Type extends AccountEvent['type']> = Extract<AccountEvent, { type: Type }>['data']
 
@@ -19,7 +20,7 @@ export function project(event: RecordedEvent): RowChange[] {
 }
 
 const projectors: Projectors = {
-  AccountConnected: ({ protocol, host, port, security, username, model }, recordedAt) => [
+  AccountConnected: ({ protocol, host, port, security, username, model, authentication = 'PASSWORD' }, recordedAt) => [
     {
       change: 'add account',
       columns: {
@@ -29,6 +30,7 @@ const projectors: Projectors = {
         security,
         username,
         model,
+        authentication,
         connected_at: recordedAt,
         ...connection('CONNECTING', recordedAt),
       },
@@ -47,8 +49,23 @@ const projectors: Projectors = {
   ServerThrottled: ({ serverSaid, until }, recordedAt) => [
     { change: 'set account', columns: { ...connection('THROTTLED', recordedAt, serverSaid), throttled_until: until } },
   ],
+  CollectionChanged: (collection) => [{ change: 'set account', columns: { collection } }],
+  DeletionPolicyChanged: ({ policy }) => [{ change: 'set account', columns: { deletion_policy: policy } }],
+  MaildropMeasured: ({ level, ...size }, recordedAt) => [
+    { change: 'set account', columns: { maildrop: { ...size, level, at: recordedAt } } },
+    { change: 'add measure', at: recordedAt, size },
+  ],
+  // the level that holds is that of the measure
+  MaildropLevelPassed: () => [],
   MailboxDiscovered: ({ mailboxId, foundLater, ...listing }) => [
     { change: 'add mailbox', mailboxId, columns: { ...columnsOf(listing), found_later: foundLater } },
+  ],
+  MailboxCreated: ({ mailboxId, uidValidity, ...listing }) => [
+    {
+      change: 'add mailbox',
+      mailboxId,
+      columns: { ...columnsOf(listing), found_later: false, uid_validity: uidValidity, complete: true },
+    },
   ],
   MailboxChanged: ({ mailboxId, ...listing }) => [{ change: 'set mailbox', mailboxId, columns: columnsOf(listing) }],
   MailboxRenamed: ({ mailboxId, ...listing }) => [{ change: 'set mailbox', mailboxId, columns: columnsOf(listing) }],
@@ -71,10 +88,12 @@ const projectors: Projectors = {
       },
     },
   ],
-  MessageAdded: ({ messageId, mailboxId, uidValidity, origin, ...message }) => [
-    { change: 'add message', row: rowOf(messageId, mailboxId, uidValidity, origin, message) },
-    count(mailboxId, 1, message.flags),
-  ],
+  MessageAdded: ({ messageId, mailboxId, uidValidity, origin, content, serverCopy, ...message }, recordedAt) => {
+    const row = rowOf(messageId, mailboxId, uidValidity, origin, message, content)
+    const changes: RowChange[] = [{ change: 'add message', row }, count(mailboxId, 1, message.flags)]
+    if (serverCopy) changes.push({ change: 'add copy', row: copyOf(row, serverCopy, recordedAt) })
+    return changes
+  },
   MessageMoved: ({ messageId, mailboxId, uidValidity, from, ...message }) => [
     { change: 'move message', row: rowOf(messageId, mailboxId, uidValidity, 'MOVED', message) },
     count(mailboxId, 1, message.flags),
@@ -113,6 +132,11 @@ const projectors: Projectors = {
   ],
   // said to whoever waits for it, and the next request tries again: it belongs to the message's history and changes nothing
   MessageContentUnavailable: ({ messageId }) => [{ change: 'set message', messageId, columns: {} }],
+  ServerCopyFound: ({ messageId, ...place }) => [
+    { change: 'set copy', messageId, columns: { ...placeOf(place), state: 'THERE' } },
+  ],
+  ServerDeletionAsked: ({ messageIds }) => stateOf(messageIds, 'DELETION_ASKED'),
+  ServerCopiesGone: ({ messageIds }) => stateOf(messageIds, 'GONE'),
   MessageForgotten: ({ messageId, fingerprint }) => [
     { change: 'set message', messageId, columns: {} },
     { change: 'add forgotten', fingerprint },
@@ -145,12 +169,26 @@ function count(mailboxId: string, sign: 1 | -1, flags: Flags): RowChange {
   return { change: 'count messages', mailboxId, messages: sign, unseen: sign * unseenOf(flags) + 0 }
 }
 
+function placeOf({ mailbox, uidValidity, uid, uidl, size, headerHash }: CopyPlace) {
+  return { mailbox, uid_validity: uidValidity, uid, uidl, size, header_hash: headerHash }
+}
+
+function copyOf(row: MessageRow, place: CopyPlace, collectedAt: string): CopyRow {
+  const { message_id, internal_date, content_sha256: sha256 } = row
+  return { message_id, ...placeOf(place), sha256, internal_date, collected_at: collectedAt, state: 'THERE' }
+}
+
+function stateOf(messageIds: readonly string[], state: CopyColumns['state']): RowChange[] {
+  return messageIds.map((messageId) => ({ change: 'set copy', messageId, columns: { state } }))
+}
+
 function rowOf(
   messageId: string,
   mailboxId: string,
   uidValidity: string,
   origin: string,
   message: MessageData,
+  content?: StoredContent,
 ): MessageRow {
   const { subject, date, messageId: headerMessageId, inReplyTo, ...addresses } = message.envelope
   const { from, sender, replyTo, to, cc, bcc } = addresses
@@ -180,5 +218,7 @@ function rowOf(
     forgotten: message.forgotten === true,
     origin,
     defects: message.defects,
+    content_sha256: content?.sha256 ?? null,
+    content_size: content?.size ?? null,
   }
 }

@@ -32,6 +32,8 @@ export const TABLES = {
   messages: ['message_id'],
   expunged_messages: ['message_id'],
   forgotten_messages: ['fingerprint'],
+  server_copies: ['message_id'],
+  maildrop_measures: ['version'],
   past_accounts: ['at_version'],
   past_mailboxes: ['mailbox_id', 'at_version'],
   past_messages: ['message_id', 'until_version'],
@@ -40,7 +42,13 @@ export const TABLES = {
 
 type Table = keyof typeof TABLES
 const NAMES = Object.keys(TABLES) as Table[]
-const OF_MESSAGES: readonly Table[] = ['messages', 'expunged_messages', 'past_messages', 'past_message_states']
+const OF_MESSAGES: readonly Table[] = [
+  'messages',
+  'expunged_messages',
+  'server_copies',
+  'past_messages',
+  'past_message_states',
+]
 
 /** Events that are read, then folded, at once. */
 const PIECE = 1_000

@@ -37,7 +37,7 @@ export async function refoldMessages(
   ids: readonly string[],
   versions: readonly number[],
 ): Promise<void> {
-  for (const table of ['messages', 'expunged_messages', 'past_messages', 'past_message_states'])
+  for (const table of ['messages', 'expunged_messages', 'server_copies', 'past_messages', 'past_message_states'])
     await session.query(`delete from ${table} where account_id = $1 and message_id = any($2::uuid[])`, [accountId, ids])
   const wanted = new Set(ids)
   const events = await readEvents(session, accountId, versions)

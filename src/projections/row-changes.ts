@@ -1,3 +1,6 @@
+import type { CopyState } from '../mailbox/collection.js'
+import type { DeletionPolicy } from '../mailbox/deletion-policy.js'
+import type { CollectionSettings, MaildropSize } from '../mailbox/maildrop.js'
 import type { Address, Structure } from '../mailbox/message.js'
 
 /** A row of `accounts`, as far as an event sets it. Keys are column names. */
@@ -15,6 +18,10 @@ export type AccountColumns = Partial<{
   throttled_until: string | null
   server: string | null
   capabilities: readonly string[]
+  authentication: string
+  deletion_policy: DeletionPolicy
+  collection: CollectionSettings
+  maildrop: MaildropSize & { level: number; at: string }
 }>
 
 /** A row of `mailboxes`, as far as an event sets it. */
@@ -63,14 +70,13 @@ export type MessageRow = {
   forgotten: boolean
   origin: string
   defects: readonly string[]
+  content_sha256: string | null
+  content_size: number | null
 }
 
 /** Columns of a message that change while it stays. */
 export type MessageColumns = Partial<
-  Pick<MessageRow, 'uid_validity' | 'uid' | 'modseq' | 'flags' | 'seen' | 'flagged'> & {
-    content_sha256: string | null
-    content_size: number
-  }
+  Pick<MessageRow, 'uid_validity' | 'uid' | 'modseq' | 'flags' | 'seen' | 'flagged' | 'content_sha256' | 'content_size'>
 >
 
 /** A row of `expunged_messages`. */
@@ -79,10 +85,31 @@ export type ExpungedRow = Pick<
   'message_id' | 'mailbox_id' | 'uid' | 'flags' | 'internal_date' | 'fingerprint' | 'email_id'
 >
 
+/** A row of `server_copies`. */
+export type CopyRow = {
+  message_id: string
+  mailbox: string
+  uid_validity: string | null
+  uid: number | null
+  uidl: string | null
+  size: number
+  header_hash: string | null
+  sha256: string | null
+  internal_date: string
+  collected_at: string
+  state: CopyState
+}
+
+/** Columns of a server's copy that change. */
+export type CopyColumns = Partial<
+  Pick<CopyRow, 'mailbox' | 'uid_validity' | 'uid' | 'uidl' | 'size' | 'header_hash'>
+> & { state: CopyState }
+
 /** What an event does to the rows of an account and its mailboxes. */
 export type MailboxChange =
   | { change: 'add account'; columns: AccountColumns }
   | { change: 'set account'; columns: AccountColumns }
+  | { change: 'add measure'; at: string; size: MaildropSize }
   | { change: 'add mailbox'; mailboxId: string; columns: MailboxColumns }
   | { change: 'set mailbox'; mailboxId: string; columns: MailboxColumns }
   | { change: 'remove mailbox'; mailboxId: string }
@@ -96,6 +123,8 @@ export type MessageChange =
   | { change: 'remove message'; messageId: string }
   | { change: 'add expunged'; row: ExpungedRow }
   | { change: 'remove expunged'; messageId: string }
+  | { change: 'add copy'; row: CopyRow }
+  | { change: 'set copy'; messageId: string; columns: CopyColumns }
   | { change: 'add forgotten'; fingerprint: string }
   | { change: 'remove mailbox'; mailboxId: string }
 

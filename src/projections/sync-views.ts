@@ -209,10 +209,11 @@ export async function viewAdded(
   return { knownUids: new Set(known.keys()), lookalikes, unconfirmed, forgotten }
 }
 
-async function viewForgotten(
+/** The fingerprints among those of messages that were forgotten. */
+export async function viewForgotten(
   session: Queryable,
   accountId: string,
-  reported: readonly MessageData[],
+  reported: readonly Pick<MessageData, 'fingerprint'>[],
 ): Promise<ReadonlySet<string>> {
   const { rows } = await session.query<{ fingerprint: string }>({
     name: 'view-forgotten',

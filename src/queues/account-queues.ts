@@ -2,8 +2,9 @@ import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@
 import type { Job, Queue, Worker } from 'bullmq'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { AccessModel } from '../mailbox/access-model.js'
-import { AccountHomes } from '../access-models/account-home.js'
+import { AccountHomes } from '../access-models/account-homes.js'
 import { dialPolicyOf } from '../access-models/dial-policy.js'
+import { HostLimits } from '../access-models/offline/host-limits.js'
 import { FileBlobs } from '../content/blob-store.js'
 import { PassingContent } from '../content/passing-content.js'
 import { Streams } from '../event-store/streams.js'
@@ -52,6 +53,10 @@ export class AccountQueues implements OnApplicationBootstrap, OnModuleDestroy {
       passwordOf: (accountId) => credentials.passwordOf(accountId),
       checkInterval: settings.MAILFOLD_CHECK_INTERVAL,
       maxMessageBytes: settings.MAILFOLD_MAX_MESSAGE_BYTES,
+      hostLimits: new HostLimits({
+        connections: settings.MAILFOLD_HOST_CONNECTIONS,
+        loginsPerMinute: settings.MAILFOLD_HOST_LOGINS,
+      }),
       logger,
       ask: (account, pause) => this.askSync(account, pause),
     })
@@ -64,7 +69,7 @@ export class AccountQueues implements OnApplicationBootstrap, OnModuleDestroy {
     for (const model of MODELS) {
       const name = `${model.toLowerCase()}.${SHARD}`
       this.queues.set(model, await this.openEmpty(name))
-      this.workers.push(this.work(name, (job) => this.run(job), CONCURRENCY))
+      this.workers.push(this.work(name, (job) => this.run(job, model), CONCURRENCY))
     }
     this.workers.push(this.work(HOUSEKEEPING, () => this.sweep(), 1))
     await Promise.all(this.workers.map((worker) => worker.waitUntilReady()))
@@ -126,8 +131,8 @@ export class AccountQueues implements OnApplicationBootstrap, OnModuleDestroy {
       )
   }
 
-  private async run({ name, data }: Job<JobData>): Promise<void> {
-    const home = this.homes.of(data.accountId)
+  private async run({ name, data }: Job<JobData>, model: AccessModel): Promise<void> {
+    const home = this.homes.of(data.accountId, model)
     if (name === 'content' && data.messageId) await home.fetch(data.messageId)
     else await home.sync()
   }

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common'
 import { CommandHandler, CqrsModule, EventsHandler, type ICommandHandler, type IEventHandler } from '@nestjs/cqrs'
 import { FetchContent, Forgotten, SyncNow, WorkNeeded } from '../mailbox/commands.js'
 import { AccessModelsModule } from '../access-models/access-models.module.js'
+import { makeDue } from '../access-models/offline/schedule.js'
 import { Platform } from '../platform/platform.js'
 import { viewAccounts } from '../projections/account-views.js'
 import { AccountQueues } from './account-queues.js'
@@ -40,7 +41,10 @@ class SyncNowHandler implements ICommandHandler<SyncNow, boolean> {
   /** @returns whether there is such an account */
   async execute({ accountId }: SyncNow): Promise<boolean> {
     const [account] = await viewAccounts(this.platform.database.pool, [accountId])
-    if (account) this.queues.askSync(account)
+    if (account) {
+      await makeDue(this.platform.database.pool, accountId)
+      this.queues.askSync(account)
+    }
     return account !== undefined
   }
 }

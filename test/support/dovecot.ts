@@ -14,8 +14,11 @@ const run = promisify(execFile)
 /** Every user may log in with it. */
 export const PASSWORD = 'correct-horse'
 
-const PACKAGES = ['dovecot-imapd', 'dovecot-lmtpd', 'openssl']
-const FILES = ['/usr/sbin/dovecot', '/usr/lib/dovecot/imap', '/usr/lib/dovecot/lmtp', '/usr/bin/openssl']
+const PACKAGES = ['dovecot-imapd', 'dovecot-pop3d', 'dovecot-lmtpd', 'openssl']
+const PROGRAMS = ['/usr/lib/dovecot/imap', '/usr/lib/dovecot/pop3', '/usr/lib/dovecot/lmtp']
+const FILES = ['/usr/sbin/dovecot', ...PROGRAMS, '/usr/bin/openssl']
+
+type Ports = readonly [imap: number, imaps: number, pop3: number, pop3s: number, lmtp: number]
 
 /** Ports that nobody listens on. */
 export async function freePorts(count: number): Promise<number[]> {
@@ -41,16 +44,21 @@ export class Dovecot {
   /** plain text and STARTTLS */
   readonly imapPort: number
   readonly imapsPort: number
+  /** plain text and STLS */
+  readonly pop3Port: number
+  readonly pop3sPort: number
 
   private constructor(
     folder: string,
     child: ChildProcess,
-    [imapPort, imapsPort, lmtpPort]: readonly [number, number, number],
+    [imapPort, imapsPort, pop3Port, pop3sPort, lmtpPort]: Ports,
   ) {
     this.folder = folder
     this.child = child
     this.imapPort = imapPort
     this.imapsPort = imapsPort
+    this.pop3Port = pop3Port
+    this.pop3sPort = pop3sPort
     this.lmtpPort = lmtpPort
     const options = {
       lmtp: true,
@@ -77,11 +85,11 @@ export class Dovecot {
     const folder = await mkdtemp(join(tmpdir(), 'mailfold-dovecot-'))
     await run('chmod', ['0755', folder])
     await makeCertificate(folder)
-    const ports = (await freePorts(3)) as [number, number, number]
-    const [imap, imaps, lmtp] = ports
+    const ports = (await freePorts(5)) as unknown as Ports
+    const [imap, , , , lmtp] = ports
     for (const name of ['mail', 'run', 'state']) await mkdir(join(folder, name))
     await run('chown', ['mail:mail', join(folder, 'mail')])
-    await writeFile(join(folder, 'dovecot.conf'), configuration(folder, imap, imaps, lmtp))
+    await writeFile(join(folder, 'dovecot.conf'), configuration(folder, ports))
     const child = launch(folder)
     const dovecot = new Dovecot(folder, child, ports)
     await answers(imap)
@@ -201,9 +209,9 @@ async function makeCertificate(folder: string): Promise<void> {
   )
 }
 
-function configuration(folder: string, imap: number, imaps: number, lmtp: number): string {
+function configuration(folder: string, [imap, imaps, pop3, pop3s, lmtp]: Ports): string {
   return `
-protocols = imap lmtp
+protocols = imap pop3 lmtp
 listen = 127.0.0.1, ${Dovecot.plainAddress}
 base_dir = ${folder}/run
 state_dir = ${folder}/state
@@ -270,6 +278,25 @@ service imap-login {
 }
 service imap {
   process_limit = 1000
+}
+service pop3-login {
+  process_min_avail = 1
+  service_count = 0
+  client_limit = 1000
+  inet_listener pop3 {
+    port = ${pop3}
+  }
+  inet_listener pop3s {
+    port = ${pop3s}
+    ssl = yes
+  }
+}
+service pop3 {
+  process_limit = 1000
+}
+protocol pop3 {
+  # one session at a time, as RFC 1939 §4 wants it; a second one learns after a second that it has to wait
+  pop3_lock_session = yes
 }
 service lmtp {
   inet_listener lmtp {

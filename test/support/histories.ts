@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import type { CopyPlace } from '../../src/mailbox/collection.js'
 import type { AccountEvent, RecordedEvent } from '../../src/mailbox/events.js'
 import type { MailboxListing } from '../../src/mailbox/events.js'
 import type { Flags } from '../../src/mailbox/flags.js'
@@ -29,6 +30,8 @@ export class History {
   private readonly mailboxes: KnownMailbox[] = []
   private messages: Known[] = []
   private expunged: Known[] = []
+  /** messages that a server has, or had, copies of */
+  private readonly copied: string[] = []
   private made = 0
 
   constructor(private readonly accountId: string) {
@@ -53,9 +56,9 @@ export class History {
     const mailbox = this.mailboxes[one % Math.max(1, this.mailboxes.length)]
     const message = this.messages[other % Math.max(1, this.messages.length)]
     const expunged = this.expunged[other % Math.max(1, this.expunged.length)]
-    if (kind === 0) this.discover()
+    if (kind === 0) this.discover(one)
     else if (kind === 1) this.connection(one)
-    else if (!mailbox) this.discover()
+    else if (!mailbox) this.discover(one)
     else if (kind === 2) this.relist(mailbox, other)
     else if (kind === 3) this.synchronize(mailbox, other)
     else if (kind === 4 && other % 3 === 0) this.remove(mailbox)
@@ -83,13 +86,49 @@ export class History {
 
   private connection(one: number): void {
     const said = { serverSaid: `no, ${one}` }
-    const choice = one % 5
+    const choice = one % 9
     if (choice === 0) this.say('ConnectionLost', { reason: `lost ${one}` })
     else if (choice === 1)
       this.say('ConnectionEstablished', { capabilities: ['IMAP4rev2'], server: `Server ${one % 3}` })
     else if (choice === 2) this.say('LoginWasRefused', said)
     else if (choice === 3) this.say('ServerThrottled', { ...said, until: new Date(1.8e12 + one).toISOString() })
+    else if (choice === 5) this.collection(one)
+    else if (choice === 6)
+      this.say('DeletionPolicyChanged', { policy: { kind: 'AFTER_DAYS', days: one }, previous: { kind: 'NEVER' } })
+    else if (choice >= 7) this.measure(one, choice === 8)
     else this.say('CredentialsChanged', {})
+  }
+
+  private collection(one: number): void {
+    const settings = { everyMinutes: (one % 100) + 1, mailboxes: ['INBOX', `Wörk ${one % 3}`], warnAt: [80, 90] }
+    this.say('CollectionChanged', {
+      ...settings,
+      removal: one % 2 ? 'EXPUNGE' : 'MOVE_TO_TRASH',
+      limit: one % 4 ? one : null,
+    })
+  }
+
+  private measure(one: number, warns: boolean): void {
+    const size = { messages: one % 1000, bytes: one, limit: one % 3 ? one * 2 : null, level: one % 100 }
+    this.say('MaildropMeasured', size)
+    if (warns) this.say('MaildropLevelPassed', size)
+  }
+
+  /** What became of the server's copies of messages, be those still here or not. */
+  private copies(of: number): void {
+    const ids = this.copied.filter((_, index) => (index + of) % 3 > 0)
+    const [messageId] = ids
+    if (messageId === undefined) return
+    if (of % 4 === 0) this.say('ServerCopyFound', { messageId, ...this.copyPlace(of) })
+    else if (of % 4 === 1) this.say('ServerDeletionAsked', { messageIds: ids })
+    else this.say('ServerCopiesGone', { messageIds: ids, why: of % 2 ? 'DELETED' : 'ABSENT' })
+  }
+
+  private copyPlace(of: number): CopyPlace {
+    const headerHash = of % 7 ? of.toString(16).padStart(64, 'c') : null
+    const named =
+      of % 2 ? { uidValidity: null, uid: null, uidl: `ü${of}` } : { uidValidity: '7', uid: of + 1, uidl: null }
+    return { mailbox: `Server ${of % 3}`, size: of, headerHash, ...named }
   }
 
   private listing(path: string, of = 0): MailboxListing {
@@ -98,10 +137,14 @@ export class History {
     return { path, delimiter: '/', objectId: null, ...flags }
   }
 
-  private discover(): void {
+  private discover(of = 0): void {
     const mailboxId = this.id()
     const path = this.mailboxes.some((mailbox) => mailbox.path === 'INBOX') ? `Bøx/${this.made}` : 'INBOX'
     this.mailboxes.push({ mailboxId, path, uidValidity: this.made, uidNext: 1 })
+    if (of % 4 === 3) {
+      this.say('MailboxCreated', { mailboxId, uidValidity: String(this.made), ...this.listing(path) })
+      return
+    }
     this.say('MailboxDiscovered', { mailboxId, foundLater: this.made % 2 > 0, ...this.listing(path) })
   }
 
@@ -146,7 +189,11 @@ export class History {
     const origin = (['EXISTING', 'ARRIVED', 'COPIED', 'UPLOADED_AGAIN'] as const)[of % 4] ?? 'ARRIVED'
     const messageId = this.id()
     this.messages.push({ messageId, mailboxId, uid: data.uid, flags: data.flags, data })
-    this.say('MessageAdded', { messageId, mailboxId, uidValidity: String(uidValidity), origin, copyOf: null, ...data })
+    const content = of % 5 ? {} : { content: { sha256: of % 10 ? of.toString(16).padStart(64, 'd') : null, size: of } }
+    const serverCopy = of % 15 ? {} : { serverCopy: this.copyPlace(of) }
+    if (of % 15 === 0) this.copied.push(messageId)
+    const at = { messageId, mailboxId, uidValidity: String(uidValidity), origin, copyOf: null }
+    this.say('MessageAdded', { ...at, ...content, ...serverCopy, ...data })
   }
 
   private message(mailbox: KnownMailbox, of: number): MessageData {
@@ -184,6 +231,7 @@ export class History {
   }
 
   private content({ messageId, data }: Known, of: number): void {
+    if (of % 5 === 0) return this.copies(of)
     if (of % 9 === 0) {
       this.say('MessageForgotten', { messageId, fingerprint: data.fingerprint, requestedBy: 'somebody' })
       return
@@ -211,6 +259,14 @@ export class History {
     this.say('MessageMoved', { messageId, mailboxId: to.mailboxId, uidValidity, from, ...moved })
   }
 }
+
+/** Changes by which something becomes of a message itself. */
+const TOUCHES: ReadonlySet<string> = new Set<RowChange['change']>(['set message', 'remove message'])
+
+const contentOf = (row: Partial<Pick<MessageRow, 'content_sha256' | 'content_size'>> = {}) => ({
+  content_sha256: row.content_sha256 ?? null,
+  content_size: row.content_size ?? null,
+})
 
 /** The rows of an account, folded in memory: what every view has to agree with. */
 export class Fold {
@@ -243,8 +299,8 @@ export class Fold {
   }
 
   private take(change: RowChange): void {
-    if ('row' in change && change.change !== 'add expunged') this.touch(change.row.message_id)
-    if ('messageId' in change && change.change !== 'remove expunged' && this.messages.has(change.messageId))
+    if (change.change === 'add message' || change.change === 'move message') this.touch(change.row.message_id)
+    if ('messageId' in change && TOUCHES.has(change.change) && this.messages.has(change.messageId))
       this.touch(change.messageId)
     switch (change.change) {
       case 'add account':
@@ -271,8 +327,9 @@ export class Fold {
       case 'add message':
       case 'move message':
         return void this.messages.set(change.row.message_id, {
-          ...this.messages.get(change.row.message_id),
           ...change.row,
+          // a move leaves the body that was stored
+          ...(change.change === 'move message' ? contentOf(this.messages.get(change.row.message_id)) : {}),
         })
       case 'set message':
         return void Object.assign(this.messages.get(change.messageId) ?? {}, change.columns)
@@ -281,6 +338,9 @@ export class Fold {
       case 'add expunged':
         return void this.expunged.set(change.row.message_id, change.row.mailbox_id)
       case 'add forgotten':
+      case 'add copy':
+      case 'set copy':
+      case 'add measure':
         // nothing that is shown
         return
       case 'remove expunged':

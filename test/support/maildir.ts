@@ -11,12 +11,14 @@ const run = promisify(execFile)
  *
  * @param mailbox its name; null for INBOX
  * @param count how many messages; `make` gives each by its number
+ * @param from the place in time of the first of them
  */
 export async function fillMaildir(
   maildir: string,
   mailbox: string | null,
   count: number,
   make: (number: number) => string | Buffer,
+  from = 0,
 ): Promise<void> {
   const folder = mailbox === null ? maildir : join(maildir, `.${mailbox.replaceAll('/', '.')}`)
   for (const name of ['cur', 'new', 'tmp']) await mkdir(join(folder, name), { recursive: true })
@@ -25,7 +27,7 @@ export async function fillMaildir(
     const piece = Array.from({ length: Math.min(200, count - at) }, (_, index) => at + index)
     await Promise.all(
       piece.map(async (number) => {
-        const seconds = 1_767_225_600 + number * 60
+        const seconds = 1_767_225_600 + (from + number) * 60
         const path = join(
           folder,
           'cur',

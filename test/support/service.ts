@@ -1,10 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient, type Client } from 'graphql-ws'
+import pg from 'pg'
 import { WebSocket } from 'ws'
 
 const MAIN = new URL('../../dist/main.js', import.meta.url).pathname
@@ -149,6 +150,14 @@ export class Service {
       retryAttempts: 0,
       connectionParams: { authorization: `Bearer ${token}` },
     })
+  }
+
+  /** A session with its embedded database, to look where no client can; the caller ends it. */
+  async database(): Promise<pg.Client> {
+    const [, , , , host] = (await readFile(join(this.folder, 'postgres/postmaster.pid'), 'utf8')).split('\n')
+    const client = new pg.Client({ host, user: 'mailfold', database: 'postgres' })
+    await client.connect()
+    return client
   }
 
   /** Connects an account. @returns its id */

@@ -1,6 +1,6 @@
 import { CommandBus } from '@nestjs/cqrs'
 import { Args, Context, Float, ID, Mutation, Parent, Query, ResolveField, Resolver } from '@nestjs/graphql'
-import { defaultPort, defaultSecurity, type Protocol } from '../../mailbox/access-model.js'
+import { defaultPort, defaultSecurity, type Authentication, type Protocol } from '../../mailbox/access-model.js'
 import { ChangeCredentials, ConnectAccount, SyncNow, type ConnectOutcome } from '../../mailbox/commands.js'
 import { Platform } from '../../platform/platform.js'
 import { viewAccounts } from '../../projections/account-views.js'
@@ -78,7 +78,9 @@ export class AccountResolver {
     const security = input.security ?? defaultSecurity(input.port ?? undefined)
     const { host, username, model, password } = input
     const protocol: Protocol = input.protocol ?? 'IMAP'
-    const server = { protocol, host, username, security, port: input.port ?? defaultPort(protocol, security) }
+    const port = input.port ?? defaultPort(protocol, security)
+    const authentication: Authentication = input.authentication ?? 'PASSWORD'
+    const server = { protocol, host, port, security, username, authentication }
     return this.payload(
       await this.commands.execute<ConnectAccount, ConnectOutcome>(new ConnectAccount(server, model, password)),
     )

@@ -6,7 +6,14 @@ import { Streams } from '../../event-store/streams.js'
 import type { RecordedEvent } from '../../mailbox/events.js'
 import type { ApiContext } from '../context.js'
 import { badInput, readIdOf, readStoreCursor, readStreamCursor } from '../ids.js'
-import { AccountChange, changeOf, MessageAddedChange, StoreChange, storeChangeOf } from '../schema/change.type.js'
+import {
+  AccountChange,
+  changeOf,
+  MaildropChange,
+  MessageAddedChange,
+  StoreChange,
+  storeChangeOf,
+} from '../schema/change.type.js'
 
 const ACCOUNT = { type: () => ID, description: 'The account.' }
 const AFTER = {
@@ -51,6 +58,18 @@ export class ChangeResolver {
       context,
       (event) => event.type === 'MessageAdded' && event.data.origin === 'ARRIVED',
     )
+  }
+
+  @Subscription(() => MaildropChange, {
+    description: 'Each level of use that the maildrop of an OFFLINE account passes, once.',
+    resolve: (change: unknown) => change,
+  })
+  maildropWarning(
+    @Args('accountId', ACCOUNT) account: string,
+    @Args('after', AFTER) after: string | null,
+    @Context() context: ApiContext,
+  ) {
+    return this.follow(account, after, context, (event) => event.type === 'MaildropLevelPassed')
   }
 
   @Subscription(() => StoreChange, {

@@ -1,7 +1,7 @@
 import { Field, Float, Int, ObjectType } from '@nestjs/graphql'
 import type { AccountView } from '../../projections/account-views.js'
 import { nodeId, streamCursor } from '../ids.js'
-import { AccessModelEnum, ConnectionStateEnum, ProtocolEnum, SecurityEnum } from './enums.js'
+import { AccessModelEnum, AuthenticationEnum, ConnectionStateEnum, ProtocolEnum, SecurityEnum } from './enums.js'
 import { Node } from './node.type.js'
 
 @ObjectType({ description: 'Where an account is connected to. The password is never returned.' })
@@ -21,10 +21,13 @@ export class AccountServer {
   @Field({ description: 'Whom the login is for.' })
   username!: string
 
+  @Field(() => AuthenticationEnum, { description: 'How the account logs in.' })
+  authentication!: AuthenticationEnum
+
   @Field(() => String, { nullable: true, description: 'What the server calls itself (RFC 2971).' })
   software!: string | null
 
-  @Field(() => [String], { description: 'What the server can do, in its own words (RFC 9051 §6.1.1).' })
+  @Field(() => [String], { description: 'What the server can do, in its own words (RFC 9051 §6.1.1, RFC 2449).' })
   capabilities!: string[]
 }
 
@@ -82,6 +85,7 @@ export class Account implements Node {
   })
   cursor!: string
 
+  view!: AccountView
   accountId!: string
   /** the version that it is shown at; null for now */
   at!: number | null
@@ -91,6 +95,7 @@ export class Account implements Node {
 export function accountOf(view: AccountView, at: number | null = null): Account {
   return {
     id: nodeId('Account', view.accountId),
+    view,
     accountId: view.accountId,
     at,
     model: view.model as AccessModelEnum,
@@ -100,6 +105,7 @@ export function accountOf(view: AccountView, at: number | null = null): Account 
       port: view.port,
       security: view.security as SecurityEnum,
       username: view.username,
+      authentication: view.authentication as AuthenticationEnum,
       software: view.server,
       capabilities: view.capabilities,
     },

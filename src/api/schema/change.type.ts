@@ -1,9 +1,9 @@
-import { createUnionType, Field, Float, ID, InterfaceType, ObjectType } from '@nestjs/graphql'
+import { createUnionType, Field, Float, ID, Int, InterfaceType, ObjectType } from '@nestjs/graphql'
 import type { StoreEvent } from '../../event-store/stored-events.js'
 import type { RecordedEvent } from '../../mailbox/events.js'
 import { nodeId, storeCursor, streamCursor } from '../ids.js'
 import { Address } from './message.type.js'
-import { CauseEnum, ConnectionStateEnum, OriginEnum } from './enums.js'
+import { CauseEnum, ConnectionStateEnum, CopyStateEnum, OriginEnum } from './enums.js'
 
 @InterfaceType({ description: 'An event of an account: a fact that was recorded, at its place in the stream.' })
 export abstract class Change {
@@ -118,6 +118,47 @@ export class MessageContentChange extends Change {
 
 @ObjectType({
   implements: () => [Change],
+  description:
+    "How an OFFLINE account collects, or when it deletes from its server, was set: see the account's fields.",
+})
+export class CollectionChange extends Change {}
+
+@ObjectType({
+  implements: () => [Change],
+  description: 'How full the maildrop of an OFFLINE account is was found to be other than before, or passed a level.',
+})
+export class MaildropChange extends Change {
+  @Field(() => Int, { description: 'Messages in it.' })
+  messages!: number
+
+  @Field(() => Float, { description: 'Their bytes.' })
+  bytes!: number
+
+  @Field(() => Float, { nullable: true, description: 'Bytes that it may hold, where that is known.' })
+  limit!: number | null
+
+  @Field(() => Int, { description: 'The level of warning, in percent of the limit; 0 below all levels.' })
+  level!: number
+
+  @Field({ description: 'Whether the level was passed just now: a warning.' })
+  isWarning!: boolean
+}
+
+@ObjectType({
+  implements: () => [Change],
+  description:
+    'The server of an OFFLINE account was asked to delete messages, or no longer has them, or has them again.',
+})
+export class ServerCopyChange extends Change {
+  @Field(() => [ID], { description: 'The messages.' })
+  messageIds!: string[]
+
+  @Field(() => CopyStateEnum, { description: 'What is with the copies on the server from then on.' })
+  state!: CopyStateEnum
+}
+
+@ObjectType({
+  implements: () => [Change],
   description: 'A message or the whole account was forgotten; or an event of which nothing else is left.',
 })
 export class ForgottenChange extends Change {
@@ -139,6 +180,9 @@ export const AccountChange = createUnionType({
       MessageFlagsChange,
       MessageExpungedChange,
       MessageContentChange,
+      CollectionChange,
+      MaildropChange,
+      ServerCopyChange,
       ForgottenChange,
     ] as const,
   resolveType: (value: object) => value.constructor,
@@ -151,6 +195,9 @@ type Kinds =
   | MessageFlagsChange
   | MessageExpungedChange
   | MessageContentChange
+  | CollectionChange
+  | MaildropChange
+  | ServerCopyChange
   | ForgottenChange
 
 /** Brings an event into the API's form. */
@@ -202,6 +249,20 @@ export function changeOf(event: RecordedEvent): Kinds {
         reason,
       })
     }
+    case 'CollectionChanged':
+    case 'DeletionPolicyChanged':
+      return Object.assign(new CollectionChange(), at)
+    case 'MaildropMeasured':
+    case 'MaildropLevelPassed': {
+      const isWarning = event.type === 'MaildropLevelPassed'
+      return Object.assign(new MaildropChange(), at, event.data, { isWarning })
+    }
+    case 'ServerCopyFound':
+      return copyChange(at, [event.data.messageId], CopyStateEnum.THERE)
+    case 'ServerDeletionAsked':
+      return copyChange(at, event.data.messageIds, CopyStateEnum.DELETION_ASKED)
+    case 'ServerCopiesGone':
+      return copyChange(at, event.data.messageIds, CopyStateEnum.GONE)
     case 'MessageForgotten':
     case 'AccountForgotten':
     case 'EventForgotten':
@@ -214,6 +275,11 @@ export function changeOf(event: RecordedEvent): Kinds {
       return Object.assign(new MailboxChange(), at, { mailboxId: nodeId('Mailbox', event.data.mailboxId), path })
     }
   }
+}
+
+function copyChange(at: Change, messageIds: readonly string[], state: CopyStateEnum): ServerCopyChange {
+  const ids = messageIds.map((messageId) => nodeId('Message', messageId))
+  return Object.assign(new ServerCopyChange(), at, { messageIds: ids, state })
 }
 
 @ObjectType({ description: 'An event of some account, at its place in the order of the whole store.' })

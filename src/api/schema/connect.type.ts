@@ -3,7 +3,7 @@ import type { ConnectFailure } from '../../mailbox/commands.js'
 import { describeFailure } from '../../mailbox/failures.js'
 import { nodeId } from '../ids.js'
 import { Account } from './account.type.js'
-import { AccessModelEnum, ProtocolEnum, SecurityEnum } from './enums.js'
+import { AccessModelEnum, AuthenticationEnum, ProtocolEnum, SecurityEnum } from './enums.js'
 
 @InputType({ description: 'What connects an account. The settings are tried before they are saved.' })
 export class ConnectAccountInput {
@@ -28,7 +28,13 @@ export class ConnectAccountInput {
   @Field({ description: 'Whom to log in.' })
   username!: string
 
-  @Field({ description: 'The password; it is encrypted at rest, and never returned or logged.' })
+  @Field(() => AuthenticationEnum, {
+    nullable: true,
+    description: 'How to log in; with a password where it is not given.',
+  })
+  authentication?: AuthenticationEnum | null
+
+  @Field({ description: 'The password, or the access token; it is encrypted at rest, and never returned or logged.' })
   password!: string
 }
 
@@ -68,7 +74,8 @@ const PlaintextNotAllowed = plainError(
   'PlaintextNotAllowed',
   'Connections without TLS are not allowed to hosts that are not loopback.',
 )
-const ModelNotPossible = plainError('ModelNotPossible', 'The protocol cannot serve the access model.')
+export const ModelNotPossible = plainError('ModelNotPossible', 'The protocol cannot serve the access model.')
+const MaildropInUse = plainError('MaildropInUse', 'Another session has the maildrop open: try again when it is over.')
 const ConnectionLost = plainError('ConnectionLost', 'The connection broke, or the server did what it should not.')
 export const AccountNotFound = plainError('AccountNotFound', 'There is no such account.')
 
@@ -111,6 +118,7 @@ export const ConnectAccountError = createUnionType({
       PlaintextNotAllowed,
       ModelNotPossible,
       ServerThrottles,
+      MaildropInUse,
       ConnectionLost,
       AlreadyConnected,
       AccountNotFound,
@@ -179,5 +187,6 @@ const plainErrors = {
   TlsNotOffered,
   ProtocolNotSpoken,
   PlaintextNotAllowed,
+  MaildropInUse,
   ConnectionLost,
 }

@@ -25,6 +25,21 @@ registerEnumType(ProtocolEnum, {
   valuesMap: { IMAP: { description: 'IMAP4 (RFC 3501, RFC 9051).' }, POP3: { description: 'POP3 (RFC 1939).' } },
 })
 
+export enum AuthenticationEnum {
+  PASSWORD = 'PASSWORD',
+  XOAUTH2 = 'XOAUTH2',
+}
+registerEnumType(AuthenticationEnum, {
+  name: 'Authentication',
+  description: 'How an account logs in.',
+  valuesMap: {
+    PASSWORD: { description: 'With a password, by the best way that the server offers.' },
+    XOAUTH2: {
+      description: 'With an OAuth 2.0 access token, given in the place of the password; renew it by changeCredentials.',
+    },
+  },
+})
+
 export enum SecurityEnum {
   IMPLICIT_TLS = 'IMPLICIT_TLS',
   STARTTLS = 'STARTTLS',
@@ -65,6 +80,7 @@ export enum OriginEnum {
   MOVED = 'MOVED',
   COPIED = 'COPIED',
   UPLOADED_AGAIN = 'UPLOADED_AGAIN',
+  IMPORTED = 'IMPORTED',
 }
 registerEnumType(OriginEnum, {
   name: 'Origin',
@@ -75,6 +91,7 @@ registerEnumType(OriginEnum, {
     MOVED: { description: 'It was moved here from another mailbox, and kept its id.' },
     COPIED: { description: 'It is a copy of a message that is still there.' },
     UPLOADED_AGAIN: { description: 'Its content was known before; it was uploaded with another INTERNALDATE.' },
+    IMPORTED: { description: 'It came out of a file that was imported.' },
   },
 })
 
@@ -128,5 +145,52 @@ registerEnumType(DifferenceKindEnum, {
     REMOVED: { description: 'It was there, and is not.' },
     MOVED: { description: 'It is in another mailbox.' },
     FLAGS_CHANGED: { description: 'It has other flags or keywords.' },
+  },
+})
+
+export enum DeletionPolicyKindEnum {
+  NEVER = 'NEVER',
+  AT_ONCE = 'AT_ONCE',
+  AFTER_DAYS = 'AFTER_DAYS',
+  WHEN_DELETED_HERE = 'WHEN_DELETED_HERE',
+  WHEN_QUOTA_PASSES = 'WHEN_QUOTA_PASSES',
+}
+registerEnumType(DeletionPolicyKindEnum, {
+  name: 'DeletionPolicyKind',
+  description: 'When an OFFLINE account deletes from its server what was collected.',
+  valuesMap: {
+    NEVER: { description: 'Never.' },
+    AT_ONCE: { description: 'As soon as the message is durable here.' },
+    AFTER_DAYS: { description: 'So many days after it was collected.' },
+    WHEN_DELETED_HERE: { description: 'When it is deleted for good here: it is not enough that it is in Trash.' },
+    WHEN_QUOTA_PASSES: { description: 'When the maildrop is fuller than so many percent: the oldest first.' },
+  },
+})
+
+export enum RemovalEnum {
+  EXPUNGE = 'EXPUNGE',
+  MOVE_TO_TRASH = 'MOVE_TO_TRASH',
+}
+registerEnumType(RemovalEnum, {
+  name: 'Removal',
+  description: 'How an IMAP server is made to delete.',
+  valuesMap: {
+    EXPUNGE: { description: 'For good, by UID EXPUNGE (RFC 4315): nothing that others have marked goes along.' },
+    MOVE_TO_TRASH: { description: "Into the server's mailbox for Trash (RFC 6851), which frees no space by itself." },
+  },
+})
+
+export enum CopyStateEnum {
+  THERE = 'THERE',
+  DELETION_ASKED = 'DELETION_ASKED',
+  GONE = 'GONE',
+}
+registerEnumType(CopyStateEnum, {
+  name: 'ServerCopyState',
+  description: 'Whether the server of an OFFLINE account still has a message that was collected.',
+  valuesMap: {
+    THERE: { description: 'It has it, when it was last looked at.' },
+    DELETION_ASKED: { description: 'It is being asked to delete it, and has not said yet that it did.' },
+    GONE: { description: 'It no longer has it.' },
   },
 })

@@ -1,6 +1,7 @@
 import type { AuthenticationFailure, ImapFlowError } from 'imapflow'
 import type { ServerSettings } from '../../mailbox/access-model.js'
 import { ServerFailed, type ServerFailure } from '../../mailbox/failures.js'
+import { failureOfNetwork, saysTooMany } from '../network-failure.js'
 
 /** Reads off a library's error what failed. What is not known is a lost connection, which is tried again. */
 export function failureOfError(
@@ -14,15 +15,12 @@ export function failureOfError(
   const pause = askedPause(problem, said)
   if (pause !== undefined) return { kind: 'Throttled', host, serverSaid: said, pause }
   if (problem.authenticationFailed) return { kind: 'LoginRefused', host, serverSaid: said }
-  const code = problem.code ?? ''
-  if (isCertificateProblem(code)) return { kind: 'TlsNotTrusted', host, reason: problem.message }
-  if (problem.tlsFailed || code === 'MissingServerExtension' || /STARTTLS/i.test(problem.message ?? ''))
+  const ofNetwork = failureOfNetwork(problem, server)
+  // what the certificate is blamed for comes before that there is no TLS
+  if (ofNetwork?.kind === 'TlsNotTrusted') return ofNetwork
+  if (problem.tlsFailed || problem.code === 'MissingServerExtension' || /STARTTLS/i.test(problem.message ?? ''))
     return { kind: 'TlsNotOffered', host, port }
-  if (/^(ERR_SSL_|EPROTO)/.test(code)) return { kind: 'TlsNotOffered', host, port }
-  if (code === 'ECONNREFUSED') return { kind: 'ConnectionRefused', host, port }
-  if (/^(ENOTFOUND|EAI_)/.test(code)) return { kind: 'HostNotFound', host }
-  if (/^(CONNECT_TIMEOUT|UPGRADE_TIMEOUT|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$/.test(code))
-    return { kind: 'ConnectionTimedOut', host, port }
+  if (ofNetwork) return ofNetwork
   if (problem.responseStatus === 'NO' || problem.responseStatus === 'BAD') {
     return {
       kind: 'CommandRefused',
@@ -50,31 +48,6 @@ function askedPause(problem: ImapFlowError, said: string): number | null | undef
   if (named) return Number(named[1])
   const code = problem.serverResponseCode?.toUpperCase() ?? ''
   if (/^(UNAVAILABLE|LIMIT|INUSE|THROTTLED|OVERQUOTA-CONNECTIONS)$/.test(code)) return null
-  if (
-    /throttl|authenticated but not connected|too many (simultaneous )?(connections|logins)|maximum number of connections/i.test(
-      said,
-    )
-  )
-    return null
+  if (saysTooMany(said)) return null
   return undefined
-}
-
-const CERTIFICATE_PROBLEMS = new Set([
-  'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'SELF_SIGNED_CERT_IN_CHAIN',
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-  'UNABLE_TO_GET_ISSUER_CERT',
-  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-  'CERT_HAS_EXPIRED',
-  'CERT_NOT_YET_VALID',
-  'CERT_REVOKED',
-  'CERT_UNTRUSTED',
-  'CERT_SIGNATURE_FAILURE',
-  'HOSTNAME_MISMATCH',
-  'INVALID_CA',
-  'INVALID_PURPOSE',
-])
-
-function isCertificateProblem(code: string): boolean {
-  return CERTIFICATE_PROBLEMS.has(code) || code === 'ERR_TLS_CERT_ALTNAME_INVALID'
 }

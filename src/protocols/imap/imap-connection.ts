@@ -17,7 +17,7 @@ import type { Defect, MessageData } from '../../mailbox/message.js'
 import type { ReportedPlace, SyncAbilities } from '../../mailbox/sync-plan.js'
 import { formatUidSet, parseUidSet, uidSetOf, uidsOf, withoutUids, type UidSet } from '../../mailbox/uid-set.js'
 import type { Logger } from '../../platform/logs.js'
-import { nameForTls, resolveServer, type DialPolicy } from './dial.js'
+import { nameForTls, resolveServer, type DialPolicy } from '../dial.js'
 import { failureOfError } from './failure-of-error.js'
 import { CAREFUL_QUERIES, messageDataOf, METADATA_QUERY } from './message-data.js'
 
@@ -47,7 +47,7 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
 
   private constructor(
     private readonly client: ImapFlow,
-    private readonly server: ServerSettings,
+    readonly server: ServerSettings,
   ) {
     super()
     client.on('close', () => this.emit('closed'))
@@ -60,10 +60,10 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
     this.hearNotifications()
   }
 
-  /** Connects and logs in. @throws ServerFailed, of every kind */
+  /** Connects and logs in. @param secret the password, or the access token for XOAUTH2. @throws ServerFailed, of every kind */
   static async open(
     server: ServerSettings,
-    password: string,
+    secret: string,
     policy: DialPolicy,
     logger: Logger,
   ): Promise<ImapConnection> {
@@ -75,7 +75,10 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
       port: server.port,
       secure: server.security === 'IMPLICIT_TLS',
       doSTARTTLS: server.security === 'IMPLICIT_TLS' ? undefined : server.security === 'STARTTLS',
-      auth: { user: server.username, pass: password },
+      auth:
+        server.authentication === 'XOAUTH2'
+          ? { user: server.username, accessToken: secret }
+          : { user: server.username, pass: secret },
       qresync: true,
       disableAutoIdle: true,
       clientInfo: { name: 'Mailfold' },
@@ -100,6 +103,11 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
   /** What the server can do, in its own words. */
   get capabilities(): string[] {
     return [...this.client.capabilities.keys()]
+  }
+
+  /** Whether the server offers something, by its name among the capabilities. */
+  offers(capability: string): boolean {
+    return this.client.capabilities.has(capability)
   }
 
   /** What the server calls itself (RFC 2971), null where it doesn't. */
@@ -135,9 +143,9 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
     }
   }
 
-  /** Selects a mailbox and says where it stands. */
-  async select(path: string): Promise<ReportedPlace> {
-    const mailbox = await this.ask('SELECT', () => this.client.mailboxOpen(path))
+  /** Selects a mailbox and says where it stands. @param readOnly by EXAMINE, which changes nothing (RFC 9051 §6.3.3) */
+  async select(path: string, readOnly = false): Promise<ReportedPlace> {
+    const mailbox = await this.ask('SELECT', () => this.client.mailboxOpen(path, { readOnly }))
     this.vanished = []
     return placeOf(mailbox)
   }
@@ -280,7 +288,8 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
     this.client.close()
   }
 
-  private async *stream(range: string, query: FetchQueryObject, changedSince?: string) {
+  /** Messages by UID with whatever of them is asked for. One request at a time: read to the end before the next. */
+  async *stream(range: string, query: FetchQueryObject, changedSince?: string) {
     const since = changedSince === undefined ? {} : { changedSince: BigInt(changedSince) }
     try {
       yield* this.client.fetch(range, query, { uid: true, ...since })
@@ -289,9 +298,10 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
     }
   }
 
-  private async ask<T>(command: string, request: () => Promise<T>): Promise<T> {
+  /** Makes a request of imapflow's. @param command what it is called if it fails */
+  async ask<T>(command: string, request: (client: ImapFlow) => Promise<T>): Promise<T> {
     try {
-      return await request()
+      return await request(this.client)
     } catch (error) {
       throw this.failed(error, command)
     }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { FetchMessageObject, FetchQueryObject, MessageAddressObject, MessageStructureObject } from 'imapflow'
 import { normaliseFlags } from '../../mailbox/flags.js'
+import { bounded, boundedReferences, clean, isoDate, MOST_ADDRESSES, MOST_PARTS } from '../../mailbox/message-bounds.js'
 import {
   fingerprintSource,
   type Address,
@@ -28,12 +29,6 @@ export const CAREFUL_QUERIES: readonly { query: FetchQueryObject; defect: Defect
   { query: { uid: true, flags: true, internalDate: true, size: true }, defect: 'UNREADABLE' },
 ]
 
-// Bounds on what one message may put into the index. The raw message keeps the rest, and a defect says so.
-const LONGEST_TEXT = 4_000
-const MOST_ADDRESSES = 500
-const MOST_PARTS = 500
-const MOST_REFERENCES = 200
-
 /** Brings a fetched message into the form that events carry. Never throws, whatever the message is like. */
 export function messageDataOf(fetched: FetchMessageObject, more: readonly Defect[] = []): MessageData {
   const defects = new Set<Defect>(more)
@@ -58,24 +53,6 @@ export function messageDataOf(fetched: FetchMessageObject, more: readonly Defect
 
 function fingerprintOf(size: number, envelope: Envelope): string {
   return createHash('sha256').update(fingerprintSource({ size, envelope })).digest('hex').slice(0, 32)
-}
-
-/** Neither NUL nor half a surrogate pair can be stored as text. */
-function clean(text: string): string {
-  // eslint-disable-next-line no-control-regex
-  return text.toWellFormed().replace(/\u0000/g, '\uFFFD')
-}
-
-function bounded(text: string | undefined, defects: Set<Defect>): string {
-  if (!text) return ''
-  if (text.length > LONGEST_TEXT) defects.add('HEADER_TRUNCATED')
-  return clean(text.slice(0, LONGEST_TEXT))
-}
-
-function isoDate(date: Date | string | undefined): string | null {
-  const parsed = date === undefined ? NaN : new Date(date).getTime()
-  // beyond these years it is no date of mail, and Postgres's own range begins to matter
-  return parsed >= -62_135_596_800_000 && parsed <= 253_402_300_799_000 ? new Date(parsed).toISOString() : null
 }
 
 function envelopeOf(envelope: FetchMessageObject['envelope'], defects: Set<Defect>): Envelope {
@@ -125,10 +102,5 @@ function structureOf(node: MessageStructureObject, budget: { left: number }, def
 }
 
 function referencesOf(headers: Buffer | undefined, defects: Set<Defect>): string[] {
-  if (!headers || headers.length < 14) return []
-  const found = headers.toString('latin1').match(/<[^<>\s]{1,998}>/g) ?? []
-  if (found.length > MOST_REFERENCES) defects.add('HEADER_TRUNCATED')
-  // the first names the thread's root, the last ones the nearest ancestors
-  const kept = found.length > MOST_REFERENCES ? [...found.slice(0, 1), ...found.slice(1 - MOST_REFERENCES)] : found
-  return kept.map(clean)
+  return headers ? boundedReferences(headers.toString('latin1'), defects) : []
 }

@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
-import type { ServerSettings } from '../../mailbox/access-model.js'
-import { ServerFailed } from '../../mailbox/failures.js'
+import type { ServerSettings } from '../mailbox/access-model.js'
+import { ServerFailed } from '../mailbox/failures.js'
 
 /** How this installation connects to mail servers; milliseconds and bytes. */
 export type DialPolicy = {

@@ -1,0 +1,99 @@
+import type { Streams } from '../event-store/streams.js'
+import { FenceRefused, StreamNotFound } from '../event-store/streams.js'
+import type { AccountEvent } from '../mailbox/events.js'
+import { remedyOf, ServerFailed, type ServerFailure } from '../mailbox/failures.js'
+import { inUsePause, reconnectPause, throttledPause } from '../mailbox/reconnect.js'
+import type { Database } from '../platform/database.js'
+import type { Logger } from '../platform/logs.js'
+import { viewAccounts, type AccountView } from '../projections/account-views.js'
+
+/** What attempts to work on a server need. */
+export type AttemptTools = {
+  streams: Streams
+  database: Database
+  logger: Logger
+  /** asks for a job for an account, after a pause or at once */
+  ask: (account: Pick<AccountView, 'accountId' | 'model'>, pause?: number) => void
+}
+
+/** An account's attempts to work on its server: what became of them, and when the next may be. */
+export class Attempts {
+  private failures = 0
+  private retryAt = 0
+
+  constructor(
+    private readonly accountId: string,
+    private readonly tools: AttemptTools,
+  ) {}
+
+  /** Whether the server may be asked now: not after a refused login, and not before a pause is over. */
+  mayBegin({ state, throttledUntil }: AccountView): boolean {
+    if (state === 'LOGIN_REFUSED') return false
+    // new credentials end every pause
+    if (state === 'CONNECTING') this.retryAt = 0
+    return Math.max(this.retryAt, throttledUntil?.getTime() ?? 0) <= Date.now()
+  }
+
+  /** Takes notice that the server answers. */
+  succeeded(): void {
+    this.failures = 0
+  }
+
+  /** Records a failure and asks for the next attempt, as the failure's remedy says. */
+  async failed(account: AccountView, error: unknown): Promise<void> {
+    if (error instanceof FenceRefused || error instanceof StreamNotFound) return
+    if (!(error instanceof ServerFailed)) {
+      this.tools.logger.error({ accountId: this.accountId, err: error }, 'a sync failed')
+      this.pauseFor(account, reconnectPause(++this.failures, Math.random()))
+      return
+    }
+    const { failure } = error
+    this.failures++
+    this.tools.logger.info({ accountId: this.accountId, failure }, 'a mail server failed')
+    const pause = this.pauseAfter(failure)
+    await this.recordFailure(account, failure, pause)
+    if (pause !== null) this.pauseFor(account, pause)
+  }
+
+  /** Records what the connection came to. */
+  async record(events: AccountEvent[]): Promise<void> {
+    await this.tools.streams.decide(
+      this.accountId,
+      async () => null,
+      () => events,
+      undefined,
+      'SERVER',
+    )
+  }
+
+  private pauseAfter(failure: ServerFailure): number | null {
+    switch (remedyOf(failure)) {
+      case 'reauthenticate':
+        return null
+      case 'wait':
+        if (failure.kind === 'MaildropInUse') return inUsePause(this.failures, Math.random())
+        return throttledPause(failure.kind === 'Throttled' ? failure.pause : null, this.failures, Math.random())
+      default:
+        return reconnectPause(this.failures, Math.random())
+    }
+  }
+
+  private pauseFor(account: AccountView, pause: number): void {
+    this.retryAt = Date.now() + pause
+    this.tools.ask(account, pause)
+  }
+
+  /** A state that lasts is recorded once, not at each attempt. */
+  private async recordFailure(account: AccountView, failure: ServerFailure, pause: number | null): Promise<void> {
+    const { message } = new ServerFailed(failure)
+    if (failure.kind === 'LoginRefused') {
+      await this.record([{ type: 'LoginWasRefused', data: { serverSaid: failure.serverSaid } }])
+    } else if (failure.kind === 'Throttled' || failure.kind === 'MaildropInUse') {
+      const until = new Date(Date.now() + (pause ?? 0)).toISOString()
+      await this.record([{ type: 'ServerThrottled', data: { serverSaid: failure.serverSaid, until } }])
+    } else {
+      const [now] = await viewAccounts(this.tools.database.pool, [account.accountId])
+      if (now?.state !== 'DISCONNECTED') await this.record([{ type: 'ConnectionLost', data: { reason: message } }])
+    }
+  }
+}

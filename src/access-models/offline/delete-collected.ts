@@ -1,0 +1,158 @@
+import { createHash } from 'node:crypto'
+import { pipeline } from 'node:stream/promises'
+import type { ListedMessage } from '../../mailbox/collection.js'
+import { samePolicy, selectForDeletion, type DeletionPolicy } from '../../mailbox/deletion-policy.js'
+import type { AccountEvent } from '../../mailbox/events.js'
+import { groupsOf } from '../../mailbox/groups.js'
+import type { BlobStore } from '../../content/blob-store.js'
+import { viewAccounts, type AccountView } from '../../projections/account-views.js'
+import { viewDeletableCopies, type PolicyCopy } from '../../projections/copy-views.js'
+import type { Queryable } from '../../platform/database.js'
+import type { CollectTools } from './collect.js'
+import type { Maildrop } from './maildrop.js'
+import { placeOf } from './received.js'
+
+/** Messages that are asked to be deleted together. */
+const PIECE = 200
+
+/**
+ * Deletes from the server what the account's policy wants deleted, of the messages that are there now. Each is looked at right
+ * before: its content has to be here, with the SHA-256 that was recorded. That it is asked is an event before it is asked, and that it
+ * is done is one only when the server has said so.
+ *
+ * @param there the messages on the server, by the messages that they are here
+ */
+export async function deleteCollected(
+  tools: CollectTools,
+  maildrop: Maildrop,
+  there: ReadonlyMap<string, ListedMessage>,
+): Promise<void> {
+  const { account, database } = tools
+  const chosen = await choose(database.pool, account.accountId, there)
+  await takeBack(tools, chosen)
+  for (const piece of groupsOf(chosen.copies, PIECE)) {
+    if (tools.stopping()) break
+    const durable = await durableOf(tools, maildrop, piece, there)
+    const asked = await ask(tools, durable, there)
+    await recordDeleted(
+      tools,
+      await maildrop.delete(asked.map((messageId) => there.get(messageId) as ListedMessage)),
+      there,
+    )
+  }
+  // whoever has changed their mind meanwhile is heard, as long as the server can be told
+  const now = await choose(database.pool, account.accountId, there)
+  if (!samePolicy(now.policy, chosen.policy)) await maildrop.reset()
+}
+
+/** Records what the end of the session has deleted. */
+export async function recordDeleted(
+  { account, streams, fence }: CollectTools,
+  deleted: readonly ListedMessage[],
+  there: ReadonlyMap<string, ListedMessage>,
+): Promise<void> {
+  if (deleted.length === 0) return
+  const gone = new Set(deleted)
+  const messageIds = [...there].filter(([, listed]) => gone.has(listed)).map(([messageId]) => messageId)
+  const events = groupsOf(messageIds, PIECE).map((ids): AccountEvent => {
+    return { type: 'ServerCopiesGone', data: { messageIds: ids, why: 'DELETED' } }
+  })
+  await streams.decide(
+    account.accountId,
+    async () => null,
+    () => events,
+    fence,
+    'POLICY',
+  )
+}
+
+/** What the policy of now wants deleted, and what was asked before and is no longer wanted. */
+type Choice = { policy: DeletionPolicy; copies: PolicyCopy[]; unwanted: PolicyCopy[] }
+
+async function choose(
+  session: Queryable,
+  accountId: string,
+  there: ReadonlyMap<string, ListedMessage>,
+): Promise<Choice> {
+  const [account] = await viewAccounts(session, [accountId])
+  if (!account) return { policy: { kind: 'NEVER' }, copies: [], unwanted: [] }
+  const all = (await viewDeletableCopies(session, accountId)).filter(({ messageId }) => there.has(messageId))
+  const copies = selectForDeletion(account.deletionPolicy, all, occupancyOf(account), Date.now())
+  const wanted = new Set(copies)
+  const unwanted = all.filter((copy) => copy.state === 'DELETION_ASKED' && !wanted.has(copy))
+  return { policy: account.deletionPolicy, copies, unwanted }
+}
+
+/** How full an account's maildrop was when it was last looked at. */
+export function occupancyOf({ maildrop, collection }: AccountView): { bytes: number; limit: number | null } {
+  return { bytes: maildrop?.bytes ?? 0, limit: collection.limit ?? maildrop?.limit ?? null }
+}
+
+/** Records that what was asked to be deleted, and is still there, is not to be deleted any more. */
+async function takeBack({ account, streams, fence }: CollectTools, { unwanted }: Choice): Promise<void> {
+  const events = unwanted.map((copy): AccountEvent => {
+    const { messageId, headerHash, ...listed } = copy
+    return { type: 'ServerCopyFound', data: { messageId, ...placeOf({ ...listed, number: 0 }, headerHash) } }
+  })
+  await streams.decide(
+    account.accountId,
+    async () => null,
+    () => events,
+    fence,
+    'POLICY',
+  )
+}
+
+/** Those of which the content is here, byte for byte; where the server's names do not hold, also byte for byte what is there. */
+async function durableOf(
+  { blobs, account, logger }: CollectTools,
+  maildrop: Maildrop,
+  copies: readonly PolicyCopy[],
+  there: ReadonlyMap<string, ListedMessage>,
+): Promise<PolicyCopy[]> {
+  const durable: PolicyCopy[] = []
+  for (const copy of copies) {
+    if ((await hashOf(blobs, copy.sha256)) === copy.sha256) durable.push(copy)
+    else logger.error({ accountId: account.accountId, messageId: copy.messageId }, 'a content is not here as recorded')
+  }
+  if (maildrop.namesHold) return durable
+  const bySha = new Map<ListedMessage, PolicyCopy>()
+  for (const copy of durable) bySha.set(there.get(copy.messageId) as ListedMessage, copy)
+  const same: PolicyCopy[] = []
+  for await (const coming of maildrop.contents([...bySha.keys()])) {
+    if ('refused' in coming) continue
+    const hash = createHash('sha256')
+    for await (const chunk of coming.content) hash.update(chunk)
+    const copy = bySha.get(coming.listed)
+    if (copy?.sha256 === hash.digest('hex')) same.push(copy)
+  }
+  return same
+}
+
+async function hashOf(blobs: BlobStore, sha256: string | null): Promise<string | null> {
+  if (sha256 === null || !(await blobs.has(sha256))) return null
+  const hash = createHash('sha256')
+  await pipeline(blobs.read(sha256), hash)
+  return hash.digest('hex')
+}
+
+/** Records that deletions are about to be asked for, if the policy still wants them. @returns the messages */
+async function ask(
+  { account, streams, fence }: CollectTools,
+  durable: readonly PolicyCopy[],
+  there: ReadonlyMap<string, ListedMessage>,
+): Promise<string[]> {
+  let asked: string[] = []
+  await streams.decide(
+    account.accountId,
+    (session) => choose(session, account.accountId, there),
+    ({ copies }): AccountEvent[] => {
+      const wanted = new Set(copies.map(({ messageId }) => messageId))
+      asked = durable.map(({ messageId }) => messageId).filter((messageId) => wanted.has(messageId))
+      return asked.length > 0 ? [{ type: 'ServerDeletionAsked', data: { messageIds: asked } }] : []
+    },
+    fence,
+    'POLICY',
+  )
+  return asked
+}

@@ -1,0 +1,40 @@
+import type { ListedMessage } from '../../mailbox/collection.js'
+import type { Flags } from '../../mailbox/flags.js'
+import type { Occupancy } from '../../mailbox/deletion-policy.js'
+
+/** A mailbox of the server that was looked at, and the messages in it; sizes are 0 until they are asked for. */
+export type LookedAt = { mailbox: string; localPath: string; listed: ListedMessage[] }
+
+/** A whole message as it comes, with what the server says of it; or why it does not come. */
+export type Coming =
+  | { listed: ListedMessage; content: AsyncIterable<Buffer>; flags: Flags; internalDate: string | null }
+  | { listed: ListedMessage; refused: string }
+
+/**
+ * One session with a server that mail is collected from, the same over POP3 and IMAP. Every call rejects with ServerFailed.
+ * Generators are to be read to their ends, and each message before the next.
+ */
+export interface Maildrop {
+  readonly capabilities: string[]
+  readonly serverName: string | null
+  /** Whether messages have names that hold beyond the session, and so need no second look before they are deleted. */
+  readonly namesHold: boolean
+  /** All messages of the given mailboxes; a mailbox that the server does not open is left out. */
+  list(mailboxes: readonly string[]): Promise<LookedAt[]>
+  /** How full the maildrop is, as far as the server tells; messages that are listed count where it does not. */
+  occupancy(): Promise<(Occupancy & { messages: number }) | null>
+  /** The same messages with their sizes. */
+  withSizes(listed: readonly ListedMessage[]): Promise<ListedMessage[]>
+  /** The headers of messages, as far as one is looked at; those that the server does not give are missing. */
+  headers(listed: readonly ListedMessage[]): AsyncGenerator<{ listed: ListedMessage; header: Buffer }>
+  /** Whole messages. */
+  contents(listed: readonly ListedMessage[]): AsyncGenerator<Coming>
+  /** Has messages deleted. @returns those of which that is certain now; over POP3 none is before the end */
+  delete(listed: readonly ListedMessage[]): Promise<ListedMessage[]>
+  /** Takes back what is not certain yet (POP3). */
+  reset(): Promise<void>
+  /** Ends the session; what was to be deleted at the end is deleted when this resolves. @returns those messages */
+  end(): Promise<ListedMessage[]>
+  /** Ends the connection at once. */
+  drop(): void
+}

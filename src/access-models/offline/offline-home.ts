@@ -1,0 +1,110 @@
+import type { AccountEvent } from '../../mailbox/events.js'
+import { nextRun } from '../../mailbox/run-times.js'
+import { withSmallHeap } from '../../platform/heap.js'
+import { viewAccounts, type AccountView } from '../../projections/account-views.js'
+import { viewContentPlace } from '../../projections/message-views.js'
+import { ImapConnection } from '../../protocols/imap/imap-connection.js'
+import { Pop3Connection } from '../../protocols/pop3/pop3-connection.js'
+import type { AccountHome, HomeTools } from '../account-home.js'
+import { Attempts } from '../attempts.js'
+import { collect, type CollectTools } from './collect.js'
+import { deleteCollected, recordDeleted } from './delete-collected.js'
+import { ImapMaildrop } from './imap-maildrop.js'
+import type { Maildrop } from './maildrop.js'
+import { Pop3Maildrop } from './pop3-maildrop.js'
+import { dueAt, setDueAfterRun } from './schedule.js'
+
+/** Where the work of one account is done of which the mail is collected: short sessions, each when it is due. */
+export class OfflineHome implements AccountHome {
+  private readonly attempts: Attempts
+  private maildrop: Maildrop | null = null
+  private stopping = false
+  private turn: Promise<unknown> = Promise.resolve()
+
+  constructor(
+    private readonly accountId: string,
+    private readonly tools: HomeTools,
+  ) {
+    this.attempts = new Attempts(accountId, tools)
+  }
+
+  /** One run, if one is due; never two at a time. A run that was missed is made up once. */
+  async sync(): Promise<void> {
+    const mine = this.turn.then(() => this.runIfDue())
+    this.turn = mine.catch(() => undefined)
+    await mine
+  }
+
+  /** All content that can be had is here; what is not is told so. */
+  async fetch(messageId: string): Promise<void> {
+    const place = await viewContentPlace(this.tools.database.pool, messageId)
+    if (!place || (place.sha256 !== null && (await this.tools.blobs.has(place.sha256)))) return
+    const reason = 'The content of the message is not kept here.'
+    const unavailable: AccountEvent = { type: 'MessageContentUnavailable', data: { messageId, reason } }
+    await this.tools.streams.decide(
+      this.accountId,
+      async () => null,
+      () => [unavailable],
+    )
+  }
+
+  /** Has a run put its work down, and ends its session. */
+  async stop(): Promise<void> {
+    this.stopping = true
+    this.maildrop?.drop()
+    await this.turn
+  }
+
+  private async runIfDue(): Promise<void> {
+    const { database, ask, hostLimits } = this.tools
+    const [account] = await viewAccounts(database.pool, [this.accountId])
+    if (!account || this.stopping || !this.attempts.mayBegin(account)) return
+    const due = await dueAt(database.pool, this.accountId)
+    if (due > Date.now()) return ask(account, due - Date.now())
+    const slot = hostLimits.take(account.host, Date.now())
+    if ('wait' in slot) return ask(account, slot.wait)
+    try {
+      await withSmallHeap(() => this.run(account, due))
+      this.attempts.succeeded()
+    } catch (error) {
+      this.maildrop?.drop()
+      if (!this.stopping) await this.attempts.failed(account, error)
+    } finally {
+      this.maildrop = null
+      slot.release()
+    }
+  }
+
+  private async run(account: AccountView, due: number): Promise<void> {
+    const { streams, database, ask } = this.tools
+    const began = Date.now()
+    const maildrop = await this.open(account)
+    this.maildrop = maildrop
+    const fence = await streams.takeFence(this.accountId)
+    await this.recordConnected(account, maildrop)
+    const tools: CollectTools = { ...this.tools, account, fence, stopping: () => this.stopping }
+    const { there, isComplete } = await collect(tools, maildrop)
+    if (isComplete) await deleteCollected(tools, maildrop, there)
+    if (this.stopping) return maildrop.drop()
+    await recordDeleted(tools, await maildrop.end(), there)
+    const [now] = await viewAccounts(database.pool, [this.accountId])
+    if (!now) return
+    const next = nextRun(began, now.collection.everyMinutes, maildrop.capabilities, Math.random())
+    ask(now, Math.max(0, (await setDueAfterRun(database.pool, this.accountId, due, next)) - Date.now()))
+  }
+
+  private async open(account: AccountView): Promise<Maildrop> {
+    const { policy, passwordOf, logger, maxMessageBytes } = this.tools
+    const secret = await passwordOf(this.accountId)
+    if (account.protocol === 'POP3') return new Pop3Maildrop(await Pop3Connection.open(account, secret, policy))
+    const connection = await ImapConnection.open(account, secret, policy, logger)
+    return new ImapMaildrop(connection, account.collection.removal, maxMessageBytes)
+  }
+
+  /** The state is recorded when it changes, not at each of many short connections. */
+  private async recordConnected(account: AccountView, { capabilities, serverName: server }: Maildrop): Promise<void> {
+    const isSame = account.capabilities.join() === capabilities.join() && account.server === server
+    if (account.state === 'CONNECTED' && isSame) return
+    await this.attempts.record([{ type: 'ConnectionEstablished', data: { capabilities, server } }])
+  }
+}

@@ -1,0 +1,108 @@
+import { Readable } from 'node:stream'
+import type { CopyPlace, ListedMessage } from '../../mailbox/collection.js'
+import { ServerFailed } from '../../mailbox/failures.js'
+import type { Flags } from '../../mailbox/flags.js'
+import type { NewMessage } from '../../mailbox/local-mailboxes.js'
+import type { BlobName, BlobStore } from '../../content/blob-store.js'
+import { MetadataReader, readMetadata, type RawMetadata } from '../../content/message-metadata.js'
+import type { Coming } from './maildrop.js'
+
+/** Bytes up to which a message is held in memory, to be written together with others. */
+export const SMALL = 256 * 1024
+
+/** A message that has come whole: small ones in memory, others in the blob store already. */
+export type Received = {
+  listed: ListedMessage
+  flags: Flags
+  /** INTERNALDATE, or what comes nearest to it over POP3 */
+  internalDate: string
+  metadata: RawMetadata
+  stored: { bytes: Buffer } | { blob: BlobName }
+}
+
+/** What comes, without what a server refuses. */
+type Given = Extract<Coming, { content: unknown }>
+
+/**
+ * Takes a message in as it comes, held in memory no longer than it is small.
+ *
+ * @throws ServerFailed when more comes than `maxBytes`, or the connection is lost
+ */
+export async function receive(coming: Given, blobs: BlobStore, maxBytes: number, host: string): Promise<Received> {
+  const { listed, flags } = coming
+  const content = bounded(coming.content, maxBytes, host)[Symbol.asyncIterator]()
+  const beginning: Buffer[] = []
+  let length = 0
+  let ended = false
+  while (length <= SMALL && !ended) {
+    const next = await content.next()
+    if (next.done) ended = true
+    else {
+      beginning.push(next.value)
+      length += next.value.length
+    }
+  }
+  const taken = ended
+    ? { metadata: await readMetadata(beginning), stored: { bytes: Buffer.concat(beginning) } }
+    : await stream(beginning, content, blobs)
+  return { listed, flags, internalDate: dateOf(coming.internalDate ?? taken.metadata.receivedAt), ...taken }
+}
+
+async function stream(beginning: readonly Buffer[], rest: AsyncIterator<Buffer>, blobs: BlobStore) {
+  const reader = new MetadataReader()
+  async function* passing() {
+    for (const chunk of beginning) {
+      await reader.take(chunk)
+      yield chunk
+    }
+    for (let next = await rest.next(); !next.done; next = await rest.next()) {
+      await reader.take(next.value)
+      yield next.value
+    }
+  }
+  const blob = await blobs.put(Readable.from(passing(), { objectMode: false, highWaterMark: 65_536 }))
+  return { metadata: await reader.end(), stored: { blob } }
+}
+
+/** A server may send more than it said, and not stop. */
+async function* bounded(content: AsyncIterable<Buffer>, maxBytes: number, host: string): AsyncGenerator<Buffer> {
+  let length = 0
+  for await (const chunk of content) {
+    length += chunk.length
+    if (length > maxBytes)
+      throw new ServerFailed({ kind: 'ConnectionLost', host, reason: 'a message is longer than the server said' })
+    yield chunk
+  }
+}
+
+/** No message has come in the future, whatever a header says. */
+function dateOf(told: string | null): string {
+  const now = Date.now()
+  return new Date(Math.min(told === null ? now : Date.parse(told), now)).toISOString()
+}
+
+/** The message that was received, for the log. */
+export function newMessageOf(
+  { listed, flags, internalDate, metadata }: Omit<Received, 'stored'>,
+  path: string,
+  content: BlobName | null,
+): NewMessage {
+  const { size, envelope, structure, references, fingerprint, defects, headerHash } = metadata
+  return {
+    path,
+    message: {
+      ...{ flags, internalDate, size, envelope, structure, references, fingerprint, defects },
+      ...{ emailId: null, threadId: null },
+    },
+    content,
+    serverCopy: placeOf(listed, headerHash),
+  }
+}
+
+/** Where a listed message is, for the log. */
+export function placeOf(
+  { mailbox, uidValidity, uid, uidl, size }: ListedMessage,
+  headerHash: string | null,
+): CopyPlace {
+  return { mailbox, uidValidity, uid, uidl, size, headerHash }
+}

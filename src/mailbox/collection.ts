@@ -1,0 +1,146 @@
+/*
+ * How a message on the server is told again, so that it is collected once and never passed over (offline model).
+ *
+ *   the server names it by | and it is known under that name | then
+ *   -----------------------+---------------------------------+---------------------------------------------------------
+ *   UIDVALIDITY and UID    | yes                             | it is the same (RFC 9051 §2.3.1.1)
+ *   UIDL, once in the list | yes, with the same size         | it is the same (RFC 1939 §7)
+ *   anything               | no, and no missing copy is as   | it is fetched: new, unless a missing copy has its content
+ *                          | large                           |
+ *   anything               | no, and a missing copy is as    | its headers are asked for; the same where they are those of
+ *                          | large                           | a missing copy and tell one message from others, else it
+ *                          |                                 | is fetched, and told by its content
+ *
+ * A missing copy is one that is known and that nothing in the list was found to be.
+ */
+
+/** Where a message is on the server, by the names that the server has for it. */
+export type CopyPlace = {
+  /** path of the mailbox on the server; INBOX for a maildrop */
+  mailbox: string
+  /** UIDVALIDITY of that mailbox, to which the UID belongs; null over POP3 */
+  uidValidity: string | null
+  /** its UID; null over POP3 */
+  uid: number | null
+  /** its unique-id (RFC 1939 §7, UIDL); null over IMAP and where the server gives none */
+  uidl: string | null
+  /** bytes, as the server states them */
+  size: number
+  /** SHA-256 of its header, up to and with the empty line, hexadecimal; null where it was not read */
+  headerHash: string | null
+}
+
+/** Whether a collected message is on the server: there, there and asked to be deleted, or no longer. */
+export type CopyState = 'THERE' | 'DELETION_ASKED' | 'GONE'
+
+/** A message that was collected, as the server has it. */
+export type ServerCopy = CopyPlace & {
+  /** the message that was made of it here */
+  messageId: string
+  state: CopyState
+  /** SHA-256 of the content that is kept here; null where it was forgotten, or too large to be kept */
+  sha256: string | null
+  /** INTERNALDATE of the message, in ISO 8601 */
+  internalDate: string
+  /** when it was collected, in ISO 8601 */
+  collectedAt: string
+}
+
+/** A message in a server's list; `number` names it for the time of the connection. */
+export type ListedMessage = Pick<CopyPlace, 'mailbox' | 'uidValidity' | 'uid' | 'uidl' | 'size'> & { number: number }
+
+/** A listed message and the copy that it is. */
+export type SameMessage = { listed: ListedMessage; copy: ServerCopy }
+
+/** What a list says of what is known. */
+export type ListMatch = {
+  same: SameMessage[]
+  /** not known by the names that the server gives */
+  unknown: ListedMessage[]
+  /** known and not found in the list, those that were gone before as well */
+  missing: ServerCopy[]
+}
+
+/** Compares a server's list with what is known, by the names that the server gives: the first two lines of the table. */
+export function matchByName(known: readonly ServerCopy[], listed: readonly ListedMessage[]): ListMatch {
+  const counts = new Map<string, number>()
+  for (const message of listed) counts.set(nameOf(message), (counts.get(nameOf(message)) ?? 0) + 1)
+  const copies = new Map<string, ServerCopy[]>()
+  for (const copy of known) {
+    const name = nameOf(copy)
+    const alike = copies.get(name)
+    if (alike) alike.push(copy)
+    else copies.set(name, [copy])
+  }
+  const found = new Set<ServerCopy>()
+  const match: ListMatch = { same: [], unknown: [], missing: [] }
+  for (const message of listed) {
+    const copy = isNamed(message) && counts.get(nameOf(message)) === 1 ? onlyOne(copies.get(nameOf(message))) : null
+    if (copy && (message.uid !== null || copy.size === message.size)) {
+      found.add(copy)
+      match.same.push({ listed: message, copy })
+    } else match.unknown.push(message)
+  }
+  match.missing = known.filter((copy) => !found.has(copy))
+  return match
+}
+
+type Named = Pick<CopyPlace, 'mailbox' | 'uidValidity' | 'uid' | 'uidl'>
+
+const isNamed = ({ uid, uidl }: Named) => uid !== null || uidl !== null
+const nameOf = ({ mailbox, uidValidity, uid, uidl }: Named) =>
+  uid === null ? `${uidl}` : `${uidValidity}/${uid}/${mailbox}`
+// the same UIDL may come again after years for another message: those that are gone do not stand in the way
+const onlyOne = (copies: ServerCopy[] = []) => {
+  const there = copies.filter((copy) => copy.state !== 'GONE')
+  return (there.length > 0 ? there : copies).length === 1 ? (there[0] ?? copies[0] ?? null) : null
+}
+
+/** Of the unknown messages, those of which the headers are worth asking for: a missing copy is as large. */
+export function worthALook(unknown: readonly ListedMessage[], missing: readonly ServerCopy[]): ListedMessage[] {
+  const sizes = new Set(missing.map((copy) => copy.size))
+  return unknown.filter((message) => sizes.has(message.size))
+}
+
+/** A listed message with the hash of its header, and whether that header can be of one message only. */
+export type HeadedMessage = { listed: ListedMessage; headerHash: string; isTelling: boolean }
+
+/**
+ * Tells messages by their headers and sizes. As many as there are missing copies like them are those; where there are more,
+ * or the headers are such that two messages can have the same, the contents have to tell.
+ */
+export function matchByHeaders(headed: readonly HeadedMessage[], missing: readonly ServerCopy[]): SameMessage[] {
+  const copies = groupBy(missing, ({ headerHash, size }) => `${headerHash}/${size}`)
+  const messages = groupBy(headed, ({ headerHash, listed }) => `${headerHash}/${listed.size}`)
+  return [...messages].flatMap(([key, alike]) => {
+    const candidates = preferThose(copies.get(key) ?? [])
+    const areThose = alike.length <= candidates.length && alike.every((message) => message.isTelling)
+    return areThose ? alike.map(({ listed }, index) => ({ listed, copy: candidates[index] as ServerCopy })) : []
+  })
+}
+
+/** The missing copy that a fetched content is of, null for a new one. What it returns is taken out of `missing`. */
+export function takeByContent(missing: Map<string, ServerCopy[]>, sha256: string): ServerCopy | null {
+  return missing.get(sha256)?.shift() ?? null
+}
+
+/** Missing copies by their content, for takeByContent. */
+export function byContent(missing: readonly ServerCopy[]): Map<string, ServerCopy[]> {
+  const kept = missing.filter((copy) => copy.sha256 !== null)
+  return new Map([...groupBy(kept, (copy) => copy.sha256 as string)].map(([key, copies]) => [key, preferThose(copies)]))
+}
+
+/** Those that were there a moment ago first, then those that went long ago. */
+function preferThose(copies: readonly ServerCopy[]): ServerCopy[] {
+  return [...copies].sort((one, other) => Number(one.state === 'GONE') - Number(other.state === 'GONE'))
+}
+
+function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>()
+  for (const item of items) {
+    const group = groups.get(keyOf(item))
+    if (group) group.push(item)
+    else groups.set(keyOf(item), [item])
+  }
+  return groups
+}

@@ -1,0 +1,148 @@
+import { isUtf8 } from 'node:buffer'
+import type { FetchMessageObject } from 'imapflow'
+import { normaliseFlags, type Flags } from '../../mailbox/flags.js'
+import { groupsOf } from '../../mailbox/groups.js'
+import { formatUidSet, uidSetOf, uidsOf, withoutUids } from '../../mailbox/uid-set.js'
+import type { ImapConnection } from './imap-connection.js'
+
+/*
+ * What the offline model asks of an IMAP server beside the rest: whole messages, byte for byte, and their deletion. Of the
+ * selected mailbox, by UID.
+ */
+
+/** Bytes up to which a message is fetched together with others, and how many bytes together. */
+const SMALL = 1024 * 1024
+const TOGETHER = 4 * 1024 * 1024
+const MOST_TOGETHER = 200
+
+/** A whole message with what the server says of it. */
+export type WholeMessage = { uid: number; flags: Flags; internalDate: string; content: AsyncIterable<Buffer> }
+
+/** Bytes of each message, as the server states them (RFC822.SIZE). */
+export async function sizesOf(connection: ImapConnection, uids: readonly number[]): Promise<Map<number, number>> {
+  const sizes = new Map<number, number>()
+  for await (const { uid, size } of connection.stream(rangeOf(uids), { uid: true, size: true }))
+    if (size !== undefined) sizes.set(uid, size)
+  return sizes
+}
+
+/** The headers of messages, up to and with the empty line. */
+export async function* headersOf(
+  connection: ImapConnection,
+  uids: readonly number[],
+): AsyncGenerator<{ uid: number; header: Buffer }> {
+  for (const group of groupsOf(uids, MOST_TOGETHER))
+    for await (const { uid, headers } of connection.stream(rangeOf(group), { uid: true, headers: true }))
+      if (headers) yield { uid, header: headers }
+}
+
+/** Whole messages; those that went meanwhile are missing. @param messages with their sizes, which say how they are fetched */
+export async function* contentsOf(
+  connection: ImapConnection,
+  messages: readonly { uid: number; size: number }[],
+  maxBytes: number,
+): AsyncGenerator<WholeMessage> {
+  let together: { uid: number; size: number }[] = []
+  let bytes = 0
+  const isFull = () => bytes >= TOGETHER || together.length >= MOST_TOGETHER
+  for (const message of messages) {
+    if (message.size > SMALL) {
+      yield* largeContent(connection, message.uid, maxBytes)
+      continue
+    }
+    together.push(message)
+    bytes += message.size
+    if (!isFull()) continue
+    yield* smallContents(connection, together)
+    together = []
+    bytes = 0
+  }
+  if (together.length > 0) yield* smallContents(connection, together)
+}
+
+async function* smallContents(
+  connection: ImapConnection,
+  messages: readonly { uid: number }[],
+): AsyncGenerator<WholeMessage> {
+  const range = rangeOf(messages.map((message) => message.uid))
+  const query = { uid: true, flags: true, internalDate: true, source: true } as const
+  const found: FetchMessageObject[] = []
+  for await (const message of connection.stream(range, query)) if (message.source) found.push(message)
+  for (const message of found) {
+    const source = await withNuls(connection, message.uid, message.source as Buffer)
+    yield { ...toldOf(message), content: piecesOf([source]) }
+  }
+}
+
+async function* largeContent(connection: ImapConnection, uid: number, maxBytes: number): AsyncGenerator<WholeMessage> {
+  let told: FetchMessageObject | null = null
+  const query = { uid: true, flags: true, internalDate: true } as const
+  for await (const message of connection.stream(String(uid), query)) if (message.uid === uid) told = message
+  const content = told && (await connection.raw(uid, maxBytes))
+  if (told && content) yield { ...toldOf(told), content }
+}
+
+function toldOf({ uid, flags, internalDate }: FetchMessageObject): Omit<WholeMessage, 'content'> {
+  return { uid, flags: normaliseFlags(flags ?? []), internalDate: new Date(internalDate ?? 0).toISOString() }
+}
+
+/**
+ * A literal may hold no NUL (RFC 9051 §4.3), and Dovecot sends 0x80 in its place. BINARY (RFC 3516) may hold it. Asked for only
+ * where such a byte stands in what is no UTF-8, and taken only where nothing else differs, since BINARY decodes as well.
+ */
+async function withNuls(connection: ImapConnection, uid: number, source: Buffer): Promise<Buffer> {
+  if (!connection.offers('BINARY') || !source.includes(0x80) || isUtf8(source)) return source
+  const found = await connection.ask('FETCH', (client) =>
+    client.fetchOne(String(uid), { uid: true, source: true }, { uid: true, binary: true }),
+  )
+  const binary = found ? found.source : undefined
+  if (binary?.length !== source.length) return source
+  const isSame = binary.every((byte, at) => byte === source[at] || (byte === 0 && source[at] === 0x80))
+  return isSame ? binary : source
+}
+
+/** How a server can be made to delete single messages; null where it cannot, but by taking along what others have marked. */
+export type Deletion = 'UID EXPUNGE' | 'MOVE' | null
+
+/** Which way there is to what is wanted. */
+export function deletionOffered(
+  offers: (capability: string) => boolean,
+  removal: 'EXPUNGE' | 'MOVE_TO_TRASH',
+): Deletion {
+  const canExpunge = offers('UIDPLUS') || offers('IMAP4REV2')
+  if (removal === 'EXPUNGE') return canExpunge ? 'UID EXPUNGE' : null
+  return offers('MOVE') || canExpunge ? 'MOVE' : null
+}
+
+/**
+ * Has the server delete messages: by UID EXPUNGE (RFC 4315 §2.1), or by a move to Trash (RFC 6851).
+ *
+ * @param trash the mailbox for Trash; null to delete for good
+ * @returns those that are no longer there
+ */
+export async function deleteMessages(
+  connection: ImapConnection,
+  uids: readonly number[],
+  trash: string | null,
+): Promise<number[]> {
+  const range = rangeOf(uids)
+  if (trash === null) await connection.ask('UID EXPUNGE', (client) => client.messageDelete(range, { uid: true }))
+  else await connection.ask('MOVE', (client) => client.messageMove(range, trash, { uid: true }))
+  // what the server says it did is asked of it once more: only what is gone is gone
+  const asked = uidSetOf(uids)
+  return uidsOf(withoutUids(asked, await connection.present(asked)))
+}
+
+/** How full the mail of the account is, by the quota of INBOX (RFC 9208), in bytes; null where the server does not tell. */
+export async function quotaOf(connection: ImapConnection): Promise<{ bytes: number; limit: number } | null> {
+  if (!connection.offers('QUOTA')) return null
+  const quota = await connection.ask('GETQUOTAROOT', (client) => client.getQuota('INBOX'))
+  const storage = quota ? quota.storage : undefined
+  return storage?.limit ? { bytes: storage.usage ?? 0, limit: storage.limit } : null
+}
+
+const rangeOf = (uids: readonly number[]) => formatUidSet(uidSetOf(uids))
+
+async function* piecesOf(pieces: readonly Buffer[]): AsyncGenerator<Buffer> {
+  yield* pieces
+}

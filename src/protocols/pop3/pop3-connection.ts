@@ -1,0 +1,377 @@
+import { createHash } from 'node:crypto'
+import { connect as connectPlain, type Socket } from 'node:net'
+import { connect as connectTls, rootCertificates } from 'node:tls'
+import type { ServerSettings } from '../../mailbox/access-model.js'
+import { ServerFailed, type ServerFailure } from '../../mailbox/failures.js'
+import { groupsOf } from '../../mailbox/groups.js'
+import { nameForTls, resolveServer, type DialPolicy } from '../dial.js'
+import { AnswerLost, AnswerReader } from './answer-reader.js'
+import { failureOfPop3, failureOfRefusal, refusalOf } from './pop3-failures.js'
+
+/** Commands that are under way at once where the server takes several (RFC 2449 §6.6, PIPELINING). */
+const PIPELINED = 64
+/** Messages of a maildrop whose list is taken in; a server that goes on and on is hostile. */
+const MOST_MESSAGES = 5_000_000
+/** Bytes of a command line (RFC 2449 §4); a login that is longer goes in two. */
+const LONGEST_COMMAND = 255
+const CRLF = Buffer.from('\r\n')
+
+/** A message as it comes: its number in this session, its bytes, or why it does not come. */
+export type ComingMessage = { number: number; content: AsyncIterable<Buffer> } | { number: number; refused: string }
+
+/**
+ * One POP3 session in its TRANSACTION state (RFC 1939): asks, and gives what the server holds, byte for byte. It decides
+ * nothing. Every call rejects with ServerFailed.
+ */
+export class Pop3Connection {
+  private caps: string[] = []
+  /** bytes of each message, as the server states them */
+  private sizes = new Map<number, number>()
+  /** whether all messages so far were as long as the server said, but for an end of line that POP3 makes it add */
+  private countsExactly = true
+  private over = false
+
+  private constructor(
+    private readonly server: ServerSettings,
+    private socket: Socket,
+    private reader: AnswerReader,
+    private readonly policy: DialPolicy,
+  ) {}
+
+  /** Connects and logs in. @param secret the password, or the access token for XOAUTH2. @throws ServerFailed, of every kind */
+  static async open(server: ServerSettings, secret: string, policy: DialPolicy): Promise<Pop3Connection> {
+    const address = await resolveServer(server, policy)
+    const socket = await dial(server, address, policy)
+    const connection = new Pop3Connection(server, socket, new AnswerReader(socket, policy.connectTimeout), policy)
+    let spoke = false
+    try {
+      const greeting = await connection.reader.line()
+      const refusal = refusalOf(greeting)
+      if (refusal === undefined) throw new AnswerLost('the greeting is none of POP3')
+      spoke = true
+      if (refusal) throw new ServerFailed(failureOfRefusal(refusal, 'the connection', server.host, true))
+      connection.caps = await connection.askCapabilities()
+      if (server.security === 'STARTTLS') await connection.startTls()
+      await connection.logIn(secret, /<[^<>\s]+@[^<>\s]+>/.exec(greeting)?.[0] ?? null)
+      connection.reader.release()
+      connection.reader = new AnswerReader(connection.socket, policy.answerTimeout)
+      connection.caps = await connection.askCapabilities()
+      return connection
+    } catch (error) {
+      connection.drop()
+      throw new ServerFailed(failureOfPop3(error, server, spoke))
+    }
+  }
+
+  /** What the server can do, in its own words (RFC 2449). */
+  get capabilities(): string[] {
+    return this.caps
+  }
+
+  /** How many messages there are, and their bytes together (RFC 1939 §5, STAT). */
+  async stat(): Promise<{ messages: number; bytes: number }> {
+    const [, messages, bytes] = (await this.ask('STAT')).split(' ')
+    return { messages: Number(messages), bytes: Number(bytes) }
+  }
+
+  /** The messages by their numbers, each with its bytes (LIST), and its unique-id where the server gives any (UIDL). */
+  async list(): Promise<{ number: number; size: number; uidl: string | null }[]> {
+    return this.failing(async () => {
+      const offersUidl = this.can('UIDL') || this.caps.length === 0
+      this.send(['LIST', ...(offersUidl && this.can('PIPELINING') ? ['UIDL'] : [])])
+      this.sizes = new Map()
+      await this.status('LIST')
+      for await (const [number, size] of this.pairs()) this.sizes.set(number, Number(size) || 0)
+      const names = offersUidl ? await this.uniqueIds() : new Map<number, string>()
+      return [...this.sizes].map(([number, size]) => ({ number, size, uidl: names.get(number) ?? null }))
+    })
+  }
+
+  /** The headers of messages, up to and with the empty line, in the order asked for (RFC 1939 §7, TOP). */
+  async *headers(numbers: readonly number[]): AsyncGenerator<ComingMessage> {
+    for await (const message of this.come(numbers, (number) => `TOP ${number} 0`)) {
+      if ('refused' in message) yield message
+      else yield { number: message.number, content: message.bytes }
+    }
+  }
+
+  /** Whole messages, in the order asked for (RETR). Each is to be read, or left, before the next one is asked for. */
+  async *contents(numbers: readonly number[]): AsyncGenerator<ComingMessage> {
+    for await (const message of this.come(numbers, (number) => `RETR ${number}`)) {
+      if ('refused' in message) yield message
+      else yield { number: message.number, content: this.withoutAddedEnd(message.number, message.bytes) }
+    }
+  }
+
+  /** Marks messages for deletion at the end of the session (DELE). @returns those that the server marked */
+  async delete(numbers: readonly number[]): Promise<number[]> {
+    return this.failing(async () => {
+      const marked: number[] = []
+      for (const group of groupsOf(numbers, this.window)) {
+        this.send(group.map((number) => `DELE ${number}`))
+        for (const number of group) if ((await this.answer()) === null) marked.push(number)
+      }
+      return marked
+    })
+  }
+
+  /** Takes back every mark (RSET). */
+  async reset(): Promise<void> {
+    await this.ask('RSET')
+  }
+
+  /** Ends the session. When this resolves, the server has said that what was marked is deleted (RFC 1939 §6). */
+  async quit(): Promise<void> {
+    try {
+      await this.ask('QUIT')
+    } finally {
+      this.over = true
+      this.drop()
+    }
+  }
+
+  /** Ends the connection at once; nothing that was marked is deleted. */
+  drop(): void {
+    this.over = true
+    this.socket.destroy()
+  }
+
+  private get window(): number {
+    return this.can('PIPELINING') ? PIPELINED : 1
+  }
+
+  private can(capability: string): boolean {
+    return this.caps.some((each) => each.split(' ')[0]?.toUpperCase() === capability)
+  }
+
+  private send(commands: readonly string[]): void {
+    if (commands.some((command) => /[\r\n]/.test(command))) throw new Error('a command has to be one line')
+    this.socket.write(commands.map((command) => `${command}\r\n`).join(''))
+  }
+
+  private async answer() {
+    const line = await this.reader.line()
+    const refusal = refusalOf(line)
+    if (refusal === undefined) throw new AnswerLost(`the server said neither +OK nor -ERR: ${line.slice(0, 100)}`)
+    return refusal
+  }
+
+  /** @throws ServerFailed when it was refused */
+  private async status(command: string, isLogin = false): Promise<void> {
+    const refusal = await this.answer()
+    if (refusal) throw new ServerFailed(failureOfRefusal(refusal, command, this.server.host, isLogin))
+  }
+
+  private ask(command: string): Promise<string> {
+    return this.failing(async () => {
+      this.send([command])
+      const line = await this.reader.line()
+      const refusal = refusalOf(line)
+      if (refusal === null) return line
+      if (refusal === undefined) throw new AnswerLost(`the server said neither +OK nor -ERR: ${line.slice(0, 100)}`)
+      throw new ServerFailed(failureOfRefusal(refusal, command.split(' ')[0] ?? command, this.server.host, false))
+    })
+  }
+
+  private async failing<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      throw new ServerFailed(failureOfPop3(error, this.server, true))
+    }
+  }
+
+  private async askCapabilities(): Promise<string[]> {
+    this.send(['CAPA'])
+    // a server of before RFC 2449 refuses it
+    if (await this.answer()) return []
+    const caps: string[] = []
+    for await (const line of this.reader.lines()) if (caps.length < 100) caps.push(line)
+    return caps
+  }
+
+  private async startTls(): Promise<void> {
+    const { host, port } = this.server
+    const notOffered: ServerFailure = { kind: 'TlsNotOffered', host, port }
+    if (!this.can('STLS')) throw new ServerFailed(notOffered)
+    this.send(['STLS'])
+    if (await this.answer()) throw new ServerFailed(notOffered)
+    // what came in plain text behind the answer may be anybody's
+    if (this.reader.release()) throw new ServerFailed(notOffered)
+    this.socket = await secured(this.socket, this.server, this.policy)
+    this.reader = new AnswerReader(this.socket, this.policy.connectTimeout)
+    this.caps = await this.askCapabilities()
+  }
+
+  private async logIn(secret: string, timestamp: string | null): Promise<void> {
+    const { username, authentication, security } = this.server
+    const mechanisms =
+      this.caps
+        .find((each) => /^SASL /i.test(each))
+        ?.toUpperCase()
+        .split(' ') ?? []
+    if (authentication === 'XOAUTH2')
+      return this.authenticate('XOAUTH2', `user=${username}\u0001auth=Bearer ${secret}\u0001\u0001`)
+    // where nothing protects the password, APOP at least does not show it
+    if (timestamp !== null && security === 'PLAINTEXT') {
+      const digest = createHash('md5')
+        .update(timestamp + secret)
+        .digest('hex')
+      this.send([`APOP ${username} ${digest}`])
+      return this.status('APOP', true)
+    }
+    if (mechanisms.includes('PLAIN')) return this.authenticate('PLAIN', `\u0000${username}\u0000${secret}`)
+    this.send([`USER ${username}`])
+    await this.status('USER', true)
+    this.send([`PASS ${secret}`])
+    await this.status('PASS', true)
+  }
+
+  /** SASL with one response (RFC 5034): with the command where it fits, else after the server has asked for it. */
+  private async authenticate(mechanism: string, response: string): Promise<void> {
+    const encoded = Buffer.from(response).toString('base64')
+    const whole = `AUTH ${mechanism} ${encoded}`
+    const fits = whole.length + CRLF.length <= LONGEST_COMMAND
+    this.send([fits ? whole : `AUTH ${mechanism}`])
+    let line = await this.reader.line()
+    if (!fits && line.startsWith('+ ')) {
+      this.send([encoded])
+      line = await this.reader.line()
+    }
+    // a refused token is explained first, and the explanation wants an answer
+    if (line.startsWith('+ ')) {
+      this.send([''])
+      line = await this.reader.line()
+    }
+    const refusal = refusalOf(line)
+    if (refusal === null) return
+    throw new ServerFailed(
+      failureOfRefusal(refusal ?? { code: '', said: line.slice(0, 500) }, 'AUTH', this.server.host, true),
+    )
+  }
+
+  /** UIDL, which a server may not have (RFC 1939 §7 leaves it open). */
+  private async uniqueIds(): Promise<Map<number, string>> {
+    if (!this.can('PIPELINING')) this.send(['UIDL'])
+    const names = new Map<number, string>()
+    if (await this.answer()) return names
+    for await (const [number, name] of this.pairs()) if (name) names.set(number, name)
+    return names
+  }
+
+  private async *pairs(): AsyncGenerator<[number: number, value: string]> {
+    let count = 0
+    for await (const line of this.reader.lines()) {
+      if (++count > MOST_MESSAGES) throw new AnswerLost('the list has no end')
+      const [, number, value] = /^\s*(\d{1,10})\s+(\S+)/.exec(line) ?? []
+      if (number !== undefined && value !== undefined) yield [Number(number), value]
+    }
+  }
+
+  /** Asks for multi-line answers, several ahead where the server takes them. */
+  private async *come(
+    numbers: readonly number[],
+    command: (number: number) => string,
+  ): AsyncGenerator<{ number: number; bytes: AsyncGenerator<Buffer> } | { number: number; refused: string }> {
+    let asked = 0
+    const askAhead = (until: number) => {
+      const ahead = numbers.slice(asked, Math.min(until, numbers.length))
+      asked += ahead.length
+      if (ahead.length > 0) this.send(ahead.map(command))
+    }
+    let left = 0
+    try {
+      for (const [index, number] of numbers.entries()) {
+        // in halves of the window, so that few writes carry many commands
+        if (asked - index <= this.window / 2) askAhead(index + this.window)
+        left = asked - index
+        const refusal = await this.failing(() => this.answer())
+        if (refusal) {
+          left--
+          yield { number, refused: refusal.said }
+          continue
+        }
+        const bytes = this.failingBytes()
+        yield { number, bytes }
+        for await (const _ of bytes);
+        left--
+      }
+    } finally {
+      // answers that nobody reads would be taken for those of the next command
+      if (left > 0 && !this.over) this.drop()
+    }
+  }
+
+  private async *failingBytes(): AsyncGenerator<Buffer> {
+    try {
+      yield* this.reader.bytes()
+    } catch (error) {
+      throw new ServerFailed(failureOfPop3(error, this.server, true))
+    }
+  }
+
+  /**
+   * A multi-line answer ends with an end of line (RFC 1939 §3): where the message has none, the server adds one, which its
+   * stated size does not count. It is taken off again, unless the server is one that counts otherwise.
+   */
+  private async *withoutAddedEnd(number: number, bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    const stated = this.sizes.get(number) ?? NaN
+    let count = 0
+    let held: Buffer = Buffer.alloc(0)
+    for await (const chunk of bytes) {
+      count += chunk.length
+      const both = held.length > 0 ? Buffer.concat([held, chunk]) : chunk
+      if (both.length > CRLF.length) yield both.subarray(0, -CRLF.length)
+      held = both.subarray(-CRLF.length)
+    }
+    const isAdded = count === stated + CRLF.length && held.equals(CRLF)
+    if (!isAdded && count !== stated) this.countsExactly = false
+    if (held.length > 0 && !(isAdded && this.countsExactly)) yield held
+  }
+}
+
+/** Opens the socket, and TLS on it where that comes first. @throws an error of Node's network or TLS */
+async function dial(server: ServerSettings, address: string, policy: DialPolicy): Promise<Socket> {
+  try {
+    const options = { host: address, port: server.port, noDelay: true, keepAlive: true }
+    const socket = connectPlain(options)
+    await settled(socket, 'connect', policy.connectTimeout)
+    return server.security === 'IMPLICIT_TLS' ? await secured(socket, server, policy) : socket
+  } catch (error) {
+    throw new ServerFailed(failureOfPop3(error, server, false))
+  }
+}
+
+async function secured(socket: Socket, { host }: ServerSettings, policy: DialPolicy): Promise<Socket> {
+  const servername = nameForTls(host)
+  const ca = policy.extraAuthorities.length > 0 ? { ca: [...rootCertificates, ...policy.extraAuthorities] } : {}
+  const wrapped = connectTls({ socket, host, ...(servername === undefined ? {} : { servername }), ...ca })
+  await settled(wrapped, 'secureConnect', policy.connectTimeout)
+  return wrapped
+}
+
+async function settled(socket: Socket, event: 'connect' | 'secureConnect', patience: number): Promise<void> {
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(
+        () => reject(Object.assign(new Error('no connection in time'), { code: 'ETIMEDOUT' })),
+        patience,
+      )
+      const end = (settle: () => void) => () => {
+        clearTimeout(timer)
+        settle()
+      }
+      socket.once(event, end(resolve))
+      socket.once('error', (error) => end(() => reject(error))())
+      socket.once(
+        'close',
+        end(() => reject(Object.assign(new Error('the server closed the connection'), { code: 'ECONNRESET' }))),
+      )
+    })
+  } catch (error) {
+    socket.destroy()
+    throw error
+  }
+  // an error that comes between two readers is told by the next answer
+  socket.on('error', () => undefined)
+}

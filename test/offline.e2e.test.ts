@@ -1,0 +1,220 @@
+import { rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import Pop3Command from 'node-pop3'
+import { Dovecot, PASSWORD } from './support/dovecot.ts'
+import { mail, variedMail } from './support/mail.ts'
+import { OfflineAccount, onServer, sha256, untilOnServer, type Collecting, type Seen } from './support/maildrop.ts'
+import { fillMaildir } from './support/maildir.ts'
+import { Service, until } from './support/service.ts'
+
+let dovecot: Dovecot
+let service: Service
+
+beforeAll(async () => {
+  dovecot = await Dovecot.start()
+  service = await Service.start({ MAILFOLD_TLS_CA: dovecot.authorityFile, MAILFOLD_HOST_LOGINS: '10000' })
+})
+
+afterAll(async () => {
+  await service.stop()
+  await dovecot.stop()
+})
+
+const portOf = (protocol: Collecting) => (protocol === 'POP3' ? dovecot.pop3Port : dovecot.imapPort)
+const bySubject = (messages: Seen[], subject: string) => messages.find((message) => message.subject === subject) as Seen
+
+describe.each<Collecting>(['POP3', 'IMAP'])('an account that is collected over %s', (protocol) => {
+  const user = `all-${protocol.toLowerCase()}`
+  let account: OfflineAccount
+
+  test('has every message, whole, and the server keeps them', async () => {
+    await fillMaildir(dovecot.mailOf(user), null, 40, variedMail)
+    account = await OfflineAccount.connect(service, protocol, { port: portOf(protocol), username: user })
+    const wanted = Array.from({ length: 40 }, (_, number) => sha256(Buffer.from(variedMail(number))))
+    expect(await account.contents()).toEqual(wanted.sort())
+    expect(await onServer(dovecot, user)).toBe(40)
+    const { messages, mailboxes } = await account.state()
+    expect(new Set(messages.nodes.map(({ origin }) => origin))).toEqual(new Set(['EXISTING']))
+    expect(mailboxes.map(({ path }) => path)).toEqual(['INBOX', 'Drafts', 'Sent', 'Trash'])
+  })
+
+  test('brings new mail once, and tells of it', async () => {
+    const client = service.socket()
+    const told: string[] = []
+    const query = 'subscription ($id: ID!) { messageArrived(accountId: $id) { subject origin } }'
+    const following = (async () => {
+      for await (const { data } of client.iterate<{ messageArrived: { subject: string } }>({
+        query,
+        variables: { id: account.id },
+      }))
+        told.push(data?.messageArrived.subject ?? '')
+    })().catch(() => undefined)
+    await dovecot.deliver(user, mail(500, { subject: 'new here' }))
+    await until(async () => {
+      await account.syncNow()
+      return told.length > 0
+    })
+    await account.syncNow()
+    await until(async () => (await account.state()).maildrop?.messages === 41)
+    expect(told).toEqual(['new here'])
+    expect((await account.state()).messages.nodes).toHaveLength(41)
+    await client.dispose()
+    await following
+  })
+
+  test('is worked on here at once, and nothing of it reaches the server', async () => {
+    const messages = (await account.state()).messages.nodes
+    const [one, two, three] = [messages[3], messages[7], messages[11]] as [Seen, Seen, Seen]
+    const flags = await account.change<{ messages: Seen[] }>(
+      'changeFlags',
+      'ChangeFlagsInput',
+      { messageIds: [one.id, two.id], add: ['\\Seen', '$Work'], remove: ['\\Flagged'] },
+      'messages { id flags isUnread }',
+    )
+    expect(flags.messages.map((message) => message.flags)).toEqual([
+      ['$Work', '\\Seen'],
+      ['$Work', '\\Seen'],
+    ])
+    const { mailbox } = await account.change<{ mailbox: { id: string; path: string } }>(
+      'createMailbox',
+      'CreateMailboxInput',
+      { accountId: account.id, path: 'Projects/Mail' },
+      'mailbox { id path }',
+    )
+    await account.change(
+      'moveMessages',
+      'MoveMessagesInput',
+      { messageIds: [two.id], mailboxId: mailbox.id },
+      'messages { id }',
+    )
+    await account.change('deleteMessages', 'DeleteMessagesInput', { messageIds: [three.id] }, 'deletedIds')
+    const now = await account.state()
+    expect(now.messages.nodes.find(({ id }) => id === two.id)?.mailbox.path).toBe('Projects/Mail')
+    expect(now.messages.nodes.find(({ id }) => id === three.id)?.mailbox.path).toBe('Trash')
+    expect(now.messages.nodes).toHaveLength(41)
+    await account.change(
+      'renameMailbox',
+      'RenameMailboxInput',
+      { mailboxId: mailbox.id, path: 'Done' },
+      'mailbox { path }',
+    )
+    const refused = await service.ask<{ deleteMailbox: { errors: object[] } }>(
+      'mutation ($input: DeleteMailboxInput!) { deleteMailbox(input: $input) { errors { __typename ... on MailboxNotEmpty { messages } } } }',
+      { input: { mailboxId: mailbox.id } },
+    )
+    expect(refused.deleteMailbox.errors).toEqual([{ __typename: 'MailboxNotEmpty', messages: 1 }])
+    const emptied = await service.ask<{ emptyTrash: { deleted: number } }>(
+      'mutation ($id: ID!) { emptyTrash(accountId: $id) { deleted errors { __typename } } }',
+      { id: account.id },
+    )
+    expect(emptied.emptyTrash.deleted).toBe(1)
+    await account.syncNow()
+    await until(async () => (await account.state()).maildrop?.messages === 41)
+    expect((await account.state()).messages.nodes).toHaveLength(40)
+    expect(await onServer(dovecot, user)).toBe(41)
+    expect(await dovecot.doveadm('search', '-u', user, 'KEYWORD', '$Work')).toBe('')
+  })
+
+  test('deletes there what is deleted for good here, when that is its policy, and no more than it said', async () => {
+    expect(await account.setPolicy({ kind: 'WHEN_DELETED_HERE' })).toMatchObject({ messages: 1 })
+    await account.syncNow()
+    await untilOnServer(dovecot, user, 40)
+    expect(await account.setPolicy({ kind: 'NEVER' })).toEqual({ messages: 0, bytes: 0 })
+  })
+
+  test('deletes the oldest when the quota passes, down to the chosen level', async () => {
+    const { maildrop } = await account.state()
+    await until(async () => {
+      await account.syncNow()
+      return (await account.state()).maildrop?.messages === 40
+    })
+    const bytes = (await account.state()).maildrop?.bytes ?? 0
+    expect(bytes).toBeLessThan(maildrop?.bytes ?? 0)
+    await account.setCollection({ limit: Math.round(bytes / 0.95) })
+    const preview = await account.setPolicy({ kind: 'WHEN_QUOTA_PASSES', percent: 90, downTo: 50 })
+    expect(preview.messages).toBeGreaterThan(5)
+    expect(preview.messages).toBeLessThan(35)
+    await account.syncNow()
+    await untilOnServer(dovecot, user, 40 - preview.messages)
+    // the newest are those that are left
+    const left = await dovecot.doveadm('fetch', '-u', user, 'hdr.subject', 'mailbox', 'INBOX')
+    expect(left).toContain('new here')
+    await account.syncNow()
+    await until(async () => ((await account.state()).maildrop?.messages ?? 0) === 40 - preview.messages)
+    expect(await onServer(dovecot, user)).toBe(40 - preview.messages)
+    expect((await account.state()).messages.nodes).toHaveLength(40)
+  })
+
+  test('deletes at once what is durable here, and nothing of which the content is lost', async () => {
+    await account.setPolicy({ kind: 'NEVER' })
+    await dovecot.deliver(user, mail(600, { subject: 'to be lost' }))
+    await dovecot.deliver(user, mail(601, { subject: 'to be kept' }))
+    await until(async () => {
+      await account.syncNow()
+      return (await account.state()).messages.nodes.some(({ subject }) => subject === 'to be kept')
+    })
+    const lost = await account.contentOf(bySubject((await account.state()).messages.nodes, 'to be lost'))
+    const path = join(service.folder, 'blobs', lost.slice(0, 2), lost.slice(2, 4), lost)
+    await rename(path, `${path}.away`)
+    const before = await onServer(dovecot, user)
+    expect(await account.setPolicy({ kind: 'AT_ONCE' })).toMatchObject({ messages: before })
+    await account.syncNow()
+    await untilOnServer(dovecot, user, 1)
+    expect(await dovecot.doveadm('fetch', '-u', user, 'hdr.subject', 'mailbox', 'INBOX')).toContain('to be lost')
+    await rename(`${path}.away`, path)
+    await account.syncNow()
+    await untilOnServer(dovecot, user, 0)
+    expect((await account.state()).messages.nodes).toHaveLength(42)
+  })
+})
+
+describe('two collectors of one maildrop', () => {
+  test('one waits until the other has left it, and both have everything', async () => {
+    await fillMaildir(dovecot.mailOf('shared'), null, 5, variedMail)
+    const account = await OfflineAccount.connect(service, 'POP3', { port: dovecot.pop3Port, username: 'shared' })
+    await dovecot.deliver('shared', mail(700, { subject: 'for both' }))
+    const other = new Pop3Command({ host: '127.0.0.1', port: dovecot.pop3Port, user: 'shared', password: PASSWORD })
+    expect(await other.UIDL()).toHaveLength(6)
+    await account.syncNow()
+    await until(async () => (await account.state()).connection.state === 'THROTTLED', 40_000)
+    expect((await account.state()).connection.reason).toMatch(/IN-USE/)
+    expect((await account.state()).messages.nodes).toHaveLength(5)
+    await other.QUIT()
+    await until(async () => (await account.state()).messages.nodes.length === 6, 40_000)
+    expect((await account.state()).connection.state).toBe('CONNECTED')
+    expect(await onServer(dovecot, 'shared')).toBe(6)
+  })
+})
+
+describe('the level of a maildrop', () => {
+  test('is warned of once at each level that it passes', async () => {
+    const user = 'filling'
+    await fillMaildir(dovecot.mailOf(user), null, 10, variedMail)
+    const account = await OfflineAccount.connect(service, 'POP3', { port: dovecot.pop3Port, username: user })
+    const bytes = (await account.state()).maildrop?.bytes ?? 0
+    const told: { level: number; isWarning: boolean }[] = []
+    const client = service.socket()
+    const query = 'subscription ($id: ID!) { maildropWarning(accountId: $id) { level isWarning bytes limit } }'
+    const following = (async () => {
+      for await (const { data } of client.iterate<{ maildropWarning: (typeof told)[0] }>({
+        query,
+        variables: { id: account.id },
+      }))
+        if (data) told.push(data.maildropWarning)
+    })().catch(() => undefined)
+    await account.setCollection({ limit: bytes * 2, warnAt: [50, 60, 90] })
+    await until(() => told.length === 1)
+    for (const number of [1, 2])
+      await dovecot.deliver(user, mail(800 + number, { subject: `large ${number}`, body: 'x'.repeat(bytes * 0.3) }))
+    await until(async () => {
+      await account.syncNow()
+      return told.length >= 2
+    })
+    await account.syncNow()
+    await until(async () => (await account.state()).maildrop?.messages === 12)
+    expect(told.map(({ level }) => level)).toEqual([50, 60])
+    expect(told.every(({ isWarning }) => isWarning)).toBe(true)
+    await client.dispose()
+    await following
+  })
+})

@@ -1,0 +1,111 @@
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** What becomes of a session that goes through the wire, at an offset of what the server says. */
+export type Fault = { at: number; how: 'cut' | 'hold' }
+
+/** A wire to a server, which can be cut, or held, at any byte of what the server says. */
+export class Wire {
+  private readonly server: Server
+  private readonly sockets = new Set<Socket>()
+  readonly port: number
+  /** what the server said in each session, as one text of single bytes */
+  readonly said: string[] = []
+  /** what the client said in each */
+  readonly asked: string[] = []
+  /** of the next session */
+  private fault: Fault | null = null
+  /** whether the fault has come about */
+  struck = false
+
+  private constructor(server: Server, port: number) {
+    this.server = server
+    this.port = port
+  }
+
+  static async to(targetPort: number): Promise<Wire> {
+    const server = createServer({ noDelay: true })
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+    const wire = new Wire(server, (server.address() as { port: number }).port)
+    server.on('connection', (client) =>
+      wire.join(client, connect({ port: targetPort, host: '127.0.0.1', noDelay: true })),
+    )
+    return wire
+  }
+
+  /** Whether a session goes through it now. */
+  get isOpen(): boolean {
+    return this.sockets.size > 0
+  }
+
+  /** Has the next session broken. */
+  arm(fault: Fault): void {
+    this.fault = fault
+    this.struck = false
+  }
+
+  /** Cuts every session that is open, and those that are held. */
+  cut(): void {
+    for (const socket of this.sockets) socket.destroy()
+  }
+
+  stop(): void {
+    this.cut()
+    this.server.close()
+  }
+
+  private join(client: Socket, target: Socket): void {
+    const session = this.said.push('') - 1
+    this.asked.push('')
+    const { fault } = this
+    this.fault = null
+    let passed = 0
+    for (const socket of [client, target]) {
+      this.sockets.add(socket)
+      socket.on('error', () => undefined)
+      socket.on('close', () => {
+        this.sockets.delete(socket)
+        client.destroy()
+        target.destroy()
+      })
+    }
+    client.on('data', (data: Buffer) => {
+      this.asked[session] += data.toString('latin1')
+      target.write(data)
+    })
+    target.on('data', (data: Buffer) => {
+      this.said[session] += data.toString('latin1')
+      if (!fault || passed + data.length < fault.at) {
+        passed += data.length
+        client.write(data)
+        return
+      }
+      target.pause()
+      client.write(data.subarray(0, fault.at - passed), () => void this.strike(fault, client, target))
+    })
+  }
+
+  private async strike({ how }: Fault, client: Socket, target: Socket): Promise<void> {
+    if (how === 'cut') {
+      // what was passed on is read before the end is
+      client.end()
+      await sleep(5)
+      client.destroy()
+      target.destroy()
+    }
+    this.struck = true
+  }
+}
+
+/** The ends of the answers in what a server said: after each of them, and in the middle of each. */
+export function stepsOf(said: string, protocol: 'POP3' | 'IMAP'): number[] {
+  const answer =
+    protocol === 'POP3' ? /^(?:\+OK|-ERR)[^\r\n]*\r\n/gm : /^(?:[A-Z0-9]+ (?:OK|NO|BAD)|\* OK|\+)[^\r\n]*\r\n/gm
+  const ends = [...said.matchAll(answer)].map((match) =>
+    // a POP3 answer of several lines ends where the next one begins
+    protocol === 'POP3' ? match.index : match.index + match[0].length,
+  )
+  const whole = [...new Set([...ends, said.length])].filter((end) => end > 0).sort((one, other) => one - other)
+  const middles = whole.map((end, index) => Math.floor((end + (whole[index - 1] ?? 0)) / 2))
+  return [...new Set([...whole, ...middles])].filter((at) => at > 0).sort((one, other) => one - other)
+}
