@@ -5,6 +5,7 @@ import { Dovecot, PASSWORD } from './support/dovecot.ts'
 import { mail, variedMail } from './support/mail.ts'
 import { OfflineAccount, onServer, sha256, untilOnServer, type Collecting, type Seen } from './support/maildrop.ts'
 import { fillMaildir } from './support/maildir.ts'
+import { ScriptedPop3 } from './support/scripted-pop3.ts'
 import { Service, until } from './support/service.ts'
 
 let dovecot: Dovecot
@@ -183,6 +184,134 @@ describe('two collectors of one maildrop', () => {
     await until(async () => (await account.state()).messages.nodes.length === 6, 40_000)
     expect((await account.state()).connection.state).toBe('CONNECTED')
     expect(await onServer(dovecot, 'shared')).toBe(6)
+  })
+})
+
+describe('over IMAP', () => {
+  const connect = (user: string, more: object = {}) =>
+    OfflineAccount.connect(service, 'IMAP', { port: dovecot.imapPort, username: user, ...more })
+  const countOf = async (account: OfflineAccount) => (await account.state()).messages.nodes.length
+
+  test('nothing goes along that another client has marked for deletion', async () => {
+    await fillMaildir(dovecot.mailOf('marked'), null, 6, variedMail)
+    const account = await connect('marked')
+    const other = await dovecot.client('marked')
+    await other.mailboxOpen('INBOX')
+    await other.messageFlagsAdd('2,5', ['\\Deleted'], { uid: true })
+    const messageIds = (await account.state()).messages.nodes
+      .filter((_, index) => index !== 4 && index !== 1)
+      .map(({ id }) => id)
+    await account.change('deleteMessages', 'DeleteMessagesInput', { messageIds, forGood: true }, 'deletedIds')
+    expect(await account.setPolicy({ kind: 'WHEN_DELETED_HERE' })).toMatchObject({ messages: 4 })
+    await account.syncNow()
+    await untilOnServer(dovecot, 'marked', 2)
+    await other.noop()
+    expect(await other.search({ deleted: true }, { uid: true })).toEqual([2, 5])
+    await other.logout()
+  })
+
+  test('deleting can be a move to Trash', async () => {
+    await fillMaildir(dovecot.mailOf('trash'), null, 3, variedMail)
+    const account = await connect('trash')
+    await account.setCollection({ removal: 'MOVE_TO_TRASH' })
+    await account.setPolicy({ kind: 'AT_ONCE' })
+    await account.syncNow()
+    await untilOnServer(dovecot, 'trash', 0)
+    expect(await dovecot.doveadm('mailbox', 'status', '-u', 'trash', 'messages', 'Trash')).toContain('messages=3')
+    expect(await countOf(account)).toBe(3)
+  })
+
+  test('a mailbox that is numbered anew, and mail that is moved there, come once', async () => {
+    await fillMaildir(dovecot.mailOf('renumbered'), null, 5, variedMail)
+    await fillMaildir(dovecot.mailOf('renumbered'), 'Work', 2, (number) => variedMail(50 + number))
+    const account = await connect('renumbered')
+    await account.setCollection({ mailboxes: ['inbox', 'Work', 'Not there'] })
+    await until(async () => (await countOf(account)) === 7)
+    await dovecot.doveadm('mailbox', 'update', '-u', 'renumbered', '--uid-validity', '1234567', 'INBOX')
+    const other = await dovecot.client('renumbered')
+    await other.mailboxOpen('INBOX')
+    await other.messageMove('1', 'Work')
+    await other.logout()
+    await dovecot.deliver('renumbered', mail(950, { subject: 'really new' }))
+    await until(async () => {
+      await account.syncNow()
+      return (await countOf(account)) >= 8
+    })
+    await account.syncNow()
+    await until(async () => (await account.state()).maildrop?.messages === 8)
+    expect(await countOf(account)).toBe(8)
+    expect(await account.setPolicy({ kind: 'AT_ONCE' })).toMatchObject({ messages: 8 })
+  })
+
+  test('a server that cannot delete single messages is not asked to', async () => {
+    await fillMaildir(dovecot.mailOf('plain'), null, 3, variedMail)
+    const account = await connect('plain', { host: Dovecot.plainAddress })
+    await expect(account.setPolicy({ kind: 'AT_ONCE' })).rejects.toThrow(/UIDPLUS/)
+    expect((await account.state()).deletionPolicy.kind).toBe('NEVER')
+    expect(await countOf(account)).toBe(3)
+  })
+
+  test.each([
+    [{ kind: 'AFTER_DAYS', days: 0 }, /days/],
+    [{ kind: 'WHEN_QUOTA_PASSES', percent: 50, downTo: 60 }, /downTo/],
+    [{ kind: 'WHEN_QUOTA_PASSES', percent: 50 }, /limit/],
+    [{ kind: 'AFTER_DAYS' }, /needs/],
+    [{ kind: 'NEVER', days: 4 }, /other fields/],
+  ])('the policy %j is refused', async (policy, why) => {
+    const account = (await service.ask<{ accounts: { id: string }[] }>('{ accounts { id } }')).accounts.at(-1)
+    const query =
+      'mutation ($input: SetDeletionPolicyInput!) { setDeletionPolicy(input: $input) { errors { ... on UserError { message } } } }'
+    const answer = await service.answer(query, { input: { accountId: account?.id, policy } })
+    expect(JSON.stringify(answer)).toMatch(why)
+  })
+})
+
+describe('the runs of an account', () => {
+  test('are never two at a time, and none is lost that was asked for meanwhile', async () => {
+    let most = 0
+    const server = await ScriptedPop3.start()
+    const account = await OfflineAccount.connect(service, 'POP3', { port: server.port, username: 'ada' })
+    let inside = 0
+    server.manner = {
+      answer: (command, socket) => {
+        if (command !== 'STAT') return null
+        most = Math.max(most, ++inside)
+        setTimeout(() => {
+          inside--
+          socket.write('+OK 0 0\r\n')
+        }, 300)
+        return []
+      },
+    }
+    await account.syncNow()
+    await until(() => inside === 1)
+    server.held = [{ uidl: 'late', raw: Buffer.from(mail(1, { subject: 'late' })) }]
+    for (let times = 0; times < 5; times++) await account.syncNow()
+    await until(async () => (await account.state()).messages.nodes.length === 1)
+    expect(most).toBe(1)
+    server.stop()
+  })
+
+  test('that were missed are made up once', async () => {
+    const server = await ScriptedPop3.start()
+    const account = await OfflineAccount.connect(service, 'POP3', { port: server.port, username: 'ada' })
+    await until(() => server.last('QUIT').length > 0)
+    const sessions = server.asked.length
+    const database = await service.database()
+    const accountId = Buffer.from(account.id, 'base64url').toString().split(':')[1]
+    // as after hours in which the service did not run
+    await database.query(`update schedule set due_at = due_at - interval '5 hours' where account_id = $1`, [accountId])
+    await until(() => server.asked.length > sessions, 10_000)
+    const waits = async () => {
+      const sql = 'select extract(epoch from due_at - now())::float as wait from schedule where account_id = $1'
+      return (await database.query<{ wait: number }>(sql, [accountId])).rows[0]?.wait ?? 0
+    }
+    await until(async () => (await waits()) > 8 * 60)
+    expect(await waits()).toBeLessThan(11 * 60)
+    await database.end()
+    await until(() => server.last('QUIT').length > 0)
+    expect(server.asked).toHaveLength(sessions + 1)
+    server.stop()
   })
 })
 

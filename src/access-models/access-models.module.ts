@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common'
 import { CqrsModule } from '@nestjs/cqrs'
 import { ContentModule } from '../content/content.module.js'
 import { ChangeCredentialsHandler, ConnectAccountHandler } from './connect-account.js'
+import { ImportMessagesHandler } from './offline/import-mail.js'
 import { LOCAL_WORK } from './offline/local-work.js'
 import { SetCollectionHandler, SetDeletionPolicyHandler } from './offline/settings-handlers.js'
 
@@ -13,6 +14,7 @@ import { SetCollectionHandler, SetDeletionPolicyHandler } from './offline/settin
     ChangeCredentialsHandler,
     SetDeletionPolicyHandler,
     SetCollectionHandler,
+    ImportMessagesHandler,
     ...LOCAL_WORK,
   ],
   exports: [ContentModule],

@@ -7,6 +7,7 @@ import { makeContext } from './context.js'
 import { GraphQLDriver, type DriverOptions } from './graphql-driver.js'
 import { FilesController } from './http/files.controller.js'
 import { HealthController, WORK_READINESS } from './http/health.controller.js'
+import { TransferController } from './http/transfer.controller.js'
 import { MessageContents } from './message-content.js'
 import { AccountResolver } from './resolvers/account.resolver.js'
 import { ChangeResolver } from './resolvers/change.resolver.js'
@@ -60,7 +61,7 @@ export class ApiModule {
       module: ApiModule,
       imports: [CqrsModule, ContentModule, graphql, ...work.imports],
       providers: [MessageContents, Nodes, ...RESOLVERS, { provide: WORK_READINESS, useExisting: work.readiness }],
-      controllers: [FilesController, HealthController],
+      controllers: [FilesController, TransferController, HealthController],
     }
   }
 }

@@ -45,6 +45,28 @@ export class ApiClient {
     return answer.data as Data
   }
 
+  /** The id of the only account there is. @throws ApiFailure when there are others, or none */
+  async onlyAccount(): Promise<string> {
+    const { accounts } = await this.ask<{ accounts: { id: string }[] }>('{ accounts { id } }')
+    const [account] = accounts
+    if (!account || accounts.length > 1)
+      throw new ApiFailure(`there are ${accounts.length} accounts: say which (npx mailfold accounts)`)
+    return account.id
+  }
+
+  /** A request of the API's files. @throws ApiFailure with the service's own words when it was refused */
+  async request(path: string, init: RequestInit = {}): Promise<Response> {
+    const headers = { authorization: `Bearer ${this.token}`, ...(init.headers as Record<string, string> | undefined) }
+    const response = await fetch(`${this.url}${path}`, { ...init, headers }).catch((error: Error) => {
+      throw new ApiFailure(
+        `no service answers at ${this.url}: ${(error.cause as Error | undefined)?.message ?? error.message}`,
+      )
+    })
+    if (response.ok) return response
+    const { error } = (await response.json().catch(() => ({}))) as { error?: string }
+    throw new ApiFailure(error ?? `the service answered ${response.status}`)
+  }
+
   /** The results of a subscription, across reconnects: `after` goes on from the last cursor that was seen. @throws ApiFailure */
   async *follow<Data>(
     query: string,

@@ -6,7 +6,14 @@ import { Writable } from 'node:stream'
 import { ApiClient, ApiFailure } from './api-client.js'
 
 /** What `connect` may be told beside the address. */
-export type ConnectOptions = { model: string; passwordEnv?: string; plaintext?: boolean; wait: boolean; json?: boolean }
+export type ConnectOptions = {
+  model: string
+  passwordEnv?: string
+  plaintext?: boolean
+  xoauth2?: boolean
+  wait: boolean
+  json?: boolean
+}
 
 const CONNECT = `mutation ($input: ConnectAccountInput!) {
   connectAccount(input: $input) { account { id } errors { __typename ... on UserError { message } } }
@@ -53,7 +60,7 @@ const SCHEMES: Record<string, { protocol: string; security: string }> = {
   'pop3:': { protocol: 'POP3', security: 'STARTTLS' },
 }
 
-function readAddress(url: string, { model, plaintext }: ConnectOptions) {
+function readAddress(url: string, { model, plaintext, xoauth2 }: ConnectOptions) {
   const address = URL.canParse(url) ? new URL(url) : null
   const scheme = SCHEMES[address?.protocol ?? '']
   if (!address || !scheme || !address.hostname || !address.username) {
@@ -71,6 +78,7 @@ function readAddress(url: string, { model, plaintext }: ConnectOptions) {
     host: address.hostname.replace(/^\[|\]$/g, ''),
     port: address.port ? Number(address.port) : null,
     username: decodeURIComponent(address.username),
+    authentication: xoauth2 ? 'XOAUTH2' : 'PASSWORD',
   }
 }
 

@@ -51,7 +51,9 @@ export async function run(argv: readonly string[]): Promise<number> {
 
   program
     .command('connect')
-    .description('connect an account: imaps://user@host, imap://user@host (STARTTLS), and follow its first sync')
+    .description(
+      'connect an account: imaps:// or pop3s://user@host, imap:// or pop3:// (STARTTLS), and follow its first sync',
+    )
     .argument('<url>', 'the mail server; a user name with an @ in it is written with %40')
     .requiredOption('--model <model>', 'how to work with it: offline, online or disconnected')
     .option(
@@ -59,6 +61,7 @@ export async function run(argv: readonly string[]): Promise<number> {
       'environment variable that holds the password; else it is asked for, or read from standard input',
     )
     .option('--plaintext', 'connect without TLS (only to this machine, unless the operator allows more)')
+    .option('--xoauth2', 'log in with an OAuth 2.0 access token, given in the place of the password')
     .option('--no-wait', 'do not follow the first sync')
     .addOption(json)
     .addHelpText('after', CLIENT_HELP)
@@ -88,6 +91,39 @@ export async function run(argv: readonly string[]): Promise<number> {
     .action(async (account: string | undefined, options: import('./tail.js').TailOptions) => {
       const { tail } = await import('./tail.js')
       await tail(account, options)
+    })
+
+  program
+    .command('export')
+    .description('write mail into a file (mbox, zip of .eml) or a folder (maildir)')
+    .argument('<target>', 'the file, or folder; it must not be there yet; "-" for standard output')
+    .addOption(new Option('--format <format>', 'what to write').choices(['mbox', 'maildir', 'zip']).default('mbox'))
+    .option('--account <id>', 'of which account; may be left out when there is only one')
+    .option('--mailbox <path>', 'of one mailbox only')
+    .option('--from <text>', 'part of the sender')
+    .option('--subject <text>', 'part of the subject')
+    .option('--since <time>', 'INTERNALDATE at this time or later (ISO 8601)')
+    .option('--before <time>', 'INTERNALDATE before this time')
+    .option('--unread', 'without \\Seen only')
+    .option('--flagged', 'with \\Flagged only')
+    .addOption(json)
+    .addHelpText('after', CLIENT_HELP)
+    .action(async (target: string, options: import('./transfer.js').ExportOptions) => {
+      const { exportMail } = await import('./transfer.js')
+      exitCode = await exportMail(target, options)
+    })
+
+  program
+    .command('import')
+    .description('put the mail of an mbox or a Maildir into an OFFLINE account; what is there already is passed over')
+    .argument('<source>', 'the file, or the folder of a Maildir')
+    .option('--account <id>', 'into which account; may be left out when there is only one')
+    .option('--mailbox <path>', 'into which mailbox, where the file tells none', 'INBOX')
+    .addOption(json)
+    .addHelpText('after', CLIENT_HELP)
+    .action(async (source: string, options: import('./transfer.js').ImportOptions) => {
+      const { importMail } = await import('./transfer.js')
+      exitCode = await importMail(source, options)
     })
 
   program

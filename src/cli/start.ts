@@ -72,6 +72,9 @@ async function open(platform: Platform, settings: Settings): Promise<{ service: 
   try {
     await bringUpToDate(platform)
     const adapter = new FastifyAdapter({ forceCloseConnections: true, bodyLimit: 1024 * 1024 })
+    // files that are imported are read as they come
+    for (const type of ['application/mbox', 'application/x-tar'])
+      adapter.getInstance().addContentTypeParser(type, (_request, payload, done) => done(null, payload))
     const service = await NestFactory.create<NestFastifyApplication>(AppModule.on(platform), adapter, {
       logger: nestLogger(platform.logger),
       abortOnError: false,

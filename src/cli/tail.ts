@@ -8,7 +8,9 @@ const CHANGE = `
   ... on MessageAddedChange { messageId mailboxId origin uid flags subject from { name address } internalDate }
   ... on MessageFlagsChange { messageId mailboxId flags previousFlags }
   ... on MessageExpungedChange { messageId mailboxId }
-  ... on MessageContentChange { messageId contentReason: reason }`
+  ... on MessageContentChange { messageId contentReason: reason }
+  ... on MaildropChange { messages bytes limit level }
+  ... on ServerCopyChange { messageIds copyState: state }`
 
 const OF_ACCOUNT = `subscription ($account: ID!, $after: String) { changes(accountId: $account, after: $after) { ${CHANGE} } }`
 const OF_ALL = `subscription ($after: String) { storeChanges(after: $after) { cursor accountId change { ${CHANGE} } } }`
@@ -23,7 +25,7 @@ export type TailOptions = { after?: string; all?: boolean; json?: boolean }
 export async function tail(account: string | undefined, { after, all, json }: TailOptions): Promise<void> {
   if (all && account !== undefined) throw new ApiFailure('give an account or --all, not both')
   const client = await ApiClient.find(process.env)
-  const told = all ? tailStore(client, after) : tailAccount(client, account ?? (await onlyAccount(client)), after)
+  const told = all ? tailStore(client, after) : tailAccount(client, account ?? (await client.onlyAccount()), after)
   for await (const each of told) process.stdout.write((json ? JSON.stringify(each) : line(each)) + '\n')
 }
 
@@ -50,13 +52,6 @@ async function* tailStore(client: ApiClient, after: string | undefined): AsyncGe
     const { accountId, cursor, change } = storeChanges
     yield { ...change, accountId, cursor }
   }
-}
-
-async function onlyAccount(client: ApiClient): Promise<string> {
-  const { accounts } = await client.ask<{ accounts: { id: string }[] }>('{ accounts { id } }')
-  if (accounts.length !== 1)
-    throw new ApiFailure(`there are ${accounts.length} accounts: say which (npx mailfold accounts)`)
-  return (accounts[0] as { id: string }).id
 }
 
 /** Before the first event of all; like the next, a cursor that a client can make. */

@@ -144,7 +144,8 @@ function whyTaken(mailboxes: readonly LocalMailbox[], path: string): ChangeFailu
   return mailboxes.some((mailbox) => mailbox.path === path) ? { kind: 'MailboxExists', path } : null
 }
 
-function whyNoPath(path: string): ChangeFailure | null {
+/** What is wrong with the path of a mailbox that a client wants; null when nothing is. */
+export function whyNoPath(path: string): ChangeFailure | null {
   const invalid = (reason: string): ChangeFailure => ({ kind: 'InvalidSettings', field: 'path', reason })
   // eslint-disable-next-line no-control-regex
   if (/[\u0000-\u001f\u007f]/.test(path) || !path.isWellFormed()) return invalid('may have no control characters')

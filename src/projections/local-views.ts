@@ -124,3 +124,19 @@ export async function viewOwnerOfMessages(session: Queryable, ids: readonly stri
   })
   return rows.length === 1 ? (rows[0]?.account_id ?? null) : null
 }
+
+/** Which of some contents are here, each as "SHA-256/path of the mailbox". */
+export async function viewContentsHere(
+  session: Queryable,
+  accountId: string,
+  sha256s: readonly string[],
+): Promise<Set<string>> {
+  const { rows } = await session.query<{ sha256: string; path: string }>({
+    name: 'contents-here',
+    text: `select encode(content_sha256, 'hex') as sha256, path from messages join mailboxes using (mailbox_id)
+           where messages.account_id = $1
+             and content_sha256 in (select decode(hash, 'hex') from unnest($2::text[]) as hash)`,
+    values: [accountId, sha256s],
+  })
+  return new Set(rows.map(({ sha256, path }) => `${sha256}/${path}`))
+}

@@ -176,6 +176,24 @@ export async function viewMessageList(
   return { messages, hasMore: found.length > page.size, version: Number(rows[0]?.head ?? 0) }
 }
 
+/** How many messages a list has in all, and their bytes. */
+export async function viewListSize(
+  session: Queryable,
+  accountId: string,
+  mailboxId: string | null,
+  filter: MessageFilter,
+): Promise<{ messages: number; bytes: number }> {
+  const values: unknown[] = [accountId]
+  const given = (value: unknown) => `$${values.push(value)}`
+  const conditions = ['message.account_id = $1', ...conditionsOf(filter, given)]
+  if (mailboxId !== null) conditions.push(`message.mailbox_id = ${given(mailboxId)}`)
+  const { rows } = await session.query<{ messages: string; bytes: string | null }>(
+    `select count(*) as messages, sum(size) as bytes from messages as message where ${conditions.join(' and ')}`,
+    values,
+  )
+  return { messages: Number(rows[0]?.messages), bytes: Number(rows[0]?.bytes ?? 0) }
+}
+
 /** A filter as conditions on a row called `message`. */
 export function conditionsOf(filter: MessageFilter, given: (value: unknown) => string): string[] {
   const conditions: string[] = []

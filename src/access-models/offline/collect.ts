@@ -229,7 +229,8 @@ class Run {
 
   private added(received: Omit<Received, 'stored'>, blob: BlobName | null): Added {
     const path = this.paths.get(received.listed.mailbox) ?? 'INBOX'
-    return { listed: received.listed, message: newMessageOf(received, path, blob) }
+    const { listed, metadata } = received
+    return { listed, message: newMessageOf(received, path, blob, placeOf(listed, metadata.headerHash)) }
   }
 
   private async commit(

@@ -10,27 +10,46 @@ import type { Coming } from './maildrop.js'
 /** Bytes up to which a message is held in memory, to be written together with others. */
 export const SMALL = 256 * 1024
 
-/** A message that has come whole: small ones in memory, others in the blob store already. */
-export type Received = {
+/** A message's content that has come whole: small ones in memory, others in the blob store already. */
+export type ReceivedContent = { metadata: RawMetadata; stored: { bytes: Buffer } | { blob: BlobName } }
+
+/** A message that has come whole from a server. */
+export type Received = ReceivedContent & {
   listed: ListedMessage
   flags: Flags
   /** INTERNALDATE, or what comes nearest to it over POP3 */
   internalDate: string
-  metadata: RawMetadata
-  stored: { bytes: Buffer } | { blob: BlobName }
 }
 
 /** What comes, without what a server refuses. */
 type Given = Extract<Coming, { content: unknown }>
 
+/** More bytes came than a message may have. */
+export class TooLong extends Error {}
+
 /**
- * Takes a message in as it comes, held in memory no longer than it is small.
+ * Takes a message in as it comes from a server.
  *
  * @throws ServerFailed when more comes than `maxBytes`, or the connection is lost
  */
 export async function receive(coming: Given, blobs: BlobStore, maxBytes: number, host: string): Promise<Received> {
   const { listed, flags } = coming
-  const content = bounded(coming.content, maxBytes, host)[Symbol.asyncIterator]()
+  try {
+    const received = await receiveContent(coming.content, blobs, maxBytes)
+    return { listed, flags, internalDate: dateOf(coming.internalDate ?? received.metadata.receivedAt), ...received }
+  } catch (error) {
+    if (!(error instanceof TooLong)) throw error
+    throw new ServerFailed({ kind: 'ConnectionLost', host, reason: 'a message is longer than the server said' })
+  }
+}
+
+/** Takes a content in as it comes, held in memory no longer than it is small. @throws TooLong */
+export async function receiveContent(
+  coming: AsyncIterable<Buffer>,
+  blobs: BlobStore,
+  maxBytes: number,
+): Promise<ReceivedContent> {
+  const content = bounded(coming, maxBytes)[Symbol.asyncIterator]()
   const beginning: Buffer[] = []
   let length = 0
   let ended = false
@@ -42,13 +61,16 @@ export async function receive(coming: Given, blobs: BlobStore, maxBytes: number,
       length += next.value.length
     }
   }
-  const taken = ended
+  return ended
     ? { metadata: await readMetadata(beginning), stored: { bytes: Buffer.concat(beginning) } }
-    : await stream(beginning, content, blobs)
-  return { listed, flags, internalDate: dateOf(coming.internalDate ?? taken.metadata.receivedAt), ...taken }
+    : stream(beginning, content, blobs)
 }
 
-async function stream(beginning: readonly Buffer[], rest: AsyncIterator<Buffer>, blobs: BlobStore) {
+async function stream(
+  beginning: readonly Buffer[],
+  rest: AsyncIterator<Buffer>,
+  blobs: BlobStore,
+): Promise<ReceivedContent> {
   const reader = new MetadataReader()
   async function* passing() {
     for (const chunk of beginning) {
@@ -64,30 +86,30 @@ async function stream(beginning: readonly Buffer[], rest: AsyncIterator<Buffer>,
   return { metadata: await reader.end(), stored: { blob } }
 }
 
-/** A server may send more than it said, and not stop. */
-async function* bounded(content: AsyncIterable<Buffer>, maxBytes: number, host: string): AsyncGenerator<Buffer> {
+/** Whoever sends may send more than was said, and not stop. */
+async function* bounded(content: AsyncIterable<Buffer>, maxBytes: number): AsyncGenerator<Buffer> {
   let length = 0
   for await (const chunk of content) {
     length += chunk.length
-    if (length > maxBytes)
-      throw new ServerFailed({ kind: 'ConnectionLost', host, reason: 'a message is longer than the server said' })
+    if (length > maxBytes) throw new TooLong(`a message is longer than ${maxBytes} bytes`)
     yield chunk
   }
 }
 
 /** No message has come in the future, whatever a header says. */
-function dateOf(told: string | null): string {
+export function dateOf(told: string | null): string {
   const now = Date.now()
   return new Date(Math.min(told === null ? now : Date.parse(told), now)).toISOString()
 }
 
-/** The message that was received, for the log. */
+/** The message that was received, for the log. @param serverCopy where it was collected from, null where it was not */
 export function newMessageOf(
-  { listed, flags, internalDate, metadata }: Omit<Received, 'stored'>,
+  { flags, internalDate, metadata }: Pick<Received, 'flags' | 'internalDate' | 'metadata'>,
   path: string,
   content: BlobName | null,
+  serverCopy: CopyPlace | null,
 ): NewMessage {
-  const { size, envelope, structure, references, fingerprint, defects, headerHash } = metadata
+  const { size, envelope, structure, references, fingerprint, defects } = metadata
   return {
     path,
     message: {
@@ -95,7 +117,7 @@ export function newMessageOf(
       ...{ emailId: null, threadId: null },
     },
     content,
-    serverCopy: placeOf(listed, headerHash),
+    serverCopy,
   }
 }
 

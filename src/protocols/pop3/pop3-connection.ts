@@ -291,9 +291,11 @@ export class Pop3Connection {
           yield { number, refused: refusal.said }
           continue
         }
-        const bytes = this.failingBytes()
+        let isWhole = false
+        const bytes = this.messageBytes(() => (isWhole = true))
         yield { number, bytes }
         for await (const _ of bytes);
+        if (!isWhole) throw this.lost('a message was left in the middle')
         left--
       }
     } finally {
@@ -302,9 +304,14 @@ export class Pop3Connection {
     }
   }
 
-  private async *failingBytes(): AsyncGenerator<Buffer> {
+  private lost(reason: string): ServerFailed {
+    return new ServerFailed({ kind: 'ConnectionLost', host: this.server.host, reason })
+  }
+
+  private async *messageBytes(ended: () => void): AsyncGenerator<Buffer> {
     try {
       yield* this.reader.bytes()
+      ended()
     } catch (error) {
       throw new ServerFailed(failureOfPop3(error, this.server, true))
     }

@@ -1,0 +1,153 @@
+import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs'
+import { v7 as newId } from 'uuid'
+import type { AccountEvent } from '../../mailbox/events.js'
+import {
+  decideNewMessages,
+  decideOpened,
+  localListing,
+  type LocalMailbox,
+  type NewMessage,
+} from '../../mailbox/local-mailboxes.js'
+import { whyNoFlags, whyNoPath, type ChangeFailure } from '../../mailbox/local-work.js'
+import { normaliseFlags } from '../../mailbox/flags.js'
+import {
+  ImportMessages,
+  type ImportedMessage,
+  type ImportOutcome,
+  type ImportProgress,
+} from '../../mailbox/offline-commands.js'
+import { holdBlobs } from '../../content/blob-removal.js'
+import { FileBlobs } from '../../content/blob-store.js'
+import { Streams } from '../../event-store/streams.js'
+import { Platform } from '../../platform/platform.js'
+import { viewAccounts } from '../../projections/account-views.js'
+import { viewContentsHere, viewNewMessages } from '../../projections/local-views.js'
+import { dateOf, newMessageOf, receiveContent, TooLong, type ReceivedContent } from './received.js'
+
+/** Messages, and bytes, that are written, decided on and appended together. */
+const PIECE = 500
+const PIECE_BYTES = 8 * 1024 * 1024
+
+/** A message that was taken in, and where it belongs. */
+type Taken = ReceivedContent & { path: string; flags: readonly string[]; internalDate: string }
+
+/** Puts messages from files into an account: each durable, and in the log, before the next piece is read. */
+@CommandHandler(ImportMessages)
+export class ImportMessagesHandler implements ICommandHandler<ImportMessages, ImportOutcome> {
+  constructor(
+    private readonly platform: Platform,
+    private readonly streams: Streams,
+    private readonly blobs: FileBlobs,
+  ) {}
+
+  async execute({ accountId, path, messages, progress }: ImportMessages): Promise<ImportOutcome> {
+    const told: ImportProgress = { imported: 0, skipped: 0 }
+    const failure = await this.whyNot(accountId, path)
+    if (failure) return { ...told, failure }
+    let piece: Taken[] = []
+    let bytes = 0
+    const keep = async () => {
+      const added = await this.keep(accountId, piece)
+      told.imported += added
+      told.skipped += piece.length - added
+      piece = []
+      bytes = 0
+      progress({ ...told })
+    }
+    try {
+      for await (const message of messages) {
+        const taken = await this.take(message, path)
+        if ('kind' in taken) return { ...told, failure: taken }
+        piece.push(taken)
+        bytes += 'bytes' in taken.stored ? taken.stored.bytes.length : 0
+        if (piece.length >= PIECE || bytes >= PIECE_BYTES) await keep()
+      }
+    } catch (error) {
+      if (!(error instanceof TooLong)) throw error
+      return { ...told, failure: { kind: 'InvalidSettings', field: 'messages', reason: error.message } }
+    } finally {
+      // what came whole before something failed is not lost
+      if (piece.length > 0) await keep()
+    }
+    return { ...told, failure: null }
+  }
+
+  private async whyNot(accountId: string, path: string): Promise<ChangeFailure | null> {
+    const [account] = await viewAccounts(this.platform.database.pool, [accountId])
+    if (!account) return { kind: 'AccountNotFound' }
+    if (account.model !== 'OFFLINE')
+      return { kind: 'ModelNotPossible', reason: 'Mail can be imported where it is kept here: into OFFLINE accounts.' }
+    return path === 'INBOX' ? null : whyNoPath(path)
+  }
+
+  private async take(message: ImportedMessage, path: string): Promise<Taken | ChangeFailure> {
+    const into = message.path ?? path
+    const failure = into === 'INBOX' ? null : whyNoPath(into)
+    if (failure) return failure
+    const maxBytes = this.platform.settings.MAILFOLD_MAX_MESSAGE_BYTES
+    const received = await receiveContent(message.content as AsyncIterable<Buffer>, this.blobs, maxBytes)
+    const { receivedAt } = received.metadata
+    const internalDate = dateOf(message.internalDate?.toISOString() ?? receivedAt)
+    const flags = normaliseFlags(message.flags.filter((flag) => whyNoFlags([flag]) === null))
+    return { ...received, path: into, flags, internalDate }
+  }
+
+  /** @returns how many were added; the others are here already */
+  private async keep(accountId: string, piece: readonly Taken[]): Promise<number> {
+    if (piece.length === 0) return 0
+    const { blobs } = this
+    const names = await blobs.putAll(piece.flatMap(({ stored }) => ('bytes' in stored ? [stored.bytes] : [])))
+    const messages = piece.map((taken): NewMessage => {
+      const blob = 'blob' in taken.stored ? taken.stored.blob : (names.shift() ?? null)
+      return newMessageOf(taken, taken.path, blob, null)
+    })
+    const hashes = messages.flatMap(({ content }) => content?.sha256 ?? [])
+    const { events } = await this.streams.decide(
+      accountId,
+      async (session) => {
+        const there = await holdBlobs(session, blobs, hashes)
+        if (hashes.some((hash) => !there.has(hash))) throw new Error('a blob went while it was being recorded')
+        const view = await viewNewMessages(
+          session,
+          accountId,
+          messages.map(({ message }) => message),
+        )
+        return { ...view, here: await viewContentsHere(session, accountId, hashes) }
+      },
+      ({ mailboxes, forgotten, here }) => {
+        const fresh = messages.filter(({ path, content }) => {
+          const key = `${content?.sha256}/${path}`
+          return !here.has(key) && here.add(key)
+        })
+        const made = makeMailboxes(mailboxes, fresh)
+        const view = { mailboxes: [...mailboxes, ...made.mailboxes], forgotten }
+        return [...made.events, ...decideNewMessages(fresh, view, 'IMPORTED', newId)]
+      },
+    )
+    return events.filter(({ type }) => type === 'MessageAdded').length
+  }
+}
+
+/** The mailboxes that messages go to and that are not there yet. */
+function makeMailboxes(
+  known: readonly LocalMailbox[],
+  messages: readonly NewMessage[],
+): { mailboxes: LocalMailbox[]; events: AccountEvent[] } {
+  const uidValidity = String(Math.floor(Date.now() / 1000))
+  const events = decideOpened(known, new Map(), { makeId: newId, uidValidity })
+  const paths = new Set([
+    ...known.map(({ path }) => path),
+    ...events.flatMap(({ data }) => ('path' in data ? data.path : [])),
+  ])
+  for (const { path } of messages) {
+    if (paths.has(path)) continue
+    paths.add(path)
+    events.push({ type: 'MailboxCreated', data: { mailboxId: newId(), uidValidity, ...localListing(path) } })
+  }
+  const mailboxes = events.flatMap((event): LocalMailbox[] => {
+    if (event.type !== 'MailboxCreated') return []
+    const { mailboxId, path, specialUse } = event.data
+    return [{ mailboxId, uidValidity, path, specialUse, uidNext: 1, messages: 0, serverMessages: 0, complete: true }]
+  })
+  return { mailboxes, events }
+}

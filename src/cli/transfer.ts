@@ -1,0 +1,220 @@
+import cliProgress from 'cli-progress'
+import { createReadStream, createWriteStream, existsSync } from 'node:fs'
+import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { Readable, Transform } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { extract, pack } from 'tar-stream'
+import { ApiClient, ApiFailure } from './api-client.js'
+
+/** What `export` may be told. */
+export type ExportOptions = {
+  format: 'mbox' | 'maildir' | 'zip'
+  account?: string
+  mailbox?: string
+  from?: string
+  subject?: string
+  since?: string
+  before?: string
+  unread?: boolean
+  flagged?: boolean
+  json?: boolean
+}
+
+/** What `import` may be told. */
+export type ImportOptions = { account?: string; mailbox: string; json?: boolean }
+
+/** Writes mail into a file or folder, which is there only when it is whole. @returns the exit code */
+export async function exportMail(target: string, options: ExportOptions): Promise<number> {
+  const toStandardOutput = target === '-'
+  if (!toStandardOutput && existsSync(target))
+    throw new ApiFailure(`${target} is there already: give a name that is not`)
+  if (toStandardOutput && options.format === 'maildir') throw new ApiFailure('a Maildir needs a folder')
+  const client = await ApiClient.find(process.env)
+  const account = options.account ?? (await client.onlyAccount())
+  const query = await queryOf(client, account, options)
+  const response = await client.request(`/accounts/${account}/export?${query.toString()}`)
+  const messages = Number(response.headers.get('mailfold-messages'))
+  // with the mail itself on standard output, nothing else is
+  const out = toStandardOutput ? process.stderr : process.stdout
+  const progress = new Progress(Number(response.headers.get('mailfold-bytes')), options.json === true, out)
+  const content = Readable.fromWeb(response.body as never).pipe(progress.counter())
+  if (toStandardOutput) await pipeline(content, process.stdout, { end: false })
+  else await whole(target, (partial) => write(content, partial, options.format))
+  progress.end({ messages, target }, `${messages} messages in ${toStandardOutput ? 'standard output' : target}`)
+  return 0
+}
+
+async function queryOf(client: ApiClient, account: string, options: ExportOptions): Promise<URLSearchParams> {
+  const { format, mailbox, from, subject, since, before, unread, flagged } = options
+  const query = new URLSearchParams({ format })
+  if (mailbox !== undefined) query.set('mailbox', await mailboxId(client, account, mailbox))
+  if (from !== undefined) query.set('from', from)
+  if (subject !== undefined) query.set('subject', subject)
+  if (since !== undefined) query.set('since', moment('--since', since))
+  if (before !== undefined) query.set('before', moment('--before', before))
+  if (unread) query.set('isUnread', 'true')
+  if (flagged) query.set('isFlagged', 'true')
+  return query
+}
+
+function moment(option: string, text: string): string {
+  const time = Date.parse(text)
+  if (Number.isNaN(time)) throw new ApiFailure(`${option} must be a time in ISO 8601`)
+  return new Date(time).toISOString()
+}
+
+async function mailboxId(client: ApiClient, account: string, path: string): Promise<string> {
+  type Found = { account: { mailboxes: { id: string; path: string }[] } | null }
+  const found = await client.ask<Found>('query ($id: ID!) { account(id: $id) { mailboxes { id path } } }', {
+    id: account,
+  })
+  const mailbox = found.account?.mailboxes.find((each) => each.path === path)
+  if (!mailbox) throw new ApiFailure(`there is no mailbox ${path}`)
+  return mailbox.id
+}
+
+/** Has a file or folder made under another name, and gives it its own when it is whole. */
+async function whole(target: string, make: (partial: string) => Promise<void>): Promise<void> {
+  const partial = `${target}.partial`
+  try {
+    await rm(partial, { recursive: true, force: true })
+    await make(partial)
+    await rename(partial, target)
+  } finally {
+    await rm(partial, { recursive: true, force: true })
+  }
+}
+
+async function write(content: Readable, target: string, format: ExportOptions['format']): Promise<void> {
+  if (format !== 'maildir') return pipeline(content, createWriteStream(target, { mode: 0o600 }))
+  await mkdir(target, { mode: 0o700 })
+  const tar = extract()
+  const fed = pipeline(content, tar)
+  fed.catch(() => undefined)
+  for await (const entry of tar) {
+    const { name, type, mtime } = entry.header
+    const path = join(target, name)
+    // the names are the service's own; none of them leaves the folder
+    if (path !== target && !path.startsWith(`${target}/`)) throw new ApiFailure(`${name} is no name of a Maildir`)
+    if (type === 'directory') await mkdir(path, { recursive: true, mode: 0o700 })
+    else {
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+      await pipeline(entry, createWriteStream(path, { mode: 0o600 }))
+      if (mtime) await utimes(path, mtime, mtime)
+    }
+    entry.resume()
+  }
+  await fed
+}
+
+/** Puts the mail of a file or folder into an account. @returns the exit code */
+export async function importMail(source: string, { account: given, mailbox, json }: ImportOptions): Promise<number> {
+  const found = await stat(source).catch(() => null)
+  if (!found) throw new ApiFailure(`there is no ${source}`)
+  const isMaildir = found.isDirectory()
+  if (isMaildir && !existsSync(join(source, 'cur')))
+    throw new ApiFailure(`${source} is no Maildir: it has no folder cur`)
+  const client = await ApiClient.find(process.env)
+  const account = given ?? (await client.onlyAccount())
+  const progress = new Progress(isMaildir ? await sizeOf(source) : found.size, json === true)
+  const body = (isMaildir ? tarOf(source) : createReadStream(source)).pipe(progress.counter())
+  const query = new URLSearchParams({ format: isMaildir ? 'maildir' : 'mbox', mailbox })
+  const response = await client.request(`/accounts/${account}/import?${query.toString()}`, {
+    method: 'POST',
+    headers: { 'content-type': isMaildir ? 'application/x-tar' : 'application/mbox' },
+    body: Readable.toWeb(body) as never,
+    duplex: 'half',
+  } as RequestInit)
+  type Told = { imported: number; skipped: number; done?: boolean; error?: string | null }
+  let last: Told = { imported: 0, skipped: 0 }
+  for await (const line of createInterface({ input: Readable.fromWeb(response.body as never) })) {
+    last = { ...last, ...(JSON.parse(line) as Told) }
+    progress.tell({ imported: last.imported, skipped: last.skipped })
+  }
+  const { imported, skipped, done, error } = last
+  progress.end(
+    { imported, skipped, error: error ?? null },
+    `${imported} messages imported, ${skipped} were here already`,
+  )
+  if (done) return 0
+  process.stderr.write(`mailfold: ${error ?? 'the import was cut off'}\n`)
+  return 1
+}
+
+/** Folders of a Maildir that hold messages, as paths in it. */
+async function foldersOf(maildir: string): Promise<string[]> {
+  const names = await readdir(maildir)
+  const mailboxes = ['', ...names.filter((name) => name.startsWith('.') && existsSync(join(maildir, name, 'cur')))]
+  return mailboxes.flatMap((mailbox) => ['cur', 'new'].map((name) => join(mailbox, name)))
+}
+
+async function filesOf(maildir: string, folder: string): Promise<string[]> {
+  const names = await readdir(join(maildir, folder)).catch(() => [])
+  return names.filter((name) => !name.startsWith('.')).sort()
+}
+
+async function sizeOf(maildir: string): Promise<number> {
+  let bytes = 0
+  for (const folder of await foldersOf(maildir))
+    for (const name of await filesOf(maildir, folder)) bytes += (await stat(join(maildir, folder, name))).size
+  return bytes
+}
+
+function tarOf(maildir: string): Readable {
+  const tar = pack()
+  const write = async () => {
+    for (const folder of await foldersOf(maildir)) {
+      for (const name of await filesOf(maildir, folder)) {
+        const path = join(maildir, folder, name)
+        const { size, mtime } = await stat(path)
+        await pipeline(createReadStream(path), tar.entry({ name: join(folder, basename(name)), size, mtime }))
+      }
+    }
+    tar.finalize()
+  }
+  write().catch((error: unknown) => tar.destroy(error as Error))
+  return tar
+}
+
+/** Shows how far a transfer is: a bar on standard error, or JSON lines. */
+class Progress {
+  private readonly bar = new cliProgress.SingleBar({
+    format: '{bar} {percentage} % of {total} bytes',
+    hideCursor: true,
+    noTTYOutput: false,
+    stream: process.stderr,
+  })
+  private bytes = 0
+
+  constructor(
+    private readonly total: number,
+    private readonly json: boolean,
+    private readonly out: NodeJS.WriteStream = process.stdout,
+  ) {
+    if (!json) this.bar.start(total, 0)
+  }
+
+  /** Counts what passes. */
+  counter(): Transform {
+    return new Transform({
+      transform: (chunk: Buffer, _, done) => {
+        this.bytes += chunk.length
+        // what wraps the messages is not counted in the total
+        if (!this.json) this.bar.update(Math.min(this.bytes, this.total))
+        done(null, chunk)
+      },
+    })
+  }
+
+  tell(told: object): void {
+    if (this.json) this.out.write(JSON.stringify({ ...told, bytes: this.bytes, of: this.total }) + '\n')
+  }
+
+  end(told: object, text: string): void {
+    this.bar.stop()
+    if (this.json) this.out.write(JSON.stringify({ ...told, bytes: this.bytes }) + '\n')
+    else process.stderr.write(`${text}\n`)
+  }
+}
