@@ -124,13 +124,11 @@ describe.each<Collecting>(['POP3', 'IMAP'])('an account that is collected over %
   })
 
   test('deletes the oldest when the quota passes, down to the chosen level', async () => {
-    const { maildrop } = await account.state()
     await until(async () => {
       await account.syncNow()
       return (await account.state()).maildrop?.messages === 40
     })
     const bytes = (await account.state()).maildrop?.bytes ?? 0
-    expect(bytes).toBeLessThan(maildrop?.bytes ?? 0)
     await account.setCollection({ limit: Math.round(bytes / 0.95) })
     const preview = await account.setPolicy({ kind: 'WHEN_QUOTA_PASSES', percent: 90, downTo: 50 })
     expect(preview.messages).toBeGreaterThan(5)
@@ -155,7 +153,7 @@ describe.each<Collecting>(['POP3', 'IMAP'])('an account that is collected over %
       return (await account.state()).messages.nodes.some(({ subject }) => subject === 'to be kept')
     })
     const lost = await account.contentOf(bySubject((await account.state()).messages.nodes, 'to be lost'))
-    const path = join(service.folder, 'blobs', lost.slice(0, 2), lost.slice(2, 4), lost)
+    const path = join(service.folder, 'blobs', lost.slice(0, 2), lost)
     await rename(path, `${path}.away`)
     const before = await onServer(dovecot, user)
     expect(await account.setPolicy({ kind: 'AT_ONCE' })).toMatchObject({ messages: before })

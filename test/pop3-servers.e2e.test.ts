@@ -222,6 +222,7 @@ describe('a hostile server', () => {
 
   test.each<[string, Manner]>([
     ['states sizes that are none', { size: () => NaN }],
+    ['states sizes that no disk has', { size: () => 1e21 }],
     ['lists what is no list', { answer: (command) => (command === 'LIST' ? ['+OK', 'a b', '-1 5', '1', '.'] : null) }],
     [
       'answers UIDL with another list',
@@ -232,8 +233,12 @@ describe('a hostile server', () => {
     const { server, account, run, expectHere } = await connected({}, [held(1)])
     server.manner = manner
     server.held = [...server.held, held(2)]
+    const sessions = server.asked.length
     await account.syncNow()
-    await until(() => server.last('QUIT').length > 0 || server.last('LIST').length > 0)
+    await until(async () => {
+      const isOver = server.last('QUIT').length > 0 || (await account.state()).connection.state !== 'CONNECTED'
+      return server.asked.length > sessions && isOver
+    })
     server.manner = {}
     await run()
     await expectHere([held(1), held(2)])

@@ -221,7 +221,7 @@ describe('a server that is none, or a hostile one', () => {
         for await (const message of connection.contents([1, 2]))
           if ('content' in message) for await (const _ of message.content) break
       }
-      expect(await failureOf(leave().then(() => connection.stat()))).toMatchObject({ kind: 'ConnectionLost' })
+      expect(await failureOf(leave().then(() => connection.bytes()))).toMatchObject({ kind: 'ConnectionLost' })
     })
   })
 })

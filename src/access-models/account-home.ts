@@ -1,4 +1,5 @@
 import type { BlobStore } from '../content/blob-store.js'
+import type { Intake } from '../content/intake.js'
 import type { PassingContent } from '../content/passing-content.js'
 import type { DialPolicy } from '../protocols/dial.js'
 import type { AttemptTools } from './attempts.js'
@@ -7,6 +8,7 @@ import type { HostLimits } from './offline/host-limits.js'
 /** What every account's work needs of the installation; milliseconds and bytes. */
 export type HomeTools = AttemptTools & {
   blobs: BlobStore
+  intake: Intake
   passing: PassingContent
   policy: DialPolicy
   /** opens an account's password; it is held no longer than a login takes */

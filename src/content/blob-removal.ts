@@ -35,8 +35,7 @@ export async function holdBlobs(
     LOCKS,
     sha256s,
   ])
-  const there = await Promise.all(sha256s.map((sha256) => blobs.has(sha256)))
-  return new Set(sha256s.filter((_, index) => there[index] !== null))
+  return blobs.present(sha256s)
 }
 
 /**

@@ -1,8 +1,9 @@
-import { Module } from '@nestjs/common'
+import { Module, type OnModuleDestroy } from '@nestjs/common'
 import { CqrsModule, EventsHandler, type IEventHandler } from '@nestjs/cqrs'
 import { Forgotten } from '../mailbox/commands.js'
 import { Platform } from '../platform/platform.js'
 import { FileBlobs } from './blob-store.js'
+import { Intake } from './intake.js'
 import { PassingContent } from './passing-content.js'
 
 @EventsHandler(Forgotten)
@@ -19,9 +20,16 @@ class DropForgotten implements IEventHandler<Forgotten> {
   imports: [CqrsModule],
   providers: [
     { provide: FileBlobs, inject: [Platform], useFactory: ({ blobFolder }: Platform) => new FileBlobs(blobFolder) },
+    { provide: Intake, inject: [Platform], useFactory: ({ blobFolder }: Platform) => new Intake(blobFolder) },
     PassingContent,
     DropForgotten,
   ],
-  exports: [FileBlobs, PassingContent],
+  exports: [FileBlobs, Intake, PassingContent],
 })
-export class ContentModule {}
+export class ContentModule implements OnModuleDestroy {
+  constructor(private readonly intake: Intake) {}
+
+  async onModuleDestroy(): Promise<void> {
+    await this.intake.close()
+  }
+}

@@ -88,9 +88,13 @@ export class MetadataReader {
 
   /** Takes the next bytes; resolves when it can take more. */
   async take(chunk: Buffer): Promise<void> {
+    const before = this.size
     this.size += chunk.length
-    this.header.take(chunk)
-    if (this.broken || this.splitter.write(chunk)) return
+    const headerSize = this.header.take(chunk)
+    // of a message that is one part, nothing behind the header is looked at
+    const until = headerSize === null || this.header.mayBeMultipart ? chunk.length : Math.max(0, headerSize - before)
+    const looked = chunk.subarray(0, until)
+    if (this.broken || looked.length === 0 || this.splitter.write(looked)) return
     await Promise.race([once(this.splitter, 'drain').catch(() => undefined), this.ended])
   }
 
@@ -116,6 +120,11 @@ export class MetadataReader {
     }
   }
 
+  /** Bytes behind the header. */
+  private get bodySize(): number {
+    return this.size - (this.header.size ?? this.size)
+  }
+
   private structureOf(
     node: MimeNode,
     children: ReadonlyMap<MimeNode, MimeNode[]>,
@@ -135,7 +144,7 @@ export class MetadataReader {
     return {
       part: numbers.join('.') || '1',
       type: bounded(node.contentType || 'text/plain', defects),
-      size: node.multipart ? null : (this.sizes.get(node) ?? 0),
+      size: node.multipart ? null : this.header.mayBeMultipart ? (this.sizes.get(node) ?? 0) : this.bodySize,
       encoding: bounded(node.encoding || undefined, defects) || null,
       charset: bounded(node.charset || undefined, defects) || null,
       disposition: bounded(node.disposition || undefined, defects) || null,
@@ -149,15 +158,22 @@ export class MetadataReader {
 /** The header of a message as its bytes come by. */
 class HeaderPart {
   private bytes: Buffer = Buffer.alloc(0)
-  private isComplete = false
+  /** bytes of the header with the empty line behind it; null until that has come */
+  size: number | null = null
+  /** whether it says, or may say, that the body has parts; known when the header is */
+  mayBeMultipart = false
 
-  take(chunk: Buffer): void {
-    if (this.isComplete) return
+  /** @returns `size` */
+  take(chunk: Buffer): number | null {
+    if (this.size !== null) return this.size
     const from = Math.max(0, this.bytes.length - 3)
     this.bytes = this.bytes.length > 0 ? Buffer.concat([this.bytes, chunk]) : chunk
     const end = endOfHeader(this.bytes, from)
-    this.isComplete = end >= 0 || this.bytes.length >= LARGEST_HEADER
-    if (this.isComplete) this.bytes = this.bytes.subarray(0, end >= 0 ? end : LARGEST_HEADER)
+    if (!end && this.bytes.length < LARGEST_HEADER) return null
+    this.size = end?.behind ?? this.bytes.length
+    this.bytes = this.bytes.subarray(0, end?.at ?? LARGEST_HEADER)
+    this.mayBeMultipart = /multipart\//i.test(this.bytes.toString('latin1'))
+    return this.size
   }
 
   identity(): HeaderIdentity {
@@ -169,11 +185,13 @@ class HeaderPart {
   }
 }
 
-/** Where the header ends, looked for from a place on; -1 where it goes on. */
-function endOfHeader(bytes: Buffer, from: number): number {
-  if (bytes[0] === 10 || (bytes[0] === 13 && bytes[1] === 10)) return 0
-  const ends = [bytes.indexOf('\r\n\r\n', from), bytes.indexOf('\n\n', from)].filter((at) => at >= 0)
-  return ends.length > 0 ? Math.min(...ends) : -1
+/** Where the header ends, and where the body begins; looked for from a place on, null where the header goes on. */
+function endOfHeader(bytes: Buffer, from: number): { at: number; behind: number } | null {
+  if (bytes[0] === 10) return { at: 0, behind: 1 }
+  if (bytes[0] === 13 && bytes[1] === 10) return { at: 0, behind: 2 }
+  const [crlf, lf] = [bytes.indexOf('\r\n\r\n', from), bytes.indexOf('\n\n', from)]
+  if (crlf >= 0 && (lf < 0 || crlf < lf)) return { at: crlf, behind: crlf + 4 }
+  return lf < 0 ? null : { at: lf, behind: lf + 2 }
 }
 
 function withoutLineEnds(bytes: Buffer): Buffer {

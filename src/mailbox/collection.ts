@@ -33,11 +33,16 @@ export type CopyPlace = {
 /** Whether a collected message is on the server: there, there and asked to be deleted, or no longer. */
 export type CopyState = 'THERE' | 'DELETION_ASKED' | 'GONE'
 
-/** A message that was collected, as the server has it. */
-export type ServerCopy = CopyPlace & {
+/** A message that was collected, by the names that the server has for it. */
+export type NamedCopy = Omit<CopyPlace, 'headerHash'> & {
   /** the message that was made of it here */
   messageId: string
   state: CopyState
+}
+
+/** A message that was collected, as the server has it. */
+export type ServerCopy = NamedCopy & {
+  headerHash: CopyPlace['headerHash']
   /** SHA-256 of the content that is kept here; null where it was forgotten, or too large to be kept */
   sha256: string | null
   /** INTERNALDATE of the message, in ISO 8601 */
@@ -50,30 +55,33 @@ export type ServerCopy = CopyPlace & {
 export type ListedMessage = Pick<CopyPlace, 'mailbox' | 'uidValidity' | 'uid' | 'uidl' | 'size'> & { number: number }
 
 /** A listed message and the copy that it is. */
-export type SameMessage = { listed: ListedMessage; copy: ServerCopy }
+export type SameMessage<Copy extends NamedCopy = ServerCopy> = { listed: ListedMessage; copy: Copy }
 
 /** What a list says of what is known. */
-export type ListMatch = {
-  same: SameMessage[]
+export type ListMatch<Copy extends NamedCopy> = {
+  same: SameMessage<Copy>[]
   /** not known by the names that the server gives */
   unknown: ListedMessage[]
   /** known and not found in the list, those that were gone before as well */
-  missing: ServerCopy[]
+  missing: Copy[]
 }
 
 /** Compares a server's list with what is known, by the names that the server gives: the first two lines of the table. */
-export function matchByName(known: readonly ServerCopy[], listed: readonly ListedMessage[]): ListMatch {
+export function matchByName<Copy extends NamedCopy>(
+  known: readonly Copy[],
+  listed: readonly ListedMessage[],
+): ListMatch<Copy> {
   const counts = new Map<string, number>()
   for (const message of listed) counts.set(nameOf(message), (counts.get(nameOf(message)) ?? 0) + 1)
-  const copies = new Map<string, ServerCopy[]>()
+  const copies = new Map<string, Copy[]>()
   for (const copy of known) {
     const name = nameOf(copy)
     const alike = copies.get(name)
     if (alike) alike.push(copy)
     else copies.set(name, [copy])
   }
-  const found = new Set<ServerCopy>()
-  const match: ListMatch = { same: [], unknown: [], missing: [] }
+  const found = new Set<Copy>()
+  const match: ListMatch<Copy> = { same: [], unknown: [], missing: [] }
   for (const message of listed) {
     const copy = isNamed(message) && counts.get(nameOf(message)) === 1 ? onlyOne(copies.get(nameOf(message))) : null
     if (copy && (message.uid !== null || copy.size === message.size)) {
@@ -91,7 +99,7 @@ const isNamed = ({ uid, uidl }: Named) => uid !== null || uidl !== null
 const nameOf = ({ mailbox, uidValidity, uid, uidl }: Named) =>
   uid === null ? `${uidl}` : `${uidValidity}/${uid}/${mailbox}`
 // the same UIDL may come again after years for another message: those that are gone do not stand in the way
-const onlyOne = (copies: ServerCopy[] = []) => {
+const onlyOne = <Copy extends NamedCopy>(copies: Copy[] = []): Copy | null => {
   const there = copies.filter((copy) => copy.state !== 'GONE')
   return (there.length > 0 ? there : copies).length === 1 ? (there[0] ?? copies[0] ?? null) : null
 }

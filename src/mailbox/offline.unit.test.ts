@@ -21,7 +21,7 @@ import {
 import { localPathOf, type LocalMailbox } from './local-mailboxes.js'
 import { levelOf, whyNoCollection, DEFAULT_COLLECTION } from './maildrop.js'
 import { forecastFull } from './quota-forecast.js'
-import { nextRun } from './run-times.js'
+import { nextRun, serverKeepsDays } from './run-times.js'
 
 const CASES = Number(process.env['MAILFOLD_CASES'] ?? 1_000)
 const DAY = 86_400_000
@@ -275,6 +275,15 @@ describe('the forecast', () => {
       )?.fullAt,
     ).toBe(2 * DAY)
   })
+})
+
+test.each([
+  [['EXPIRE 30'], 30],
+  [['UIDL', 'EXPIRE 0 USER'], 0],
+  [['EXPIRE NEVER'], null],
+  [[], null],
+])('with the capabilities %j the server keeps mail for %j days', (capabilities, days) => {
+  expect(serverKeepsDays(capabilities)).toBe(days)
 })
 
 describe('the times of runs', () => {

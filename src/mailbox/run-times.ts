@@ -12,3 +12,9 @@ export function nextRun(began: number, everyMinutes: number, capabilities: reado
   const pause = everyMinutes * MINUTE * (0.9 + random * 0.2)
   return Math.round(began + Math.max(pause, Number(delay ?? 0) * 1_000))
 }
+
+/** Days for which the server keeps mail before it deletes it by itself (RFC 2449 §6.7, EXPIRE); null where it keeps it, or does not say. */
+export function serverKeepsDays(capabilities: readonly string[]): number | null {
+  const days = capabilities.map((each) => /^EXPIRE (\d{1,6})/i.exec(each)?.[1]).find((each) => each !== undefined)
+  return days === undefined ? null : Number(days)
+}

@@ -1,4 +1,4 @@
-import type { CopyState, ListedMessage, ServerCopy } from '../mailbox/collection.js'
+import type { CopyState, ListedMessage, NamedCopy, ServerCopy } from '../mailbox/collection.js'
 import type { DeletableCopy } from '../mailbox/deletion-policy.js'
 import type { Measure } from '../mailbox/quota-forecast.js'
 import type { Queryable } from '../platform/database.js'
@@ -37,12 +37,35 @@ function serverCopy(row: CopyRecord): ServerCopy {
   }
 }
 
-/** The messages of an account that its server has, as far as known. */
-export async function viewServerCopies(session: Queryable, accountId: string): Promise<ServerCopy[]> {
+/** The messages of an account that its server has, as far as known, by their names: there may be very many. */
+export async function viewNamedCopies(session: Queryable, accountId: string): Promise<NamedCopy[]> {
+  type Row = [
+    id: string,
+    mailbox: string,
+    uidValidity: string | null,
+    uid: string | null,
+    uidl: string | null,
+    size: string,
+    state: CopyState,
+  ]
+  const { rows } = await session.query<Row>({
+    name: 'named-copies',
+    text: `select message_id, mailbox, uid_validity, uid, uidl, size, state
+           from server_copies where account_id = $1 and state <> 'GONE'`,
+    values: [accountId],
+    rowMode: 'array',
+  } as never)
+  return rows.map(([messageId, mailbox, uidValidity, uid, uidl, size, state]) => {
+    return { messageId, mailbox, uidValidity, uid: uid === null ? null : Number(uid), uidl, size: Number(size), state }
+  })
+}
+
+/** Copies by the messages that they are of. */
+export async function viewServerCopies(session: Queryable, ids: readonly string[]): Promise<ServerCopy[]> {
   const { rows } = await session.query<CopyRecord>({
     name: 'server-copies',
-    text: `select ${COLUMNS} from server_copies as copy where account_id = $1 and state <> 'GONE'`,
-    values: [accountId],
+    text: `select ${COLUMNS} from server_copies as copy where message_id = any($1::uuid[])`,
+    values: [ids],
   })
   return rows.map(serverCopy)
 }

@@ -6,6 +6,7 @@ import { AccountHomes } from '../access-models/account-homes.js'
 import { dialPolicyOf } from '../access-models/dial-policy.js'
 import { HostLimits } from '../access-models/offline/host-limits.js'
 import { FileBlobs } from '../content/blob-store.js'
+import { Intake } from '../content/intake.js'
 import { PassingContent } from '../content/passing-content.js'
 import { Streams } from '../event-store/streams.js'
 import { Platform } from '../platform/platform.js'
@@ -41,6 +42,7 @@ export class AccountQueues implements OnApplicationBootstrap, OnModuleDestroy {
     private readonly platform: Platform,
     streams: Streams,
     blobs: FileBlobs,
+    intake: Intake,
     passing: PassingContent,
   ) {
     const { settings, database, credentials, logger } = platform
@@ -48,6 +50,7 @@ export class AccountQueues implements OnApplicationBootstrap, OnModuleDestroy {
       streams,
       database,
       blobs,
+      intake,
       passing,
       policy: dialPolicyOf(platform),
       passwordOf: (accountId) => credentials.passwordOf(accountId),

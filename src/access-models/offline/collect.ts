@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { v7 as newId } from 'uuid'
 import {
   byContent,
@@ -7,6 +8,7 @@ import {
   worthALook,
   type HeadedMessage,
   type ListedMessage,
+  type NamedCopy,
   type SameMessage,
   type ServerCopy,
 } from '../../mailbox/collection.js'
@@ -16,16 +18,18 @@ import { decideCompleted, decideNewMessages, decideOpened, type NewMessage } fro
 import { levelOf, type MaildropSize } from '../../mailbox/maildrop.js'
 import { holdBlobs, markForRemoval, removeMarked } from '../../content/blob-removal.js'
 import type { BlobName, BlobStore } from '../../content/blob-store.js'
+import type { Intake, TakenIn } from '../../content/intake.js'
 import { identityOfHeader, readMetadata } from '../../content/message-metadata.js'
 import type { FenceToken, Streams } from '../../event-store/streams.js'
 import type { Database } from '../../platform/database.js'
+import { releaseBuffers } from '../../platform/heap.js'
 import type { Logger } from '../../platform/logs.js'
 import { viewAccounts, type AccountView } from '../../projections/account-views.js'
 import { isReferredTo } from '../../projections/content-views.js'
-import { viewGoneCopies, viewServerCopies } from '../../projections/copy-views.js'
+import { viewGoneCopies, viewNamedCopies, viewServerCopies } from '../../projections/copy-views.js'
 import { viewLocalMailboxes, viewNewMessages } from '../../projections/local-views.js'
 import type { LookedAt, Maildrop } from './maildrop.js'
-import { newMessageOf, placeOf, receive, type Received } from './received.js'
+import { bytesInMemory, newMessageOf, placeOf, receive, takeIn, type Received } from './received.js'
 
 /** Messages, and bytes, that are written, decided on and appended together. */
 const PIECE = 500
@@ -37,15 +41,25 @@ export type CollectTools = {
   streams: Streams
   database: Database
   blobs: BlobStore
+  intake: Intake
   fence: FenceToken
   maxMessageBytes: number
   logger: Logger
   /** whether the work is to be put down: what was taken in by then is kept */
   stopping: () => boolean
+  /** what the last run has listed, if it left nothing to be done, as a hash; for as long as this process works for the account */
+  lastListing: string | null
 }
 
 /** What a run has found: the messages that are on the server now, by the messages that they are here. */
-export type Collected = { there: Map<string, ListedMessage>; isComplete: boolean }
+export type Collected = {
+  there: Map<string, ListedMessage>
+  isComplete: boolean
+  /** whether the deletion of any was asked for before, and is not certain */
+  wereAsked: boolean
+  /** what was listed, as a hash; null where the names in it do not hold, or not all of it could be had */
+  listing: string | null
+}
 
 /**
  * Collects every message that is not here yet, once: see collection.ts for how each is told. Whatever ends it before its end,
@@ -54,8 +68,13 @@ export type Collected = { there: Map<string, ListedMessage>; isComplete: boolean
 export async function collect(tools: CollectTools, maildrop: Maildrop): Promise<Collected> {
   const { account, database } = tools
   const lookedAt = await maildrop.list(account.collection.mailboxes)
+  const listing = maildrop.namesHold ? hashOf(lookedAt) : null
+  if (listing !== null && listing === tools.lastListing && account.deletionPolicy.kind === 'NEVER') {
+    await measure(tools, maildrop, null)
+    return { there: new Map(), isComplete: true, wereAsked: false, listing }
+  }
   const paths = new Map(lookedAt.map(({ mailbox, localPath }) => [mailbox, localPath]))
-  const known = (await viewServerCopies(database.pool, account.accountId)).filter((copy) => paths.has(copy.mailbox))
+  const known = (await viewNamedCopies(database.pool, account.accountId)).filter((copy) => paths.has(copy.mailbox))
   const byName = matchByName(
     known,
     lookedAt.flatMap(({ listed }) => listed),
@@ -68,7 +87,19 @@ export async function collect(tools: CollectTools, maildrop: Maildrop): Promise<
   const run = new Run(tools, maildrop, paths, there, found)
   const isComplete = await run.take(found.unknown)
   if (isComplete) await finish(tools, byName.missing, there)
-  return { there, isComplete }
+  const wereAsked = known.some((copy) => copy.state === 'DELETION_ASKED')
+  return { there, isComplete, wereAsked, listing: run.refused > 0 ? null : listing }
+}
+
+/** What a list comes to, when all names in it hold: the same list has nothing that was not there. */
+function hashOf(lookedAt: readonly LookedAt[]): string {
+  const hash = createHash('sha256')
+  for (const { mailbox, listed } of lookedAt) {
+    let text = `${mailbox}\n`
+    for (const { uidValidity, uid, uidl, size } of listed) text += `${uidValidity} ${uid} ${uidl} ${size}\n`
+    hash.update(text)
+  }
+  return hash.digest('hex')
 }
 
 /** Makes the mailboxes here that the collected mail goes to. */
@@ -83,16 +114,28 @@ async function openMailboxes({ account, streams, fence }: CollectTools, lookedAt
   )
 }
 
-/** Records how full the maildrop is, where that is other than before, and warns. */
-async function measure(tools: CollectTools, maildrop: Maildrop, listed: readonly { size: number }[]): Promise<void> {
+/**
+ * Records how full the maildrop is, where that is other than before, and warns.
+ *
+ * @param listed the messages in it; null for the same as when it was measured last
+ */
+async function measure(
+  tools: CollectTools,
+  maildrop: Maildrop,
+  listed: readonly { size: number }[] | null,
+): Promise<void> {
   const { account, streams, fence } = tools
   const told = await maildrop.occupancy()
-  const counted = { messages: listed.length, bytes: listed.reduce((sum, { size }) => sum + size, 0) }
+  const count = (all: readonly { size: number }[]) => ({
+    messages: all.length,
+    bytes: all.reduce((sum, { size }) => sum + size, 0),
+  })
   await streams.decide(
     account.accountId,
     async (session) => (await viewAccounts(session, [account.accountId]))[0],
     (now): AccountEvent[] => {
       if (!now) return []
+      const counted = listed ? count(listed) : (now.maildrop ?? count([]))
       const limit = now.collection.limit ?? told?.limit ?? null
       const size: MaildropSize = { messages: counted.messages, bytes: told?.bytes ?? counted.bytes, limit }
       const { level, passed } = levelOf(size, now.collection.warnAt, now.maildrop?.level ?? 0)
@@ -120,9 +163,13 @@ async function findAgain(
   { account, database }: CollectTools,
   maildrop: Maildrop,
   unknown: readonly ListedMessage[],
-  missing: readonly ServerCopy[],
+  named: readonly NamedCopy[],
 ): Promise<Found> {
   if (unknown.length === 0) return { same: [], unknown: [], missing: [] }
+  const missing = await viewServerCopies(
+    database.pool,
+    named.map(({ messageId }) => messageId),
+  )
   const gone = await viewGoneCopies(database.pool, account.accountId, unknown)
   const back = matchByName(gone, unknown)
   const candidates = [...missing, ...back.missing]
@@ -139,10 +186,14 @@ async function findAgain(
   }
 }
 
-/** Takes in what is unknown, piece by piece: each is committed while the next one comes. */
+/** Takes in what is unknown, piece by piece: one comes while the one before is put on disk, and that before it recorded. */
 class Run {
+  /** the piece that is being taken into the blob store, and the one before it, which is being recorded */
+  private takingIn: Promise<unknown> = Promise.resolve()
   private committing: Promise<void> = Promise.resolve()
   private readonly missing: Map<string, ServerCopy[]>
+  /** messages that the server did not give: they are asked for again by the next run */
+  refused = 0
 
   constructor(
     private readonly tools: CollectTools,
@@ -167,12 +218,13 @@ class Run {
     try {
       for await (const coming of this.maildrop.contents(wanted)) {
         if ('refused' in coming) {
+          this.refused++
           this.tools.logger.warn({ accountId: account.accountId, said: coming.refused }, 'a message was refused')
           continue
         }
         const received = await receive(coming, blobs, maxMessageBytes, account.host)
         piece.push(received)
-        bytes += 'bytes' in received.stored ? received.stored.bytes.length : 0
+        bytes += bytesInMemory(received.content)
         if (piece.length < PIECE && bytes < PIECE_BYTES && !this.tools.stopping()) continue
         await this.hand(piece)
         piece = []
@@ -187,30 +239,37 @@ class Run {
     }
   }
 
-  /** Gives a piece to be committed, when the one before is. */
+  /** Gives a piece to be taken in, when the one before is, and to be recorded in its turn. */
   private async hand(piece: readonly Received[]): Promise<void> {
-    await this.committing
-    this.committing = this.keep(piece)
+    if (piece.length === 0) return
+    await this.takingIn
+    releaseBuffers()
+    const taken = takeIn(
+      this.tools.intake,
+      piece.map(({ content }) => content),
+    )
+    this.takingIn = taken
+    const before = this.committing
+    this.committing = taken.then(async (contents) => {
+      await before
+      await this.record(piece, contents)
+    })
     // a failure is met by whoever awaits it next
-    this.committing.catch(() => undefined)
+    for (const each of [this.takingIn, this.committing]) each.catch(() => undefined)
   }
 
-  /** Puts a piece into the blob store, durably, and then records it. */
-  private async keep(piece: readonly Received[]): Promise<void> {
-    if (piece.length === 0) return
-    const inMemory = piece.flatMap(({ stored }) => ('bytes' in stored ? [stored.bytes] : []))
-    const names = await this.tools.blobs.putAll(inMemory)
+  /** Records a piece of which the contents are durable. */
+  private async record(piece: readonly Received[], contents: readonly TakenIn[]): Promise<void> {
     const events: AccountEvent[] = []
     const same: SameMessage[] = []
     const added: Added[] = []
-    for (const received of piece) {
-      const blob = 'blob' in received.stored ? received.stored.blob : names.shift()
-      if (!blob) throw new Error('a content has no name')
-      const copy = takeByContent(this.missing, blob.sha256)
+    for (const [index, received] of piece.entries()) {
+      const content = contents[index] as TakenIn
+      const copy = takeByContent(this.missing, content.blob.sha256)
       if (copy) {
         same.push({ listed: received.listed, copy })
-        events.push(found(copy.messageId, received.listed, received.metadata.headerHash))
-      } else added.push(this.added(received, blob))
+        events.push(found(copy.messageId, received.listed, content.metadata.headerHash))
+      } else added.push(this.added(received, content))
     }
     await this.commit(events, same, added)
   }
@@ -221,16 +280,19 @@ class Run {
     const added: Added[] = []
     for await (const { listed, header } of this.maildrop.headers(large)) {
       const metadata = { ...(await readMetadata([header])), structure: null, size: listed.size }
-      const internalDate = metadata.receivedAt ?? new Date().toISOString()
-      added.push(this.added({ listed, flags: [], internalDate, metadata }, null))
+      added.push(this.added({ listed, flags: [], internalDate: null }, { metadata, blob: null }))
     }
     await this.commit([], [], added)
   }
 
-  private added(received: Omit<Received, 'stored'>, blob: BlobName | null): Added {
-    const path = this.paths.get(received.listed.mailbox) ?? 'INBOX'
-    const { listed, metadata } = received
-    return { listed, message: newMessageOf(received, path, blob, placeOf(listed, metadata.headerHash)) }
+  private added(
+    received: Omit<Received, 'content'>,
+    content: Pick<TakenIn, 'metadata'> & { blob: BlobName | null },
+  ): Added {
+    const { listed } = received
+    const path = this.paths.get(listed.mailbox) ?? 'INBOX'
+    const serverCopy = placeOf(listed, content.metadata.headerHash)
+    return { listed, message: newMessageOf(received, content, path, serverCopy) }
   }
 
   private async commit(
@@ -286,7 +348,7 @@ function withReasons(events: readonly AccountEvent[], maxMessageBytes: number): 
 /** Records what the server no longer has, and that the first run is through. */
 async function finish(
   { account, streams, fence }: CollectTools,
-  missing: readonly ServerCopy[],
+  missing: readonly NamedCopy[],
   there: ReadonlyMap<string, ListedMessage>,
 ): Promise<void> {
   const gone = missing.map(({ messageId }) => messageId).filter((messageId) => !there.has(messageId))

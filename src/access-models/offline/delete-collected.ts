@@ -8,7 +8,7 @@ import type { BlobStore } from '../../content/blob-store.js'
 import { viewAccounts, type AccountView } from '../../projections/account-views.js'
 import { viewDeletableCopies, type PolicyCopy } from '../../projections/copy-views.js'
 import type { Queryable } from '../../platform/database.js'
-import type { CollectTools } from './collect.js'
+import type { Collected, CollectTools } from './collect.js'
 import type { Maildrop } from './maildrop.js'
 import { placeOf } from './received.js'
 
@@ -20,14 +20,17 @@ const PIECE = 200
  * before: its content has to be here, with the SHA-256 that was recorded. That it is asked is an event before it is asked, and that it
  * is done is one only when the server has said so.
  *
- * @param there the messages on the server, by the messages that they are here
+ * @param collected what the run has found on the server
  */
 export async function deleteCollected(
   tools: CollectTools,
   maildrop: Maildrop,
-  there: ReadonlyMap<string, ListedMessage>,
+  { there, wereAsked }: Pick<Collected, 'there' | 'wereAsked'>,
 ): Promise<void> {
   const { account, database } = tools
+  const [current] = await viewAccounts(database.pool, [account.accountId])
+  // most accounts, at most times: not worth a look at every copy
+  if (!wereAsked && current?.deletionPolicy.kind === 'NEVER') return
   const chosen = await choose(database.pool, account.accountId, there)
   await takeBack(tools, chosen)
   for (const piece of groupsOf(chosen.copies, PIECE)) {

@@ -51,8 +51,7 @@ export class ImapMaildrop implements Maildrop {
   }
 
   async occupancy() {
-    const quota = await quotaOf(this.connection)
-    return quota && { ...quota, messages: 0 }
+    return quotaOf(this.connection)
   }
 
   async withSizes(listed: readonly ListedMessage[]): Promise<ListedMessage[]> {

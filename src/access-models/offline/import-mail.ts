@@ -18,18 +18,19 @@ import {
 } from '../../mailbox/offline-commands.js'
 import { holdBlobs } from '../../content/blob-removal.js'
 import { FileBlobs } from '../../content/blob-store.js'
+import { Intake, type TakenIn } from '../../content/intake.js'
 import { Streams } from '../../event-store/streams.js'
 import { Platform } from '../../platform/platform.js'
 import { viewAccounts } from '../../projections/account-views.js'
 import { viewContentsHere, viewNewMessages } from '../../projections/local-views.js'
-import { dateOf, newMessageOf, receiveContent, TooLong, type ReceivedContent } from './received.js'
+import { bytesInMemory, newMessageOf, receiveContent, takeIn, TooLong, type ReceivedContent } from './received.js'
 
 /** Messages, and bytes, that are written, decided on and appended together. */
 const PIECE = 500
 const PIECE_BYTES = 8 * 1024 * 1024
 
 /** A message that was taken in, and where it belongs. */
-type Taken = ReceivedContent & { path: string; flags: readonly string[]; internalDate: string }
+type Taken = { path: string; flags: readonly string[]; internalDate: string | null; content: ReceivedContent }
 
 /** Puts messages from files into an account: each durable, and in the log, before the next piece is read. */
 @CommandHandler(ImportMessages)
@@ -38,6 +39,7 @@ export class ImportMessagesHandler implements ICommandHandler<ImportMessages, Im
     private readonly platform: Platform,
     private readonly streams: Streams,
     private readonly blobs: FileBlobs,
+    private readonly intake: Intake,
   ) {}
 
   async execute({ accountId, path, messages, progress }: ImportMessages): Promise<ImportOutcome> {
@@ -59,7 +61,7 @@ export class ImportMessagesHandler implements ICommandHandler<ImportMessages, Im
         const taken = await this.take(message, path)
         if ('kind' in taken) return { ...told, failure: taken }
         piece.push(taken)
-        bytes += 'bytes' in taken.stored ? taken.stored.bytes.length : 0
+        bytes += bytesInMemory(taken.content)
         if (piece.length >= PIECE || bytes >= PIECE_BYTES) await keep()
       }
     } catch (error) {
@@ -85,22 +87,21 @@ export class ImportMessagesHandler implements ICommandHandler<ImportMessages, Im
     const failure = into === 'INBOX' ? null : whyNoPath(into)
     if (failure) return failure
     const maxBytes = this.platform.settings.MAILFOLD_MAX_MESSAGE_BYTES
-    const received = await receiveContent(message.content as AsyncIterable<Buffer>, this.blobs, maxBytes)
-    const { receivedAt } = received.metadata
-    const internalDate = dateOf(message.internalDate?.toISOString() ?? receivedAt)
+    const content = await receiveContent(message.content as AsyncIterable<Buffer>, this.blobs, maxBytes)
+    const internalDate = message.internalDate?.toISOString() ?? null
     const flags = normaliseFlags(message.flags.filter((flag) => whyNoFlags([flag]) === null))
-    return { ...received, path: into, flags, internalDate }
+    return { content, path: into, flags, internalDate }
   }
 
   /** @returns how many were added; the others are here already */
   private async keep(accountId: string, piece: readonly Taken[]): Promise<number> {
     if (piece.length === 0) return 0
     const { blobs } = this
-    const names = await blobs.putAll(piece.flatMap(({ stored }) => ('bytes' in stored ? [stored.bytes] : [])))
-    const messages = piece.map((taken): NewMessage => {
-      const blob = 'blob' in taken.stored ? taken.stored.blob : (names.shift() ?? null)
-      return newMessageOf(taken, taken.path, blob, null)
-    })
+    const contents = await takeIn(
+      this.intake,
+      piece.map(({ content }) => content),
+    )
+    const messages = piece.map((taken, index) => newMessageOf(taken, contents[index] as TakenIn, taken.path, null))
     const hashes = messages.flatMap(({ content }) => content?.sha256 ?? [])
     const { events } = await this.streams.decide(
       accountId,

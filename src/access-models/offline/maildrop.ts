@@ -22,7 +22,7 @@ export interface Maildrop {
   /** All messages of the given mailboxes; a mailbox that the server does not open is left out. */
   list(mailboxes: readonly string[]): Promise<LookedAt[]>
   /** How full the maildrop is, as far as the server tells; messages that are listed count where it does not. */
-  occupancy(): Promise<(Occupancy & { messages: number }) | null>
+  occupancy(): Promise<Occupancy | null>
   /** The same messages with their sizes. */
   withSizes(listed: readonly ListedMessage[]): Promise<ListedMessage[]>
   /** The headers of messages, as far as one is looked at; those that the server does not give are missing. */

@@ -1,6 +1,5 @@
 import type { AccountEvent } from '../../mailbox/events.js'
 import { nextRun } from '../../mailbox/run-times.js'
-import { withSmallHeap } from '../../platform/heap.js'
 import { viewAccounts, type AccountView } from '../../projections/account-views.js'
 import { viewContentPlace } from '../../projections/message-views.js'
 import { ImapConnection } from '../../protocols/imap/imap-connection.js'
@@ -19,6 +18,7 @@ export class OfflineHome implements AccountHome {
   private readonly attempts: Attempts
   private maildrop: Maildrop | null = null
   private stopping = false
+  private lastListing: string | null = null
   private turn: Promise<unknown> = Promise.resolve()
 
   constructor(
@@ -64,7 +64,7 @@ export class OfflineHome implements AccountHome {
     const slot = hostLimits.take(account.host, Date.now())
     if ('wait' in slot) return ask(account, slot.wait)
     try {
-      await withSmallHeap(() => this.run(account, due))
+      await this.run(account, due)
       this.attempts.succeeded()
     } catch (error) {
       this.maildrop?.drop()
@@ -82,13 +82,18 @@ export class OfflineHome implements AccountHome {
     this.maildrop = maildrop
     const fence = await streams.takeFence(this.accountId)
     await this.recordConnected(account, maildrop)
-    const tools: CollectTools = { ...this.tools, account, fence, stopping: () => this.stopping }
-    const { there, isComplete } = await collect(tools, maildrop)
-    if (isComplete) await deleteCollected(tools, maildrop, there)
+    const { lastListing } = this
+    const tools: CollectTools = { ...this.tools, account, fence, lastListing, stopping: () => this.stopping }
+    // until this run has come to its end, nothing is known of what it leaves
+    this.lastListing = null
+    const collected = await collect(tools, maildrop)
+    if (collected.isComplete) await deleteCollected(tools, maildrop, collected)
     if (this.stopping) return maildrop.drop()
-    await recordDeleted(tools, await maildrop.end(), there)
+    await recordDeleted(tools, await maildrop.end(), collected.there)
     const [now] = await viewAccounts(database.pool, [this.accountId])
     if (!now) return
+    const isAtRest = collected.isComplete && !collected.wereAsked && account.deletionPolicy.kind === 'NEVER'
+    this.lastListing = isAtRest ? collected.listing : null
     const next = nextRun(began, now.collection.everyMinutes, maildrop.capabilities, Math.random())
     ask(now, Math.max(0, (await setDueAfterRun(database.pool, this.accountId, due, next)) - Date.now()))
   }

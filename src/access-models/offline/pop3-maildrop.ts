@@ -30,7 +30,8 @@ export class Pop3Maildrop implements Maildrop {
   }
 
   async occupancy() {
-    return { ...(await this.connection.stat()), limit: null }
+    const bytes = await this.connection.bytes()
+    return bytes === null ? null : { bytes, limit: null }
   }
 
   async withSizes(listed: readonly ListedMessage[]): Promise<ListedMessage[]> {

@@ -7,6 +7,7 @@ import {
   type PolicyOutcome,
 } from '../../mailbox/offline-commands.js'
 import { forecastFull } from '../../mailbox/quota-forecast.js'
+import { serverKeepsDays } from '../../mailbox/run-times.js'
 import { Platform } from '../../platform/platform.js'
 import { viewMeasures } from '../../projections/copy-views.js'
 import type { ApiContext } from '../context.js'
@@ -60,7 +61,8 @@ export class OfflineResolver {
     description: 'How full its maildrop is; null where it is not OFFLINE, or was not looked at yet.',
   })
   maildrop(@Parent() { view }: Account): Maildrop | null {
-    return view.maildrop && { ...view.maildrop, since: view.maildrop.at }
+    const { maildrop, capabilities } = view
+    return maildrop && { ...maildrop, since: maildrop.at, serverKeepsDays: serverKeepsDays(capabilities) }
   }
 
   @ResolveField(() => MaildropForecast, {

@@ -68,6 +68,12 @@ export class Maildrop {
 
   @Field({ description: 'Since when it has held as much.' })
   since!: Date
+
+  @Field(() => Int, {
+    nullable: true,
+    description: 'Days after which the server deletes mail by itself (RFC 2449 §6.7, EXPIRE), where it says so.',
+  })
+  serverKeepsDays!: number | null
 }
 
 @InputType({ description: 'A deletion policy.' })

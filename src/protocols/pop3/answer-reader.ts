@@ -60,12 +60,22 @@ export class AnswerReader {
     }
   }
 
-  /** The lines of a multi-line answer (RFC 1939 §3), without their ends. @throws AnswerLost */
-  async *lines(): AsyncGenerator<string> {
+  /** The lines of a multi-line answer (RFC 1939 §3), without their ends, in groups as they come. @throws AnswerLost */
+  async *lines(): AsyncGenerator<string[]> {
     for (;;) {
-      const line = await this.line()
-      if (line === '.') return
-      yield line.startsWith('.') ? line.slice(1) : line
+      const end = this.rest.lastIndexOf(LF)
+      if (end < 0) {
+        if (this.rest.length > LONGEST_LINE) throw this.lose('a line of an answer is longer than any may be')
+        await this.more()
+        continue
+      }
+      const lines = this.rest.toString('latin1', 0, end).split('\n').map(withoutCr)
+      const last = lines.indexOf('.')
+      const group = last < 0 ? lines : lines.slice(0, last)
+      // what stands behind the end mark is of the next answer
+      this.rest = last < 0 ? this.rest.subarray(end + 1) : this.rest.subarray(behindLine(this.rest, last))
+      if (group.length > 0) yield group.map(unstuffed)
+      if (last >= 0) return
     }
   }
 
@@ -128,4 +138,14 @@ export class AnswerReader {
 /** A CR at the end may belong to an end of line of which the rest is still to come. */
 function beforeUnfinishedEnd(bytes: Buffer): number {
   return bytes.at(-1) === CR ? bytes.length - 1 : bytes.length
+}
+
+const withoutCr = (line: string) => (line.endsWith('\r') ? line.slice(0, -1) : line)
+const unstuffed = (line: string) => (line.startsWith('.') ? line.slice(1) : line)
+
+/** Where the line behind the one of that number begins. */
+function behindLine(bytes: Buffer, number: number): number {
+  let at = 0
+  for (let line = 0; line <= number; line++) at = bytes.indexOf(LF, at) + 1
+  return at
 }

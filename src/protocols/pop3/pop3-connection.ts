@@ -12,6 +12,7 @@ import { failureOfPop3, failureOfRefusal, refusalOf } from './pop3-failures.js'
 const PIPELINED = 64
 /** Messages of a maildrop whose list is taken in; a server that goes on and on is hostile. */
 const MOST_MESSAGES = 5_000_000
+const MOST_CAPABILITIES = 100
 /** Bytes of a command line (RFC 2449 §4); a login that is longer goes in two. */
 const LONGEST_COMMAND = 255
 const CRLF = Buffer.from('\r\n')
@@ -68,10 +69,9 @@ export class Pop3Connection {
     return this.caps
   }
 
-  /** How many messages there are, and their bytes together (RFC 1939 §5, STAT). */
-  async stat(): Promise<{ messages: number; bytes: number }> {
-    const [, messages, bytes] = (await this.ask('STAT')).split(' ')
-    return { messages: Number(messages), bytes: Number(bytes) }
+  /** The bytes of all messages together (RFC 1939 §5, STAT); null where the server says what is no number. */
+  async bytes(): Promise<number | null> {
+    return wholeNumber((await this.ask('STAT')).split(' ')[2])
   }
 
   /** The messages by their numbers, each with its bytes (LIST), and its unique-id where the server gives any (UIDL). */
@@ -81,7 +81,8 @@ export class Pop3Connection {
       this.send(['LIST', ...(offersUidl && this.can('PIPELINING') ? ['UIDL'] : [])])
       this.sizes = new Map()
       await this.status('LIST')
-      for await (const [number, size] of this.pairs()) this.sizes.set(number, Number(size) || 0)
+      for await (const pairs of this.pairs())
+        for (const [number, size] of pairs) this.sizes.set(number, wholeNumber(size) ?? 0)
       const names = offersUidl ? await this.uniqueIds() : new Map<number, string>()
       return [...this.sizes].map(([number, size]) => ({ number, size, uidl: names.get(number) ?? null }))
     })
@@ -186,7 +187,7 @@ export class Pop3Connection {
     // a server of before RFC 2449 refuses it
     if (await this.answer()) return []
     const caps: string[] = []
-    for await (const line of this.reader.lines()) if (caps.length < 100) caps.push(line)
+    for await (const lines of this.reader.lines()) caps.push(...lines.slice(0, MOST_CAPABILITIES - caps.length))
     return caps
   }
 
@@ -255,16 +256,19 @@ export class Pop3Connection {
     if (!this.can('PIPELINING')) this.send(['UIDL'])
     const names = new Map<number, string>()
     if (await this.answer()) return names
-    for await (const [number, name] of this.pairs()) if (name) names.set(number, name)
+    for await (const pairs of this.pairs()) for (const [number, name] of pairs) names.set(number, name)
     return names
   }
 
-  private async *pairs(): AsyncGenerator<[number: number, value: string]> {
+  private async *pairs(): AsyncGenerator<[number: number, value: string][]> {
     let count = 0
-    for await (const line of this.reader.lines()) {
-      if (++count > MOST_MESSAGES) throw new AnswerLost('the list has no end')
-      const [, number, value] = /^\s*(\d{1,10})\s+(\S+)/.exec(line) ?? []
-      if (number !== undefined && value !== undefined) yield [Number(number), value]
+    for await (const lines of this.reader.lines()) {
+      count += lines.length
+      if (count > MOST_MESSAGES) throw new AnswerLost('the list has no end')
+      yield lines.flatMap((line): [number, string][] => {
+        const [, number, value] = /^\s*(\d{1,10})\s+(\S+)/.exec(line) ?? []
+        return number !== undefined && value !== undefined ? [[Number(number), value]] : []
+      })
     }
   }
 
@@ -381,4 +385,9 @@ async function settled(socket: Socket, event: 'connect' | 'secureConnect', patie
   }
   // an error that comes between two readers is told by the next answer
   socket.on('error', () => undefined)
+}
+
+/** A number as a server writes it; null for what is none, or larger than any can be. */
+function wholeNumber(text: string | undefined): number | null {
+  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : null
 }
