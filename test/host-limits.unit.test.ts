@@ -28,3 +28,18 @@ test('no more logins in any minute than their bound', () => {
   expect(released(limits, 'a', 60_001)).toHaveProperty('release')
   expect(limits.take('a', 60_002)).toHaveProperty('wait')
 })
+
+test('a host that had enough gets half as many for a while, and never none', () => {
+  const limits = new HostLimits({ connections: 4, loginsPerMinute: 1_000 })
+  const places = (now: number) => {
+    const slots = Array.from({ length: 5 }, () => limits.take('a', now))
+    for (const slot of slots) if ('release' in slot) slot.release()
+    return slots.filter((slot) => 'release' in slot).length
+  }
+  expect(places(0)).toBe(4)
+  limits.refused('a', 1)
+  expect(places(2)).toBe(2)
+  for (const at of [3, 4, 5]) limits.refused('a', at)
+  expect(places(6)).toBe(1)
+  expect(places(11 * 60_000)).toBe(4)
+})

@@ -6,7 +6,7 @@ import { mail, variedMail } from './support/mail.ts'
 import { OfflineAccount, onServer, sha256, untilOnServer, type Collecting, type Seen } from './support/maildrop.ts'
 import { fillMaildir } from './support/maildir.ts'
 import { ScriptedPop3 } from './support/scripted-pop3.ts'
-import { Service, until } from './support/service.ts'
+import { CONNECT, Service, until } from './support/service.ts'
 
 let dovecot: Dovecot
 let service: Service
@@ -164,6 +164,38 @@ describe.each<Collecting>(['POP3', 'IMAP'])('an account that is collected over %
     await account.syncNow()
     await untilOnServer(dovecot, user, 0)
     expect((await account.state()).messages.nodes).toHaveLength(42)
+  })
+})
+
+describe('connecting over POP3', () => {
+  const settings = () => ({
+    protocol: 'POP3',
+    model: 'OFFLINE',
+    host: 'localhost',
+    username: 'tls',
+    password: PASSWORD,
+  })
+  const connect = async (input: object) => {
+    type Answer = { connectAccount: { account: object | null; errors: { __typename: string }[] } }
+    const { connectAccount } = await service.ask<Answer>(CONNECT, { input: { ...settings(), ...input } })
+    return connectAccount.account ? 'connected' : connectAccount.errors[0]?.__typename
+  }
+
+  test.each<[string, () => object, string]>([
+    ['TLS', () => ({ port: dovecot.pop3sPort }), 'connected'],
+    ['STLS', () => ({ port: dovecot.pop3Port, security: 'STARTTLS' }), 'connected'],
+    ['a wrong password', () => ({ port: dovecot.pop3sPort, password: 'wrong', username: 'other' }), 'LoginRefused'],
+    [
+      'a host that the certificate is not for',
+      () => ({ port: dovecot.pop3sPort, host: Dovecot.plainAddress }),
+      'TlsNotTrusted',
+    ],
+    ['TLS where there is none', () => ({ port: dovecot.pop3Port, username: 'none' }), 'TlsNotOffered'],
+    ['the port of another protocol', () => ({ port: dovecot.imapPort, security: 'PLAINTEXT' }), 'ProtocolNotSpoken'],
+    ['a model that POP3 cannot serve', () => ({ port: dovecot.pop3sPort, model: 'ONLINE' }), 'ModelNotPossible'],
+    ['a line break in the user name', () => ({ port: dovecot.pop3sPort, username: 'a\r\nDELE 1' }), 'InvalidSettings'],
+  ])('with %s', async (_, input, outcome) => {
+    expect(await connect(input())).toBe(outcome)
   })
 })
 

@@ -61,6 +61,6 @@ function changesOf(event: RecordedEvent, wanted: ReadonlySet<string>): At<Messag
 
 /** Removes every row of an account. */
 export async function removeAccountRows(session: Queryable, accountId: string): Promise<void> {
-  for (const table of Object.keys(TABLES))
+  for (const table of [...Object.keys(TABLES), 'schedule'])
     await session.query(`delete from ${table} where account_id = $1`, [accountId])
 }

@@ -4,8 +4,12 @@ const header = (number: number) => `Subject: odd ${number}\r\nMessage-ID: <odd${
 
 /** Bytes of every kind, without a line end among them. */
 function bytes(random: () => number, length: number, lowest: number, highest: number): Buffer {
-  const made = Buffer.from(Array.from({ length }, () => lowest + Math.floor(random() * (highest - lowest + 1))))
-  return made.map((byte) => (byte === 10 || byte === 13 ? 32 : byte)) as Buffer
+  const made = Buffer.allocUnsafe(length)
+  for (let at = 0; at < length; at++) {
+    const byte = lowest + Math.floor(random() * (highest - lowest + 1))
+    made[at] = byte === 10 || byte === 13 ? 32 : byte
+  }
+  return made
 }
 
 type Make = (number: number, random: () => number) => Buffer
@@ -55,8 +59,16 @@ const KINDS: Record<string, Make> = {
 
 const NAMES = Object.keys(KINDS)
 
+const made = new Map<number, Buffer>()
+
 /** Some odd message, by its number: of each kind in turn, or two kinds in one. */
 export function oddMessage(number: number): Buffer {
+  const message = made.get(number) ?? makeMessage(number)
+  made.set(number, message)
+  return message
+}
+
+function makeMessage(number: number): Buffer {
   const random = randomFrom(number * 31 + 7)
   const make = KINDS[NAMES[number % NAMES.length] as string] as Make
   const one = make(number, random)

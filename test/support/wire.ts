@@ -99,8 +99,7 @@ export class Wire {
 
 /** The ends of the answers in what a server said: after each of them, and in the middle of each. */
 export function stepsOf(said: string, protocol: 'POP3' | 'IMAP'): number[] {
-  const answer =
-    protocol === 'POP3' ? /^(?:\+OK|-ERR)[^\r\n]*\r\n/gm : /^(?:[A-Z0-9]+ (?:OK|NO|BAD)|\* OK|\+)[^\r\n]*\r\n/gm
+  const answer = protocol === 'POP3' ? /^(?:\+OK|-ERR)[^\r\n]*\r\n/gm : /^[A-Z0-9]+ (?:OK|NO|BAD)[^\r\n]*\r\n/gm
   const ends = [...said.matchAll(answer)].map((match) =>
     // a POP3 answer of several lines ends where the next one begins
     protocol === 'POP3' ? match.index : match.index + match[0].length,

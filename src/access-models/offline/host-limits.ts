@@ -8,18 +8,24 @@ const MINUTE = 60_000
 /** Milliseconds after which to look again for a place, spread so that not all look at once. */
 const LOOK_AGAIN = 2_000
 
+/** Milliseconds for which a host that had enough is given half as many connections, and half of that if it has enough again. */
+const HALVED = 10 * MINUTE
+
+type Host = { open: number; logins: number[]; refusals: number[] }
+
 /** Keeps many accounts on one provider from getting it to ban them all. */
 export class HostLimits {
-  private readonly hosts = new Map<string, { open: number; logins: number[] }>()
+  private readonly hosts = new Map<string, Host>()
 
   constructor(private readonly bounds: HostBounds) {}
 
   /** Takes a place at a host. @param now milliseconds */
   take(host: string, now: number): HostSlot {
-    const known = this.hosts.get(host) ?? { open: 0, logins: [] }
-    this.hosts.set(host, known)
+    const known = this.of(host)
     known.logins = known.logins.filter((at) => at > now - MINUTE)
-    if (known.open >= this.bounds.connections) return { wait: LOOK_AGAIN * (1 + Math.random()) }
+    known.refusals = known.refusals.filter((at) => at > now - HALVED)
+    const most = Math.max(1, Math.floor(this.bounds.connections / 2 ** known.refusals.length))
+    if (known.open >= most) return { wait: LOOK_AGAIN * (1 + Math.random()) }
     const [oldest] = known.logins
     if (oldest !== undefined && known.logins.length >= this.bounds.loginsPerMinute)
       return { wait: oldest + MINUTE - now + LOOK_AGAIN * Math.random() }
@@ -31,5 +37,16 @@ export class HostLimits {
       taken = false
     }
     return { release }
+  }
+
+  /** Takes notice that a host had enough of connections or logins. @param now milliseconds */
+  refused(host: string, now: number): void {
+    this.of(host).refusals.push(now)
+  }
+
+  private of(host: string): Host {
+    const known = this.hosts.get(host) ?? { open: 0, logins: [], refusals: [] }
+    this.hosts.set(host, known)
+    return known
   }
 }

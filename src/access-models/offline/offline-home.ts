@@ -1,4 +1,5 @@
 import type { AccountEvent } from '../../mailbox/events.js'
+import { ServerFailed } from '../../mailbox/failures.js'
 import { nextRun } from '../../mailbox/run-times.js'
 import { viewAccounts, type AccountView } from '../../projections/account-views.js'
 import { viewContentPlace } from '../../projections/message-views.js'
@@ -6,7 +7,8 @@ import { ImapConnection } from '../../protocols/imap/imap-connection.js'
 import { Pop3Connection } from '../../protocols/pop3/pop3-connection.js'
 import type { AccountHome, HomeTools } from '../account-home.js'
 import { Attempts } from '../attempts.js'
-import { collect, type CollectTools } from './collect.js'
+import { collect } from './collect.js'
+import type { CollectTools } from './collect-tools.js'
 import { deleteCollected, recordDeleted } from './delete-collected.js'
 import { ImapMaildrop } from './imap-maildrop.js'
 import type { Maildrop } from './maildrop.js'
@@ -68,6 +70,8 @@ export class OfflineHome implements AccountHome {
       this.attempts.succeeded()
     } catch (error) {
       this.maildrop?.drop()
+      const isThrottled = error instanceof ServerFailed && error.failure.kind === 'Throttled'
+      if (isThrottled) hostLimits.refused(account.host, Date.now())
       if (!this.stopping) await this.attempts.failed(account, error)
     } finally {
       this.maildrop = null

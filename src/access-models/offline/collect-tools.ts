@@ -1,0 +1,22 @@
+import type { BlobStore } from '../../content/blob-store.js'
+import type { Intake } from '../../content/intake.js'
+import type { FenceToken, Streams } from '../../event-store/streams.js'
+import type { Database } from '../../platform/database.js'
+import type { Logger } from '../../platform/logs.js'
+import type { AccountView } from '../../projections/account-views.js'
+
+/** What a run works with; bytes. */
+export type CollectTools = {
+  account: AccountView
+  streams: Streams
+  database: Database
+  blobs: BlobStore
+  intake: Intake
+  fence: FenceToken
+  maxMessageBytes: number
+  logger: Logger
+  /** whether the work is to be put down: what was taken in by then is kept */
+  stopping: () => boolean
+  /** what the last run has listed, if it left nothing to be done, as a hash; for as long as this process works for the account */
+  lastListing: string | null
+}

@@ -1,0 +1,186 @@
+import { v7 as newId } from 'uuid'
+import {
+  byContent,
+  takeByContent,
+  type ListedMessage,
+  type SameMessage,
+  type ServerCopy,
+} from '../../mailbox/collection.js'
+import type { AccountEvent } from '../../mailbox/events.js'
+import { decideNewMessages, type NewMessage } from '../../mailbox/local-mailboxes.js'
+import { holdBlobs, markForRemoval, removeMarked } from '../../content/blob-removal.js'
+import type { BlobName } from '../../content/blob-store.js'
+import type { TakenIn } from '../../content/intake.js'
+import { readMetadata } from '../../content/message-metadata.js'
+import { releaseBuffers } from '../../platform/heap.js'
+import { isReferredTo } from '../../projections/content-views.js'
+import { viewNewMessages } from '../../projections/local-views.js'
+import type { CollectTools } from './collect-tools.js'
+import type { Maildrop } from './maildrop.js'
+import { bytesInMemory, newMessageOf, placeOf, receive, takeIn, type Received } from './received.js'
+
+/** Messages, and bytes, that are written, decided on and appended together. */
+const PIECE = 500
+const PIECE_BYTES = 8 * 1024 * 1024
+
+/** What was told without being fetched, and what is still to be told by its content. */
+export type Found = { same: SameMessage[]; unknown: ListedMessage[]; missing: ServerCopy[] }
+
+/** Takes in what is unknown, piece by piece: one comes while the one before is put on disk, and that before it recorded. */
+export class CollectionRun {
+  /** the piece that is being taken into the blob store, and the one before it, which is being recorded */
+  private takingIn: Promise<unknown> = Promise.resolve()
+  private committing: Promise<void> = Promise.resolve()
+  private readonly missing: Map<string, ServerCopy[]>
+  /** messages that the server did not give: they are asked for again by the next run */
+  refused = 0
+
+  constructor(
+    private readonly tools: CollectTools,
+    private readonly maildrop: Maildrop,
+    private readonly paths: ReadonlyMap<string, string>,
+    /** grows as messages are told */
+    private readonly there: Map<string, ListedMessage>,
+    private readonly found: Found,
+  ) {
+    this.missing = byContent(found.missing)
+  }
+
+  /** @returns whether everything was taken in */
+  async take(unknown: readonly ListedMessage[]): Promise<boolean> {
+    const { maxMessageBytes, blobs, account } = this.tools
+    await this.commit(this.found.same.map(foundAgain), this.found.same)
+    const large = unknown.filter((listed) => listed.size > maxMessageBytes)
+    await this.takeLarge(large)
+    const wanted = unknown.filter((listed) => listed.size <= maxMessageBytes)
+    let piece: Received[] = []
+    let bytes = 0
+    try {
+      for await (const coming of this.maildrop.contents(wanted)) {
+        if ('refused' in coming) {
+          this.refused++
+          this.tools.logger.warn({ accountId: account.accountId, said: coming.refused }, 'a message was refused')
+          continue
+        }
+        const received = await receive(coming, blobs, maxMessageBytes, account.host)
+        piece.push(received)
+        bytes += bytesInMemory(received.content)
+        if (piece.length < PIECE && bytes < PIECE_BYTES && !this.tools.stopping()) continue
+        await this.hand(piece)
+        piece = []
+        bytes = 0
+        if (this.tools.stopping()) return false
+      }
+      return true
+    } finally {
+      // what has come whole is not asked for again, even when the connection was lost behind it
+      await this.hand(piece)
+      await this.committing
+    }
+  }
+
+  /** Gives a piece to be taken in, when the one before is, and to be recorded in its turn. */
+  private async hand(piece: readonly Received[]): Promise<void> {
+    if (piece.length === 0) return
+    await this.takingIn
+    releaseBuffers()
+    const taken = takeIn(
+      this.tools.intake,
+      piece.map(({ content }) => content),
+    )
+    this.takingIn = taken
+    const before = this.committing
+    this.committing = taken.then(async (contents) => {
+      await before
+      await this.record(piece, contents)
+    })
+    // a failure is met by whoever awaits it next
+    for (const each of [this.takingIn, this.committing]) each.catch(() => undefined)
+  }
+
+  /** Records a piece of which the contents are durable. */
+  private async record(piece: readonly Received[], contents: readonly TakenIn[]): Promise<void> {
+    const events: AccountEvent[] = []
+    const same: SameMessage[] = []
+    const added: Added[] = []
+    for (const [index, received] of piece.entries()) {
+      const content = contents[index] as TakenIn
+      const copy = takeByContent(this.missing, content.blob.sha256)
+      if (copy) {
+        same.push({ listed: received.listed, copy })
+        events.push(found(copy.messageId, received.listed, content.metadata.headerHash))
+      } else added.push(this.added(received, content))
+    }
+    await this.commit(events, same, added)
+  }
+
+  /** Messages that are larger than may be kept are in the index, by their headers, and stay on the server. */
+  private async takeLarge(large: readonly ListedMessage[]): Promise<void> {
+    if (large.length === 0) return
+    const added: Added[] = []
+    for await (const { listed, header } of this.maildrop.headers(large)) {
+      const metadata = { ...(await readMetadata([header])), structure: null, size: listed.size }
+      added.push(this.added({ listed, flags: [], internalDate: null }, { metadata, blob: null }))
+    }
+    await this.commit([], [], added)
+  }
+
+  private added(
+    received: Omit<Received, 'content'>,
+    content: Pick<TakenIn, 'metadata'> & { blob: BlobName | null },
+  ): Added {
+    const { listed } = received
+    const path = this.paths.get(listed.mailbox) ?? 'INBOX'
+    const serverCopy = placeOf(listed, content.metadata.headerHash)
+    return { listed, message: newMessageOf(received, content, path, serverCopy) }
+  }
+
+  private async commit(
+    events: readonly AccountEvent[],
+    same: readonly SameMessage[],
+    added: readonly Added[] = [],
+  ): Promise<void> {
+    const { streams, account, blobs, database, fence, maxMessageBytes } = this.tools
+    if (events.length + added.length === 0) return
+    const names = added.flatMap(({ message }) => message.content?.sha256 ?? [])
+    const messages = added.map(({ message }) => message)
+    const { events: recorded } = await streams.decide(
+      account.accountId,
+      async (session) => {
+        const there = await holdBlobs(session, blobs, names)
+        if (names.some((name) => !there.has(name))) throw new Error('a blob went while it was being recorded')
+        const fingerprints = messages.map(({ message }) => message)
+        return viewNewMessages(session, account.accountId, fingerprints)
+      },
+      (view) => [...events, ...withReasons(decideNewMessages(messages, view, null, newId), maxMessageBytes)],
+      fence,
+    )
+    for (const { listed, copy } of same) this.there.set(copy.messageId, listed)
+    const contents = recorded.flatMap((event) => (event.type === 'MessageAdded' ? [event.data] : []))
+    for (const [index, { messageId }] of contents.entries()) this.there.set(messageId, (added[index] as Added).listed)
+    const isForgotten = (index: number) => contents[index]?.content?.sha256 === null
+    const forgotten = messages.flatMap(({ content }, index) => (isForgotten(index) ? (content?.sha256 ?? []) : []))
+    if (forgotten.length === 0) return
+    await markForRemoval(database.pool, forgotten)
+    await removeMarked(database, blobs, isReferredTo)
+  }
+}
+
+/** A listed message, and what becomes of it here. */
+type Added = { listed: ListedMessage; message: NewMessage }
+
+const foundAgain = ({ listed, copy }: SameMessage) => found(copy.messageId, listed, copy.headerHash)
+
+function found(messageId: string, listed: ListedMessage, headerHash: string | null): AccountEvent {
+  return { type: 'ServerCopyFound', data: { messageId, ...placeOf(listed, headerHash) } }
+}
+
+/** Says of each message that was not kept why. */
+function withReasons(events: readonly AccountEvent[], maxMessageBytes: number): AccountEvent[] {
+  return events.flatMap((event): AccountEvent[] => {
+    if (event.type !== 'MessageAdded' || event.data.content) return [event]
+    const { messageId, size } = event.data
+    const reason = `The message has ${size} bytes; at most ${maxMessageBytes} are fetched.`
+    return [event, { type: 'MessageContentUnavailable', data: { messageId, reason } }]
+  })
+}
