@@ -109,15 +109,19 @@ describe.each(MANNERS)('on a server that %s', (_, manner, hasTop) => {
   })
 })
 
-test('a message whose content on the server is no longer what is here is not deleted there', async () => {
-  const { server, account, run } = await connected({ uidl: null }, [held(1), held(2)])
+test.each<[string, Manner, string, string]>([
+  ['without UIDL', { uidl: null }, 'Message 1.', 'Massage 1.'],
+  ['under the unique-id of another', {}, 'Subject: m1', 'Subject: n1'],
+])('a message %s that is not the one that is here is not deleted there', async (_, manner, one, other) => {
+  const { server, account, run } = await connected(manner, [held(1), held(2)])
   await account.setPolicy({ kind: 'AT_ONCE' })
   const altered = held(1)
-  altered.raw = Buffer.from(altered.raw.toString('latin1').replace('Message 1.', 'Massage 1.'), 'latin1')
+  altered.raw = Buffer.from(altered.raw.toString('latin1').replace(one, other), 'latin1')
+  expect(altered.raw).not.toEqual(held(1).raw)
   server.held = [altered, held(2)]
   await run()
   await until(() => server.held.length === 1)
-  expect(server.held[0]?.raw.toString()).toContain('Massage')
+  expect(server.held[0]?.raw.toString()).toContain(other)
 })
 
 test('messages without a Message-ID, or with one that others have, are all here', async () => {

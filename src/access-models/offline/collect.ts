@@ -26,6 +26,8 @@ const PIECE = 500
 /** What a run has found: the messages that are on the server now, by the messages that they are here. */
 export type Collected = {
   there: Map<string, ListedMessage>
+  /** those of them of which the content came in this session */
+  fetched: ReadonlySet<string>
   isComplete: boolean
   /** whether the deletion of any was asked for before, and is not certain */
   wereAsked: boolean
@@ -40,10 +42,10 @@ export type Collected = {
 export async function collect(tools: CollectTools, maildrop: Maildrop): Promise<Collected> {
   const { account, database } = tools
   const lookedAt = await maildrop.list(account.collection.mailboxes)
-  const listing = maildrop.namesHold ? hashOf(lookedAt) : null
+  const listing = maildrop.names === null ? null : hashOf(lookedAt)
   if (listing !== null && listing === tools.lastListing && account.deletionPolicy.kind === 'NEVER') {
     await measure(tools, maildrop, null)
-    return { there: new Map(), isComplete: true, wereAsked: false, listing }
+    return { there: new Map(), fetched: new Set(), isComplete: true, wereAsked: false, listing }
   }
   const paths = new Map(lookedAt.map(({ mailbox, localPath }) => [mailbox, localPath]))
   const known = (await viewNamedCopies(database.pool, account.accountId)).filter((copy) => paths.has(copy.mailbox))
@@ -60,7 +62,7 @@ export async function collect(tools: CollectTools, maildrop: Maildrop): Promise<
   const isComplete = await run.take(found.unknown)
   if (isComplete) await finish(tools, byName.missing, there)
   const wereAsked = known.some((copy) => copy.state === 'DELETION_ASKED')
-  return { there, isComplete, wereAsked, listing: run.refused > 0 ? null : listing }
+  return { there, fetched: run.fetched, isComplete, wereAsked, listing: run.refused > 0 ? null : listing }
 }
 
 /** What a list comes to, when all names in it hold: the same list has nothing that was not there. */

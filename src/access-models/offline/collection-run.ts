@@ -34,6 +34,8 @@ export class CollectionRun {
   private readonly missing: Map<string, ServerCopy[]>
   /** messages that the server did not give: they are asked for again by the next run */
   refused = 0
+  /** messages of which the content came */
+  readonly fetched = new Set<string>()
 
   constructor(
     private readonly tools: CollectTools,
@@ -108,6 +110,7 @@ export class CollectionRun {
       const copy = takeByContent(this.missing, content.blob.sha256)
       if (copy) {
         same.push({ listed: received.listed, copy })
+        this.fetched.add(copy.messageId)
         events.push(found(copy.messageId, received.listed, content.metadata.headerHash))
       } else added.push(this.added(received, content))
     }
@@ -157,7 +160,10 @@ export class CollectionRun {
     )
     for (const { listed, copy } of same) this.there.set(copy.messageId, listed)
     const contents = recorded.flatMap((event) => (event.type === 'MessageAdded' ? [event.data] : []))
-    for (const [index, { messageId }] of contents.entries()) this.there.set(messageId, (added[index] as Added).listed)
+    for (const [index, { messageId, content }] of contents.entries()) {
+      this.there.set(messageId, (added[index] as Added).listed)
+      if (content) this.fetched.add(messageId)
+    }
     const isForgotten = (index: number) => contents[index]?.content?.sha256 === null
     const forgotten = messages.flatMap(({ content }, index) => (isForgotten(index) ? (content?.sha256 ?? []) : []))
     if (forgotten.length === 0) return

@@ -5,6 +5,7 @@ import { samePolicy, selectForDeletion, type DeletionPolicy } from '../../mailbo
 import type { AccountEvent } from '../../mailbox/events.js'
 import { groupsOf } from '../../mailbox/groups.js'
 import type { BlobStore } from '../../content/blob-store.js'
+import { identityOfHeader } from '../../content/message-metadata.js'
 import { viewAccounts, type AccountView } from '../../projections/account-views.js'
 import { viewDeletableCopies, type PolicyCopy } from '../../projections/copy-views.js'
 import type { Queryable } from '../../platform/database.js'
@@ -26,7 +27,7 @@ const PIECE = 200
 export async function deleteCollected(
   tools: CollectTools,
   maildrop: Maildrop,
-  { there, wereAsked }: Pick<Collected, 'there' | 'wereAsked'>,
+  { there, fetched, wereAsked }: Collected,
 ): Promise<void> {
   const { account, database } = tools
   const [current] = await viewAccounts(database.pool, [account.accountId])
@@ -36,8 +37,16 @@ export async function deleteCollected(
   await takeBack(tools, chosen)
   for (const piece of groupsOf(chosen.copies, PIECE)) {
     if (tools.stopping()) break
-    const durable = await durableOf(tools, maildrop, piece, there)
-    const asked = await ask(tools, durable, there)
+    const durable = await durableOf(tools, piece)
+    const same = [
+      ...durable.filter(({ messageId }) => fetched.has(messageId)),
+      ...(await sameOnServer(
+        maildrop,
+        durable.filter(({ messageId }) => !fetched.has(messageId)),
+        there,
+      )),
+    ]
+    const asked = await ask(tools, same, there)
     await recordDeleted(
       tools,
       await maildrop.delete(asked.map((messageId) => there.get(messageId) as ListedMessage)),
@@ -107,28 +116,45 @@ async function takeBack({ account, streams, fence }: CollectTools, { unwanted }:
   )
 }
 
-/** Those of which the content is here, byte for byte; where the server's names do not hold, also byte for byte what is there. */
+/** Those of which the content is here, byte for byte. */
 async function durableOf(
   { blobs, account, logger }: CollectTools,
-  maildrop: Maildrop,
   copies: readonly PolicyCopy[],
-  there: ReadonlyMap<string, ListedMessage>,
 ): Promise<PolicyCopy[]> {
   const durable: PolicyCopy[] = []
   for (const copy of copies) {
     if ((await hashOf(blobs, copy.sha256)) === copy.sha256) durable.push(copy)
     else logger.error({ accountId: account.accountId, messageId: copy.messageId }, 'a content is not here as recorded')
   }
-  if (maildrop.namesHold) return durable
-  const bySha = new Map<ListedMessage, PolicyCopy>()
-  for (const copy of durable) bySha.set(there.get(copy.messageId) as ListedMessage, copy)
+  return durable
+}
+
+/**
+ * Those that the server has as they are here, of messages that did not come in this session: a UID is certain; a unique-id may
+ * have been given again, so that the header is looked at; without either the whole message is.
+ */
+async function sameOnServer(
+  maildrop: Maildrop,
+  copies: readonly PolicyCopy[],
+  there: ReadonlyMap<string, ListedMessage>,
+): Promise<PolicyCopy[]> {
+  if (maildrop.names === 'UID') return [...copies]
+  const left = new Map(copies.map((copy) => [there.get(copy.messageId) as ListedMessage, copy]))
   const same: PolicyCopy[] = []
-  for await (const coming of maildrop.contents([...bySha.keys()])) {
+  const settle = (listed: ListedMessage, isSame: (copy: PolicyCopy) => boolean) => {
+    const copy = left.get(listed)
+    left.delete(listed)
+    if (copy && isSame(copy)) same.push(copy)
+  }
+  if (maildrop.names === 'UIDL')
+    for await (const { listed, header } of maildrop.headers([...left.keys()]))
+      settle(listed, (copy) => copy.headerHash === identityOfHeader(header).headerHash)
+  for await (const coming of maildrop.contents([...left.keys()])) {
     if ('refused' in coming) continue
     const hash = createHash('sha256')
     for await (const chunk of coming.content) hash.update(chunk)
-    const copy = bySha.get(coming.listed)
-    if (copy?.sha256 === hash.digest('hex')) same.push(copy)
+    const sha256 = hash.digest('hex')
+    settle(coming.listed, (copy) => copy.sha256 === sha256)
   }
   return same
 }

@@ -16,7 +16,7 @@ import type { Coming, LookedAt, Maildrop } from './maildrop.js'
 
 /** Mailboxes of an IMAP server that mail is collected from: messages named by UIDVALIDITY and UID, deleted at once. */
 export class ImapMaildrop implements Maildrop {
-  readonly namesHold = true
+  readonly names = 'UID'
   private trash: string | null = null
 
   /** @param maxBytes largest message that is fetched whole */

@@ -17,8 +17,11 @@ export type Coming =
 export interface Maildrop {
   readonly capabilities: string[]
   readonly serverName: string | null
-  /** Whether messages have names that hold beyond the session, and so need no second look before they are deleted. */
-  readonly namesHold: boolean
+  /**
+   * What the server names messages by beyond the session: UIDs, which are certain (RFC 9051 §2.3.1.1); unique-ids, which some
+   * servers give again; or nothing.
+   */
+  readonly names: 'UID' | 'UIDL' | null
   /** All messages of the given mailboxes; a mailbox that the server does not open is left out. */
   list(mailboxes: readonly string[]): Promise<LookedAt[]>
   /** How full the maildrop is, as far as the server tells; messages that are listed count where it does not. */

@@ -17,8 +17,8 @@ export class Pop3Maildrop implements Maildrop {
     return this.connection.capabilities
   }
 
-  get namesHold(): boolean {
-    return this.everyName
+  get names(): 'UIDL' | null {
+    return this.everyName ? 'UIDL' : null
   }
 
   async list(): Promise<LookedAt[]> {
