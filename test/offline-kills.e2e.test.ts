@@ -1,6 +1,8 @@
 /* The service is killed at every step, while accounts of all protocols and policies are in the middle of a run. */
 import { holds, prepared, putAway, TABLE } from './support/broken.ts'
-import { Dovecot } from './support/dovecot.ts'
+import { Dovecot, PASSWORD } from './support/dovecot.ts'
+import { mail } from './support/mail.ts'
+import { fillMaildir } from './support/maildir.ts'
 import { Service, until } from './support/service.ts'
 
 let dovecot: Dovecot
@@ -38,3 +40,31 @@ test('a service that is killed at any step, with every protocol and policy, lose
   }
   expect(held).toBeGreaterThan(rounds * TABLE.length * 0.6)
 }, 300_000)
+
+test('a service that is stopped in the middle of a collection ends in time, without a complaint, and goes on from there', async () => {
+  const count = 3_000
+  await fillMaildir(dovecot.mailOf('stopped'), null, count, (number) => mail(number, { body: 'x'.repeat(9_000) }))
+  const server = {
+    host: '127.0.0.1',
+    port: dovecot.pop3Port,
+    security: 'PLAINTEXT',
+    username: 'stopped',
+    password: PASSWORD,
+  }
+  const id = await service.connect({ model: 'OFFLINE', protocol: 'POP3', ...server })
+  const progress = async () => {
+    type Answer = { account: { progress: { done: number; isComplete: boolean } } }
+    return (await service.ask<Answer>('query ($id: ID!) { account(id: $id) { progress { done isComplete } } }', { id }))
+      .account.progress
+  }
+  for (let stop = 0; stop < 3; stop++) {
+    const { done } = await progress()
+    await until(async () => (await progress()).done > done || (await progress()).isComplete)
+    const { code, took } = await service.end('SIGTERM')
+    expect([code, service.said()]).toEqual([0, ''])
+    expect(took).toBeLessThan(5_000)
+    await service.launch()
+  }
+  await service.synced(id)
+  expect(await progress()).toEqual({ done: count, isComplete: true })
+})

@@ -1,4 +1,4 @@
-import { Module, type OnModuleDestroy } from '@nestjs/common'
+import { Module, type OnApplicationShutdown } from '@nestjs/common'
 import { CqrsModule, EventsHandler, type IEventHandler } from '@nestjs/cqrs'
 import { Forgotten } from '../mailbox/commands.js'
 import { Platform } from '../platform/platform.js'
@@ -26,10 +26,11 @@ class DropForgotten implements IEventHandler<Forgotten> {
   ],
   exports: [FileBlobs, Intake, PassingContent],
 })
-export class ContentModule implements OnModuleDestroy {
+export class ContentModule implements OnApplicationShutdown {
   constructor(private readonly intake: Intake) {}
 
-  async onModuleDestroy(): Promise<void> {
+  /** After all work was put down: what is being taken in until then is. */
+  async onApplicationShutdown(): Promise<void> {
     await this.intake.close()
   }
 }
