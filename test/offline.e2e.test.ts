@@ -160,6 +160,14 @@ describe.each<Collecting>(['POP3', 'IMAP'])('an account that is collected over %
     await account.syncNow()
     await untilOnServer(dovecot, user, 1)
     expect(await dovecot.doveadm('fetch', '-u', user, 'hdr.subject', 'mailbox', 'INBOX')).toContain('to be lost')
+    const copies = async () => {
+      const query = 'query ($id: ID!) { account(id: $id) { messages(first: 100) { nodes { subject serverCopy } } } }'
+      type Answer = { account: { messages: { nodes: { subject: string; serverCopy: string }[] } } }
+      const { nodes } = (await service.ask<Answer>(query, { id: account.id })).account.messages
+      return new Map(nodes.map(({ subject, serverCopy }) => [subject, serverCopy]))
+    }
+    await until(async () => (await copies()).get('to be kept') === 'GONE')
+    expect((await copies()).get('to be lost')).toBe('THERE')
     await rename(`${path}.away`, path)
     await account.syncNow()
     await untilOnServer(dovecot, user, 0)

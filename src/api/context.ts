@@ -1,7 +1,9 @@
 import DataLoader from 'dataloader'
+import type { CopyState } from '../mailbox/collection.js'
 import type { Structure } from '../mailbox/message.js'
 import type { Queryable } from '../platform/database.js'
 import { viewAccounts, type AccountView } from '../projections/account-views.js'
+import { viewCopyStates } from '../projections/copy-views.js'
 import { viewMailboxList, type MailboxListView } from '../projections/mailbox-views.js'
 import { viewPastAccount, type PastAccount } from '../projections/past-accounts.js'
 import { viewPastMessagesById, viewPastStructures } from '../projections/past-messages.js'
@@ -15,6 +17,7 @@ export type ApiContext = {
   mailboxesOf: DataLoader<string, MailboxListView[]>
   messages: DataLoader<string, MessageView | null>
   structures: DataLoader<string, Structure | null>
+  copyStates: DataLoader<string, CopyState | null>
   /** an account as it was at a version */
   past: (accountId: string, version: number) => PastContext
 }
@@ -55,6 +58,10 @@ export function makeContext(session: Queryable, signal: AbortSignal): ApiContext
       (message) => message.messageId,
     ),
     structures: structureLoader((ids) => viewStructures(session, ids)),
+    copyStates: new DataLoader(async (ids) => {
+      const states = await viewCopyStates(session, ids)
+      return ids.map((id) => states.get(id) ?? null)
+    }),
   }
 }
 

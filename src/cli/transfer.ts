@@ -178,6 +178,9 @@ function tarOf(maildir: string): Readable {
   return tar
 }
 
+/** Bytes after which a transfer says again, in JSON, how far it is. */
+const TOLD_AGAIN = 1024 * 1024
+
 /** Shows how far a transfer is: a bar on standard error, or JSON lines. */
 class Progress {
   private readonly bar = new cliProgress.SingleBar({
@@ -187,6 +190,8 @@ class Progress {
     stream: process.stderr,
   })
   private bytes = 0
+  /** bytes that were told of last */
+  private told = 0
 
   constructor(
     private readonly total: number,
@@ -203,12 +208,14 @@ class Progress {
         this.bytes += chunk.length
         // what wraps the messages is not counted in the total
         if (!this.json) this.bar.update(Math.min(this.bytes, this.total))
+        else if (this.bytes - this.told >= TOLD_AGAIN) this.tell({})
         done(null, chunk)
       },
     })
   }
 
   tell(told: object): void {
+    this.told = this.bytes
     if (this.json) this.out.write(JSON.stringify({ ...told, bytes: this.bytes, of: this.total }) + '\n')
   }
 

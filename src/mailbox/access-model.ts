@@ -23,7 +23,7 @@ export type ServerSettings = {
 /** Why a protocol cannot serve an access model, or null where it can. */
 export function whyNotPossible(protocol: Protocol, model: AccessModel): string | null {
   if (protocol === 'IMAP' || model === 'OFFLINE') return null
-  return `POP3 has one maildrop without flags or folders, so an account over it can only be OFFLINE, not ${model}`
+  return `POP3 has one maildrop without flags or other mailboxes, so an account over it can only be OFFLINE, not ${model}`
 }
 
 /** The port that a protocol has under each protection (RFC 8314 §7, RFC 9051 §2.1, RFC 1939 §3). */

@@ -60,6 +60,16 @@ export async function viewNamedCopies(session: Queryable, accountId: string): Pr
   })
 }
 
+/** What is with the server's copies of messages, by message; those that were not collected are missing. */
+export async function viewCopyStates(session: Queryable, ids: readonly string[]): Promise<Map<string, CopyState>> {
+  const { rows } = await session.query<{ message_id: string; state: CopyState }>({
+    name: 'copy-states',
+    text: 'select message_id, state from server_copies where message_id = any($1::uuid[])',
+    values: [ids],
+  })
+  return new Map(rows.map((row) => [row.message_id, row.state]))
+}
+
 /** Copies by the messages that they are of. */
 export async function viewServerCopies(session: Queryable, ids: readonly string[]): Promise<ServerCopy[]> {
   const { rows } = await session.query<CopyRecord>({

@@ -25,6 +25,7 @@ import { MessageContents } from '../message-content.js'
 import { Nodes } from '../nodes.js'
 import { Account } from '../schema/account.type.js'
 import { AS_OF, type AsOf } from '../schema/as-of.type.js'
+import { CopyStateEnum } from '../schema/enums.js'
 import { Mailbox } from '../schema/mailbox.type.js'
 import {
   Attachment,
@@ -101,6 +102,15 @@ export class MessageResolver {
   @ResolveField(() => Mailbox, { nullable: true, description: 'The mailbox that it is in.' })
   mailbox(@Parent() { view }: Message, @Context() context: ApiContext): Promise<Mailbox | null> {
     return this.nodes.mailboxAt(view.mailboxId, view, context)
+  }
+
+  @ResolveField(() => CopyStateEnum, {
+    nullable: true,
+    description:
+      'Whether the server of an OFFLINE account still has it, when it was last looked at; null for one that was not collected. Always as of now.',
+  })
+  serverCopy(@Parent() { view }: Message, @Context() context: ApiContext): Promise<CopyStateEnum | null> {
+    return context.copyStates.load(view.messageId) as Promise<CopyStateEnum | null>
   }
 
   @ResolveField(() => [Attachment], { description: 'Its attachments.', complexity: 5 })
