@@ -46,7 +46,7 @@ export async function deleteCollected(
         there,
       )),
     ]
-    const asked = await ask(tools, same, there)
+    const asked = await ask(tools, same, chosen.policy)
     await recordDeleted(
       tools,
       await maildrop.delete(asked.map((messageId) => there.get(messageId) as ListedMessage)),
@@ -54,8 +54,13 @@ export async function deleteCollected(
     )
   }
   // whoever has changed their mind meanwhile is heard, as long as the server can be told
-  const now = await choose(database.pool, account.accountId, there)
-  if (!samePolicy(now.policy, chosen.policy)) await maildrop.reset()
+  if (!(await stillWants(database.pool, account.accountId, chosen.policy))) await maildrop.reset()
+}
+
+/** Whether an account's policy is still the one by which messages were chosen. */
+async function stillWants(session: Queryable, accountId: string, policy: DeletionPolicy): Promise<boolean> {
+  const [account] = await viewAccounts(session, [accountId])
+  return account !== undefined && samePolicy(account.deletionPolicy, policy)
 }
 
 /** Records what the end of the session has deleted. */
@@ -79,7 +84,7 @@ export async function recordDeleted(
   )
 }
 
-/** What the policy of now wants deleted, and what was asked before and is no longer wanted. */
+/** What an account's policy wants deleted, and what was asked before and is no longer wanted. */
 type Choice = { policy: DeletionPolicy; copies: PolicyCopy[]; unwanted: PolicyCopy[] }
 
 async function choose(
@@ -166,23 +171,20 @@ async function hashOf(blobs: BlobStore, sha256: string | null): Promise<string |
   return hash.digest('hex')
 }
 
-/** Records that deletions are about to be asked for, if the policy still wants them. @returns the messages */
+/** Records that deletions are about to be asked for, if the policy is still the same. @returns the messages */
 async function ask(
   { account, streams, fence }: CollectTools,
-  durable: readonly PolicyCopy[],
-  there: ReadonlyMap<string, ListedMessage>,
-): Promise<string[]> {
-  let asked: string[] = []
-  await streams.decide(
+  copies: readonly PolicyCopy[],
+  policy: DeletionPolicy,
+): Promise<readonly string[]> {
+  const messageIds = copies.map(({ messageId }) => messageId)
+  const { events } = await streams.decide(
     account.accountId,
-    (session) => choose(session, account.accountId, there),
-    ({ copies }): AccountEvent[] => {
-      const wanted = new Set(copies.map(({ messageId }) => messageId))
-      asked = durable.map(({ messageId }) => messageId).filter((messageId) => wanted.has(messageId))
-      return asked.length > 0 ? [{ type: 'ServerDeletionAsked', data: { messageIds: asked } }] : []
-    },
+    (session) => stillWants(session, account.accountId, policy),
+    (wants): AccountEvent[] =>
+      wants && messageIds.length > 0 ? [{ type: 'ServerDeletionAsked', data: { messageIds } }] : [],
     fence,
     'POLICY',
   )
-  return asked
+  return events.length > 0 ? messageIds : []
 }
