@@ -51,7 +51,13 @@ export class Attempts {
     this.failures++
     this.tools.logger.info({ accountId: this.accountId, failure }, 'a mail server failed')
     const pause = this.pauseAfter(failure)
-    await this.recordFailure(account, failure, pause)
+    try {
+      await this.recordFailure(account, failure, pause)
+    } catch (unrecorded) {
+      // the account was forgotten meanwhile
+      if (unrecorded instanceof StreamNotFound) return
+      throw unrecorded
+    }
     if (pause !== null) this.pauseFor(account, pause)
   }
 
