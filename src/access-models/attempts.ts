@@ -63,13 +63,7 @@ export class Attempts {
 
   /** Records what the connection came to. */
   async record(events: AccountEvent[]): Promise<void> {
-    await this.tools.streams.decide(
-      this.accountId,
-      async () => null,
-      () => events,
-      undefined,
-      'SERVER',
-    )
+    await this.tools.streams.record(this.accountId, events, 'SERVER')
   }
 
   private pauseAfter(failure: ServerFailure): number | null {

@@ -1,4 +1,5 @@
 import type { FenceToken, Streams } from '../event-store/streams.js'
+import type { AccountEvent } from '../mailbox/events.js'
 import { ServerFailed } from '../mailbox/failures.js'
 import { holdBlob, markForRemoval, removeMarked } from '../content/blob-removal.js'
 import type { BlobStore } from '../content/blob-store.js'
@@ -31,14 +32,8 @@ export async function fetchContent(tools: FetchTools, messageId: string): Promis
   if (place.sha256 !== null && (await tools.blobs.has(place.sha256))) return
   const reason = await tryToFetch(tools, messageId, place)
   if (reason === null) return
-  const data = { messageId, reason }
-  await tools.streams.decide(
-    tools.account.accountId,
-    async () => null,
-    () => [{ type: 'MessageContentUnavailable', data }],
-    tools.fence,
-    'CLIENT',
-  )
+  const unavailable: AccountEvent = { type: 'MessageContentUnavailable', data: { messageId, reason } }
+  await tools.streams.record(tools.account.accountId, [unavailable], 'CLIENT', tools.fence)
 }
 
 /** @returns why it cannot be had, null when it was fetched */

@@ -239,12 +239,7 @@ function missingBelow(uidNext: number, all: UidSet, known: UidSet): UidSet {
 }
 
 async function record(tools: SyncTools, events: readonly AccountEvent[]): Promise<void> {
-  await tools.streams.decide(
-    tools.accountId,
-    async () => null,
-    () => events,
-    tools.fence,
-  )
+  await tools.streams.record(tools.accountId, events, 'SERVER', tools.fence)
 }
 
 /** After a reset, what nothing on the server matched is gone. */

@@ -21,8 +21,7 @@ export async function markForRemoval(session: Queryable, sha256s: readonly strin
 
 /** Keeps a blob from being removed until the transaction ends. @returns whether it is there */
 export async function holdBlob(session: Queryable, blobs: BlobStore, sha256: string): Promise<boolean> {
-  await session.query('select pg_advisory_xact_lock_shared($1, hashtext($2))', [LOCKS, sha256])
-  return (await blobs.has(sha256)) !== null
+  return (await holdBlobs(session, blobs, [sha256])).has(sha256)
 }
 
 /** The same for several. @returns the names of those that are there */

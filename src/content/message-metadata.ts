@@ -107,7 +107,13 @@ export class MetadataReader {
     const headers = root?.headers || null
     if (this.broken) defects.add(headers ? 'STRUCTURE_TRUNCATED' : 'UNREADABLE')
     const envelope = envelopeOf(headers, defects)
-    const structure = root ? this.structureOf(root, childrenOf(this.nodes), { left: MOST_PARTS }) : null
+    const structure = root
+      ? this.structureOf(
+          root,
+          Map.groupBy(this.nodes, (node) => node.parentNode),
+          { left: MOST_PARTS },
+        )
+      : null
     return {
       ...this.header.identity(),
       size,
@@ -127,7 +133,7 @@ export class MetadataReader {
 
   private structureOf(
     node: MimeNode,
-    children: ReadonlyMap<MimeNode, MimeNode[]>,
+    children: ReadonlyMap<MimeNode | false, MimeNode[]>,
     budget: { left: number },
   ): Structure {
     budget.left--
@@ -198,17 +204,6 @@ function withoutLineEnds(bytes: Buffer): Buffer {
   let length = bytes.length
   while (length > 0 && (bytes[length - 1] === 10 || bytes[length - 1] === 13)) length--
   return bytes.subarray(0, length)
-}
-
-function childrenOf(nodes: readonly MimeNode[]): Map<MimeNode, MimeNode[]> {
-  const children = new Map<MimeNode, MimeNode[]>()
-  for (const node of nodes) {
-    if (!node.parentNode) continue
-    const siblings = children.get(node.parentNode)
-    if (siblings) siblings.push(node)
-    else children.set(node.parentNode, [node])
-  }
-  return children
 }
 
 function envelopeOf(headers: Headers | null, defects: Set<Defect>): Envelope {

@@ -96,6 +96,22 @@ export class Streams {
     return result
   }
 
+  /** Appends what needs no view to be decided. Otherwise as `decide`. */
+  record(
+    accountId: string,
+    events: readonly AccountEvent[],
+    cause: Cause,
+    fence?: FenceToken,
+  ): Promise<{ version: number; events: readonly AccountEvent[] }> {
+    return this.decide(
+      accountId,
+      async () => null,
+      () => events,
+      fence,
+      cause,
+    )
+  }
+
   /** Takes an account for a worker: every earlier token is stale from now on. @throws StreamNotFound */
   async takeFence(accountId: string): Promise<FenceToken> {
     const sql = 'update streams set fence = fence + 1 where account_id = $1 and not closed returning fence'

@@ -71,23 +71,18 @@ export function matchByName<Copy extends NamedCopy>(
   known: readonly Copy[],
   listed: readonly ListedMessage[],
 ): ListMatch<Copy> {
-  const counts = new Map<string, number>()
-  for (const message of listed) counts.set(nameOf(message), (counts.get(nameOf(message)) ?? 0) + 1)
-  const copies = new Map<string, Copy[]>()
-  for (const copy of known) {
-    const name = nameOf(copy)
-    const alike = copies.get(name)
-    if (alike) alike.push(copy)
-    else copies.set(name, [copy])
-  }
+  const messages = Map.groupBy(listed, nameOf)
+  const copies = Map.groupBy(known, nameOf)
   const found = new Set<Copy>()
   const match: ListMatch<Copy> = { same: [], unknown: [], missing: [] }
-  for (const message of listed) {
-    const copy = isNamed(message) && counts.get(nameOf(message)) === 1 ? onlyOne(copies.get(nameOf(message))) : null
-    if (copy && (message.uid !== null || copy.size === message.size)) {
+  for (const [name, alike] of messages) {
+    const [message] = alike
+    const [copy] = copies.get(name) ?? []
+    const isOne = alike.length === 1 && copies.get(name)?.length === 1
+    if (isOne && message && copy && isNamed(message) && (message.uid !== null || copy.size === message.size)) {
       found.add(copy)
       match.same.push({ listed: message, copy })
-    } else match.unknown.push(message)
+    } else match.unknown.push(...alike)
   }
   match.missing = known.filter((copy) => !found.has(copy))
   return match
@@ -98,11 +93,6 @@ type Named = Pick<CopyPlace, 'mailbox' | 'uidValidity' | 'uid' | 'uidl'>
 const isNamed = ({ uid, uidl }: Named) => uid !== null || uidl !== null
 const nameOf = ({ mailbox, uidValidity, uid, uidl }: Named) =>
   uid === null ? `${uidl}` : `${uidValidity}/${uid}/${mailbox}`
-// the same UIDL may come again after years for another message: those that are gone do not stand in the way
-const onlyOne = <Copy extends NamedCopy>(copies: Copy[] = []): Copy | null => {
-  const there = copies.filter((copy) => copy.state !== 'GONE')
-  return (there.length > 0 ? there : copies).length === 1 ? (there[0] ?? copies[0] ?? null) : null
-}
 
 /** Of the unknown messages, those of which the headers are worth asking for: a missing copy is as large. */
 export function worthALook(unknown: readonly ListedMessage[], missing: readonly ServerCopy[]): ListedMessage[] {
@@ -118,8 +108,8 @@ export type HeadedMessage = { listed: ListedMessage; headerHash: string; isTelli
  * or the headers are such that two messages can have the same, the contents have to tell.
  */
 export function matchByHeaders(headed: readonly HeadedMessage[], missing: readonly ServerCopy[]): SameMessage[] {
-  const copies = groupBy(missing, ({ headerHash, size }) => `${headerHash}/${size}`)
-  const messages = groupBy(headed, ({ headerHash, listed }) => `${headerHash}/${listed.size}`)
+  const copies = Map.groupBy(missing, ({ headerHash, size }) => `${headerHash}/${size}`)
+  const messages = Map.groupBy(headed, ({ headerHash, listed }) => `${headerHash}/${listed.size}`)
   return [...messages].flatMap(([key, alike]) => {
     const candidates = preferThose(copies.get(key) ?? [])
     const areThose = alike.length <= candidates.length && alike.every((message) => message.isTelling)
@@ -135,20 +125,12 @@ export function takeByContent(missing: Map<string, ServerCopy[]>, sha256: string
 /** Missing copies by their content, for takeByContent. */
 export function byContent(missing: readonly ServerCopy[]): Map<string, ServerCopy[]> {
   const kept = missing.filter((copy) => copy.sha256 !== null)
-  return new Map([...groupBy(kept, (copy) => copy.sha256 as string)].map(([key, copies]) => [key, preferThose(copies)]))
+  return new Map(
+    [...Map.groupBy(kept, (copy) => copy.sha256 as string)].map(([key, copies]) => [key, preferThose(copies)]),
+  )
 }
 
 /** Those that were there a moment ago first, then those that went long ago. */
 function preferThose(copies: readonly ServerCopy[]): ServerCopy[] {
   return [...copies].sort((one, other) => Number(one.state === 'GONE') - Number(other.state === 'GONE'))
-}
-
-function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
-  const groups = new Map<string, T[]>()
-  for (const item of items) {
-    const group = groups.get(keyOf(item))
-    if (group) group.push(item)
-    else groups.set(keyOf(item), [item])
-  }
-  return groups
 }

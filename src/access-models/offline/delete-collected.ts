@@ -75,13 +75,7 @@ export async function recordDeleted(
   const events = groupsOf(messageIds, PIECE).map((ids): AccountEvent => {
     return { type: 'ServerCopiesGone', data: { messageIds: ids, why: 'DELETED' } }
   })
-  await streams.decide(
-    account.accountId,
-    async () => null,
-    () => events,
-    fence,
-    'POLICY',
-  )
+  await streams.record(account.accountId, events, 'POLICY', fence)
 }
 
 /** What an account's policy wants deleted, and what was asked before and is no longer wanted. */
@@ -112,13 +106,7 @@ async function takeBack({ account, streams, fence }: CollectTools, { unwanted }:
     const { messageId, headerHash, ...listed } = copy
     return { type: 'ServerCopyFound', data: { messageId, ...placeOf({ ...listed, number: 0 }, headerHash) } }
   })
-  await streams.decide(
-    account.accountId,
-    async () => null,
-    () => events,
-    fence,
-    'POLICY',
-  )
+  await streams.record(account.accountId, events, 'POLICY', fence)
 }
 
 /** Those of which the content is here, byte for byte. */

@@ -145,11 +145,6 @@ const sameMailbox = (one: string, other: string) =>
 const uidsIn = (group: readonly ListedMessage[]) => group.map(({ number }) => number)
 
 function groupsOf(listed: readonly ListedMessage[]): [ListedMessage[], Map<number, ListedMessage>][] {
-  const groups = new Map<string, ListedMessage[]>()
-  for (const message of listed) {
-    const group = groups.get(message.mailbox)
-    if (group) group.push(message)
-    else groups.set(message.mailbox, [message])
-  }
+  const groups = Map.groupBy(listed, (message) => message.mailbox)
   return [...groups.values()].map((group) => [group, new Map(group.map((message) => [message.number, message]))])
 }

@@ -43,11 +43,7 @@ export class OfflineHome implements AccountHome {
     if (!place || (place.sha256 !== null && (await this.tools.blobs.has(place.sha256)))) return
     const reason = 'The content of the message is not kept here.'
     const unavailable: AccountEvent = { type: 'MessageContentUnavailable', data: { messageId, reason } }
-    await this.tools.streams.decide(
-      this.accountId,
-      async () => null,
-      () => [unavailable],
-    )
+    await this.tools.streams.record(this.accountId, [unavailable], 'CLIENT')
   }
 
   /** Has a run put its work down, and ends its session. */

@@ -110,7 +110,7 @@ export class Pop3Connection {
       const marked: number[] = []
       for (const group of groupsOf(numbers, this.window)) {
         this.send(group.map((number) => `DELE ${number}`))
-        for (const number of group) if ((await this.answer()) === null) marked.push(number)
+        for (const number of group) if ((await this.answer()).refusal === null) marked.push(number)
       }
       return marked
     })
@@ -126,7 +126,6 @@ export class Pop3Connection {
     try {
       await this.ask('QUIT')
     } finally {
-      this.over = true
       this.drop()
     }
   }
@@ -150,27 +149,25 @@ export class Pop3Connection {
     this.socket.write(commands.map((command) => `${command}\r\n`).join(''))
   }
 
+  /** A status line, and the refusal in it: null for `+OK`. */
   private async answer() {
     const line = await this.reader.line()
     const refusal = refusalOf(line)
     if (refusal === undefined) throw new AnswerLost(`the server said neither +OK nor -ERR: ${line.slice(0, 100)}`)
-    return refusal
+    return { line, refusal }
   }
 
-  /** @throws ServerFailed when it was refused */
-  private async status(command: string, isLogin = false): Promise<void> {
-    const refusal = await this.answer()
+  /** @returns the status line. @throws ServerFailed when it was refused */
+  private async status(command: string, isLogin = false): Promise<string> {
+    const { line, refusal } = await this.answer()
     if (refusal) throw new ServerFailed(failureOfRefusal(refusal, command, this.server.host, isLogin))
+    return line
   }
 
   private ask(command: string): Promise<string> {
-    return this.failing(async () => {
+    return this.failing(() => {
       this.send([command])
-      const line = await this.reader.line()
-      const refusal = refusalOf(line)
-      if (refusal === null) return line
-      if (refusal === undefined) throw new AnswerLost(`the server said neither +OK nor -ERR: ${line.slice(0, 100)}`)
-      throw new ServerFailed(failureOfRefusal(refusal, command.split(' ')[0] ?? command, this.server.host, false))
+      return this.status(command)
     })
   }
 
@@ -185,7 +182,7 @@ export class Pop3Connection {
   private async askCapabilities(): Promise<string[]> {
     this.send(['CAPA'])
     // a server of before RFC 2449 refuses it
-    if (await this.answer()) return []
+    if ((await this.answer()).refusal) return []
     const caps: string[] = []
     for await (const lines of this.reader.lines()) caps.push(...lines.slice(0, MOST_CAPABILITIES - caps.length))
     return caps
@@ -196,7 +193,7 @@ export class Pop3Connection {
     const notOffered: ServerFailure = { kind: 'TlsNotOffered', host, port }
     if (!this.can('STLS')) throw new ServerFailed(notOffered)
     this.send(['STLS'])
-    if (await this.answer()) throw new ServerFailed(notOffered)
+    if ((await this.answer()).refusal) throw new ServerFailed(notOffered)
     // what came in plain text behind the answer may be anybody's
     if (this.reader.release()) throw new ServerFailed(notOffered)
     this.socket = await secured(this.socket, this.server, this.policy)
@@ -204,7 +201,7 @@ export class Pop3Connection {
     this.caps = await this.askCapabilities()
   }
 
-  private async logIn(secret: string, timestamp: string | null): Promise<void> {
+  private async logIn(secret: string, timestamp: string | null): Promise<unknown> {
     const { username, authentication, security } = this.server
     const mechanisms =
       this.caps
@@ -255,7 +252,7 @@ export class Pop3Connection {
   private async uniqueIds(): Promise<Map<number, string>> {
     if (!this.can('PIPELINING')) this.send(['UIDL'])
     const names = new Map<number, string>()
-    if (await this.answer()) return names
+    if ((await this.answer()).refusal) return names
     for await (const pairs of this.pairs()) for (const [number, name] of pairs) names.set(number, name)
     return names
   }
@@ -289,7 +286,7 @@ export class Pop3Connection {
         // in halves of the window, so that few writes carry many commands
         if (asked - index <= this.window / 2) askAhead(index + this.window)
         left = asked - index
-        const refusal = await this.failing(() => this.answer())
+        const { refusal } = await this.failing(() => this.answer())
         if (refusal) {
           left--
           yield { number, refused: refusal.said }
