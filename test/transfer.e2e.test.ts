@@ -120,6 +120,22 @@ describe('what is exported', () => {
     expect(text.match(/^From \S+ /gm)).toHaveLength(5)
     expect(text).toMatch(/^X-Mailfold-Missing: /m)
   })
+
+  test('and imported again after it was forgotten leaves nothing of its content here', async () => {
+    const copy = await empty('again')
+    const source = join(folder, 'alone.mbox')
+    await writeFile(
+      source,
+      `From a@b.c Thu Jan  1 00:00:00 2026\n${mail(9_999, { body: 'forgotten twice' }).replaceAll('\r\n', '\n')}\n`,
+    )
+    await run('import', source, '--account', copy.id)
+    const [message] = (await copy.state()).messages.nodes
+    const sha = await copy.contentOf(message as { rawUrl: string })
+    await copy.change('forgetMessage', 'ForgetMessageInput', { id: message?.id, requestedBy: 'a test' }, 'forgottenIds')
+    await run('import', source, '--account', copy.id, '--mailbox', 'Again')
+    const blobs = await filesBelow(join(service.folder, 'blobs'))
+    expect(blobs.filter(({ name }) => name === sha)).toEqual([])
+  })
 })
 
 describe('what is imported', () => {

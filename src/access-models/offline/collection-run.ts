@@ -8,14 +8,14 @@ import {
 } from '../../mailbox/collection.js'
 import type { AccountEvent } from '../../mailbox/events.js'
 import { decideNewMessages, type NewMessage } from '../../mailbox/local-mailboxes.js'
-import { holdBlobs, markForRemoval, removeMarked } from '../../content/blob-removal.js'
+import { holdBlobs } from '../../content/blob-removal.js'
 import type { BlobName } from '../../content/blob-store.js'
 import type { TakenIn } from '../../content/intake.js'
 import { readMetadata } from '../../content/message-metadata.js'
 import { releaseBuffers } from '../../platform/heap.js'
-import { isReferredTo } from '../../projections/content-views.js'
 import { viewNewMessages } from '../../projections/local-views.js'
 import type { CollectTools } from './collect-tools.js'
+import { removeForgotten } from './forgotten-again.js'
 import type { Maildrop } from './maildrop.js'
 import { bytesInMemory, newMessageOf, placeOf, receive, takeIn, type Received } from './received.js'
 
@@ -164,11 +164,7 @@ export class CollectionRun {
       this.there.set(messageId, (added[index] as Added).listed)
       if (content) this.fetched.add(messageId)
     }
-    const isForgotten = (index: number) => contents[index]?.content?.sha256 === null
-    const forgotten = messages.flatMap(({ content }, index) => (isForgotten(index) ? (content?.sha256 ?? []) : []))
-    if (forgotten.length === 0) return
-    await markForRemoval(database.pool, forgotten)
-    await removeMarked(database, blobs, isReferredTo)
+    await removeForgotten({ database, blobs }, messages, recorded)
   }
 }
 

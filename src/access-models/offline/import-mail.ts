@@ -23,6 +23,7 @@ import { Streams } from '../../event-store/streams.js'
 import { Platform } from '../../platform/platform.js'
 import { viewAccounts } from '../../projections/account-views.js'
 import { viewContentsHere, viewNewMessages } from '../../projections/local-views.js'
+import { removeForgotten } from './forgotten-again.js'
 import { bytesInMemory, newMessageOf, receiveContent, takeIn, TooLong, type ReceivedContent } from './received.js'
 
 /** Messages, and bytes, that are written, decided on and appended together. */
@@ -125,6 +126,7 @@ export class ImportMessagesHandler implements ICommandHandler<ImportMessages, Im
         return [...made.events, ...decideNewMessages(fresh, view, 'IMPORTED', newId)]
       },
     )
+    await removeForgotten({ database: this.platform.database, blobs }, messages, events)
     return events.filter(({ type }) => type === 'MessageAdded').length
   }
 }
