@@ -61,7 +61,7 @@ function shownOf(fold: Fold, mailboxId: string | null) {
   return fold.list(mailboxId).map((row) => ({
     id: row.message_id,
     mailbox: row.mailbox_id,
-    uid: row.uid,
+    uid: row.uid ?? 0,
     flags: row.flags,
     isUnread: !row.seen,
     isFlagged: row.flagged,
@@ -103,8 +103,10 @@ type Mailboxes = readonly { mailboxId: string; path: string; messages: number; u
 const countsOf = (mailboxes: Mailboxes) =>
   mailboxes.map(({ mailboxId, path, messages, unseen, complete }) => ({ mailboxId, path, messages, unseen, complete }))
 
+const shownMailboxes = (fold: Fold) => [...fold.mailboxes].filter(([, { hidden }]) => hidden !== true)
+
 const countsIn = (fold: Fold) =>
-  [...fold.mailboxes].map(([mailboxId, { path, messages, unseen, complete = false }]) => {
+  shownMailboxes(fold).map(([mailboxId, { path, messages, unseen, complete = false }]) => {
     return { mailboxId, path, messages, unseen, complete }
   })
 

@@ -1,9 +1,12 @@
 import { Module } from '@nestjs/common'
 import { CqrsModule } from '@nestjs/cqrs'
 import { ContentModule } from '../content/content.module.js'
+import { AppendedContents } from './appended-contents.js'
+import { CHANGE_MAIL } from './change-mail.js'
 import { ChangeCredentialsHandler, ConnectAccountHandler } from './connect-account.js'
+import { OPERATION_HANDLERS } from './disconnected/operation-handlers.js'
+import { DISCONNECTED_SETTINGS } from './disconnected/settings-handlers.js'
 import { ImportMessagesHandler } from './offline/import-mail.js'
-import { LOCAL_WORK } from './offline/local-work.js'
 import { SetCollectionHandler, SetDeletionPolicyHandler } from './offline/settings-handlers.js'
 
 /** What is done for an account, by its access model. The homes themselves are made by the queues, which ask for jobs. */
@@ -15,7 +18,10 @@ import { SetCollectionHandler, SetDeletionPolicyHandler } from './offline/settin
     SetDeletionPolicyHandler,
     SetCollectionHandler,
     ImportMessagesHandler,
-    ...LOCAL_WORK,
+    AppendedContents,
+    ...CHANGE_MAIL,
+    ...OPERATION_HANDLERS,
+    ...DISCONNECTED_SETTINGS,
   ],
   exports: [ContentModule],
 })

@@ -24,6 +24,8 @@ export interface AccountHome {
   sync(): Promise<void>
   /** Has a message's content fetched; the outcome is an event, or passes through memory. */
   fetch(messageId: string): Promise<void>
+  /** Somebody asks for work to be done now: a pause that is only Mailfold's own is over. */
+  hurry(): void
   /** Puts the work down and closes the connection. */
   stop(): Promise<void>
 }

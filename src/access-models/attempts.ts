@@ -27,11 +27,17 @@ export class Attempts {
   ) {}
 
   /** Whether the server may be asked now: not after a refused login, and not before a pause is over. */
-  mayBegin({ state, throttledUntil }: AccountView): boolean {
+  mayBegin({ state, throttledUntil, offlineUntil }: AccountView): boolean {
     if (state === 'LOGIN_REFUSED') return false
+    if (state === 'OFFLINE') return offlineUntil !== null && offlineUntil.getTime() <= Date.now()
     // new credentials end every pause
     if (state === 'CONNECTING') this.retryAt = 0
     return Math.max(this.retryAt, throttledUntil?.getTime() ?? 0) <= Date.now()
+  }
+
+  /** Ends a pause that is only Mailfold's own: somebody asks for it now. */
+  hurry(): void {
+    this.retryAt = 0
   }
 
   /** Takes notice that the server answers. */
@@ -93,7 +99,8 @@ export class Attempts {
       await this.record([{ type: 'ServerThrottled', data: { serverSaid: failure.serverSaid, until } }])
     } else {
       const [now] = await viewAccounts(this.tools.database.pool, [account.accountId])
-      if (now?.state !== 'DISCONNECTED') await this.record([{ type: 'ConnectionLost', data: { reason: message } }])
+      if (now?.state !== 'DISCONNECTED' && now?.state !== 'OFFLINE')
+        await this.record([{ type: 'ConnectionLost', data: { reason: message } }])
     }
   }
 }

@@ -39,15 +39,17 @@ export async function fetchContent(tools: FetchTools, messageId: string): Promis
 /** @returns why it cannot be had, null when it was fetched */
 async function tryToFetch(tools: FetchTools, messageId: string, place: ContentPlace): Promise<string | null> {
   const { account, connection, maxMessageBytes } = tools
+  const { there } = place
+  if (there === null) return 'The message is not on the server yet, and its content not here.'
   if (place.size > maxMessageBytes)
     return `The message has ${place.size} bytes; at most ${maxMessageBytes} are fetched.`
   try {
-    if (connection.selected !== place.path) {
-      const selected = await connection.select(place.path)
-      if (selected.uidValidity !== place.uidValidity)
+    if (connection.selected !== there.path) {
+      const selected = await connection.select(there.path)
+      if (selected.uidValidity !== there.uidValidity)
         return 'The mailbox was numbered anew; the message is being found again.'
     }
-    const content = await connection.raw(place.uid, maxMessageBytes)
+    const content = await connection.raw(there.uid, maxMessageBytes)
     if (!content) return 'The message is no longer on the server.'
     if (account.model === 'ONLINE') {
       return (await tools.passing.put(messageId, content)) ? null : 'The message is too large to pass through memory.'

@@ -1,16 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { v7 as newId } from 'uuid'
 import { ServerFailed } from '../mailbox/failures.js'
-import { compareMailboxes, fetchOrder } from '../mailbox/mailbox-list.js'
+import { fetchOrder } from '../mailbox/mailbox-list.js'
+import { decideList } from '../mailbox/mailbox-requests.js'
 import { looksChanged } from '../mailbox/sync-plan.js'
 import type { FenceToken } from '../event-store/streams.js'
 import { withSmallHeap } from '../platform/heap.js'
 import { viewAccounts, type AccountView } from '../projections/account-views.js'
+import { viewTallies, viewTrackedIn, viewTrackedMailboxes } from '../projections/operation-views.js'
 import { viewMailboxes, type MailboxView } from '../projections/sync-views.js'
+import { canExpunge } from '../protocols/imap/changing.js'
 import { ImapConnection } from '../protocols/imap/imap-connection.js'
 import type { AccountHome, HomeTools } from './account-home.js'
 import { Attempts } from './attempts.js'
 import { fetchContent } from './content-fetch.js'
+import { Uploads, type UploadTools } from './disconnected/upload.js'
 import { Suspects, syncMailbox, type SyncTools } from './mailbox-sync.js'
 
 /** A job gives its worker back after this long, and asks for another if there is more to do. */
@@ -36,6 +40,7 @@ export class HeldHome implements AccountHome {
   private missing: ReadonlySet<string> = new Set()
   private readonly attempts: Attempts
   private readonly suspects = new Suspects()
+  private readonly uploads = new Uploads()
   private refusedMailboxes = new Set<string>()
   private stopping = false
   /** jobs that wait for their turn, and the one that has it */
@@ -53,8 +58,11 @@ export class HeldHome implements AccountHome {
   async sync(): Promise<void> {
     await this.inTurn(async (account, connection) => {
       if (this.isCheckDue()) await this.check(account, connection)
+      const upload = account.model === 'DISCONNECTED' ? this.uploadTools(account, connection) : null
+      if (upload) await this.uploads.upload(upload)
       const more = await withSmallHeap(() => this.syncMailboxes(connection, Date.now() + SLICE))
-      if (more) this.tools.ask(account)
+      if (!more && upload && (await this.uploads.settleMissing(upload))) this.listChanged = true
+      if (more || this.listChanged) this.tools.ask(account)
       if (!this.stopping) await connection.watch('INBOX')
     })
   }
@@ -65,6 +73,11 @@ export class HeldHome implements AccountHome {
       await fetchContent({ ...this.tools, account, connection, fence: this.fence as FenceToken }, messageId)
       if (!this.stopping) await connection.watch('INBOX')
     })
+  }
+
+  /** Somebody asks for a sync now: a pause after a failure is over. */
+  hurry(): void {
+    this.attempts.hurry()
   }
 
   /** Puts the work down and closes the connection. */
@@ -86,7 +99,8 @@ export class HeldHome implements AccountHome {
 
   private async work(job: (account: AccountView, connection: ImapConnection) => Promise<void>): Promise<void> {
     const [account] = await viewAccounts(this.tools.database.pool, [this.accountId])
-    if (!account || this.stopping || !this.attempts.mayBegin(account)) return
+    if (!account || this.stopping) return
+    if (!this.attempts.mayBegin(account)) return this.hangUp(account)
     try {
       const connection = this.connection ?? (await this.connect(account))
       await job(account, connection)
@@ -98,12 +112,21 @@ export class HeldHome implements AccountHome {
     }
   }
 
+  /** What a client has asked for comes before what is going on. */
+  private async hangUp({ state }: AccountView): Promise<void> {
+    const { connection } = this
+    if (state !== 'OFFLINE' || !connection) return
+    this.connection = null
+    await connection.close()
+  }
+
   private async connect(account: AccountView): Promise<ImapConnection> {
     const { policy, streams, logger } = this.tools
     const connection = await ImapConnection.open(account, await this.tools.passwordOf(this.accountId), policy, logger)
     this.fence = await streams.takeFence(this.accountId)
     this.connection = connection
     this.listChanged = true
+    this.uploads.connected()
     this.refusedMailboxes.clear()
     connection.on('signal', (path) => {
       if (path === null) this.listChanged = true
@@ -117,7 +140,15 @@ export class HeldHome implements AccountHome {
       if (!this.stopping) this.tools.ask(account)
     })
     const { capabilities, serverName: server } = connection
-    await this.attempts.record([{ type: 'ConnectionEstablished', data: { capabilities, server } }])
+    const established = { type: 'ConnectionEstablished' as const, data: { capabilities, server } }
+    await streams.decide(
+      this.accountId,
+      (session) => viewAccounts(session, [this.accountId]),
+      // a client may have gone offline while it was being made; the next job ends it then
+      ([now]) => (now && this.attempts.mayBegin(now) ? [established] : []),
+      undefined,
+      'SERVER',
+    )
     this.attempts.succeeded()
     return connection
   }
@@ -130,6 +161,7 @@ export class HeldHome implements AccountHome {
   /** Looks at all mailboxes at once: which there are, and which have changed. Proves the connection alive as well. */
   private async check(account: AccountView, connection: ImapConnection): Promise<void> {
     this.listChanged = false
+    this.uploads.listed()
     const reports = await connection.listMailboxes()
     const { streams } = this.tools
     const listed = reports.map((report) => report.listed)
@@ -137,9 +169,19 @@ export class HeldHome implements AccountHome {
     let stillMissing: ReadonlySet<string> = new Set()
     await streams.decide(
       this.accountId,
-      (session) => viewMailboxes(session, this.accountId),
-      (known) => {
-        const { events, missing } = compareMailboxes(known, listed, believedGone, newId)
+      async (session) => {
+        const messages = await viewTrackedIn(session, [...believedGone])
+        const operations = messages.flatMap((message) => message.operations.map(({ operationId }) => operationId))
+        return {
+          known: await viewMailboxes(session, this.accountId),
+          tracked: await viewTrackedMailboxes(session, this.accountId),
+          messages,
+          tallies: await viewTallies(session, [...new Set(operations)]),
+        }
+      },
+      ({ tallies, ...view }) => {
+        const terms = { policy: account.conflictPolicy, isEverywhereLooked: false, canExpunge: canExpunge(connection) }
+        const { events, missing } = decideList(view, listed, believedGone, { ...terms, tallies }, newId)
         stillMissing = missing
         return events
       },
@@ -212,6 +254,28 @@ export class HeldHome implements AccountHome {
     } catch (error) {
       this.passOver(mailbox, error)
       return { committed: null }
+    }
+  }
+
+  private uploadTools(account: AccountView, connection: ImapConnection): UploadTools {
+    const look = async (paths: ReadonlySet<string>, isWanted: (path: string) => boolean) => {
+      for (const mailbox of await this.mailboxes())
+        if (paths.has(mailbox.path) && mailbox.selectable && isWanted(mailbox.path)) {
+          // a first sync that is under way goes on after the upload
+          const { committed } = await this.syncOne(connection, mailbox, () => true)
+          await committed
+        }
+    }
+    return {
+      ...this.tools,
+      accountId: this.accountId,
+      policy: account.conflictPolicy,
+      connection,
+      fence: this.fence as FenceToken,
+      interrupted: () => this.stopping || this.waiting > 0,
+      look: (paths) => look(paths, () => true),
+      lookIfChanged: (paths) => look(paths, (path) => this.dirty.has(path)),
+      lookAtList: () => (this.listChanged = true),
     }
   }
 

@@ -23,6 +23,7 @@ import {
   type Candidate,
   type MailboxView,
 } from '../projections/sync-views.js'
+import { canMove } from '../protocols/imap/changing.js'
 import type { FlagsReport, ImapConnection } from '../protocols/imap/imap-connection.js'
 
 /** Messages that are fetched, decided on and appended together. */
@@ -197,6 +198,8 @@ async function backfill(
   const all = await connection.allUids()
   const known = count === 0 ? [] : await viewKnownUids(database.pool, place)
   const gone = withoutUids(known, all)
+  // what was put there before the mailbox was looked at may have other flags than were asked for
+  if (opening.length > 0) await compareFlags(tools, place, known)
   const firstSight = mailbox.foundLater ? 'late sight' : 'first sight'
   const occasion: ReportOccasion = mailbox.resetAfter === null ? firstSight : { resetAfter: mailbox.resetAfter }
   const data = { ...place, uidNext, highestModseq, complete: true, serverMessages: connection.exists }
@@ -290,8 +293,11 @@ async function recordAdded(
   after: readonly AccountEvent[] = [],
 ): Promise<void> {
   const mayBeKnown = occasion === 'news' || occasion === 'late sight'
-  const gone = mayBeKnown ? await findGone(tools, place, messages) : new Set<string>()
-  const want = { lookalikes: mayBeKnown, unconfirmed: typeof occasion === 'object', gone }
+  const gone = occasion !== 'first sight' ? await findGone(tools, place, messages, mayBeKnown) : new Set<string>()
+  const isAfterReset = typeof occasion === 'object'
+  const lookalikes = mayBeKnown ? 'all' : isAfterReset ? 'apart' : 'none'
+  const movesByCopy = !canMove(tools.connection)
+  const want = { lookalikes, unconfirmed: isAfterReset, gone, movesByCopy } as const
   await tools.streams.decide(
     tools.accountId,
     (session) => viewAdded(session, tools.accountId, place, messages, want),
@@ -304,8 +310,14 @@ async function recordAdded(
  * Which lookalikes of new messages the server no longer has: those were moved, the others copied. The server is asked
  * only when there are any, since a message may be in its new mailbox before its old one has said that it went.
  */
-async function findGone(tools: SyncTools, place: MailboxPlace, messages: readonly MessageData[]): Promise<Set<string>> {
-  const candidates = await viewCandidates(tools.database.pool, tools.accountId, messages)
+async function findGone(
+  tools: SyncTools,
+  place: MailboxPlace,
+  messages: readonly MessageData[],
+  all: boolean,
+): Promise<Set<string>> {
+  const found = await viewCandidates(tools.database.pool, tools.accountId, messages)
+  const candidates = all ? found : found.filter(({ apart }) => apart !== null)
   const reported = new Set(messages.map((message) => message.uid))
   const inQuestion = candidates.filter(
     (each) => !each.wasExpunged && !(each.mailboxId === place.mailboxId && reported.has(each.uid)),
@@ -332,7 +344,7 @@ async function recordFlags(tools: SyncTools, place: MailboxPlace, reported: read
   await tools.streams.decide(
     tools.accountId,
     (session) => viewMessages(session, place, uids),
-    (known) => decideFlags(place.mailboxId, reported, known),
+    (known) => decideFlags(place, reported, known),
     tools.fence,
   )
 }
@@ -368,7 +380,10 @@ async function compareUids(tools: SyncTools, place: MailboxPlace, uidNext: numbe
 async function compareAll(tools: SyncTools, mailbox: MailboxView, place: MailboxPlace, uidNext: number): Promise<void> {
   if (tools.connection.exists === 0 && mailbox.place.messages === 0) return
   await compareUids(tools, place, uidNext)
-  const known = await viewKnownUids(tools.database.pool, place)
+  await compareFlags(tools, place, await viewKnownUids(tools.database.pool, place))
+}
+
+async function compareFlags(tools: SyncTools, place: MailboxPlace, known: UidSet): Promise<void> {
   for (const piece of newestFirst(known, PIECE * 4)) {
     for await (const reported of tools.connection.flags(formatUidSet(piece), PIECE * 4))
       await recordFlags(tools, place, reported)

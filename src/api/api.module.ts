@@ -12,7 +12,8 @@ import { MessageContents } from './message-content.js'
 import { AccountResolver } from './resolvers/account.resolver.js'
 import { ChangeResolver } from './resolvers/change.resolver.js'
 import { ForgetResolver } from './resolvers/forget.resolver.js'
-import { LocalWorkResolver } from './resolvers/local-work.resolver.js'
+import { ChangeMailResolver } from './resolvers/change-mail.resolver.js'
+import { AccountOperationsResolver, OperationResolver } from './resolvers/operation.resolver.js'
 import { OfflineResolver } from './resolvers/offline.resolver.js'
 import { DifferenceResolver, HistoryResolver } from './resolvers/history.resolver.js'
 import { Nodes } from './nodes.js'
@@ -35,7 +36,9 @@ export const RESOLVERS = [
   DifferenceResolver,
   ForgetResolver,
   OfflineResolver,
-  LocalWorkResolver,
+  ChangeMailResolver,
+  OperationResolver,
+  AccountOperationsResolver,
 ]
 
 /** GraphQL over HTTP and WebSocket, files over HTTP, health. */

@@ -5,6 +5,7 @@ import type { Queryable } from '../platform/database.js'
 import { viewAccounts, type AccountView } from '../projections/account-views.js'
 import { viewCopyStates } from '../projections/copy-views.js'
 import { viewMailboxList, type MailboxListView } from '../projections/mailbox-views.js'
+import { viewOperations, viewWaiting, type OperationView } from '../projections/operation-views.js'
 import { viewPastAccount, type PastAccount } from '../projections/past-accounts.js'
 import { viewPastMessagesById, viewPastStructures } from '../projections/past-messages.js'
 import { viewMessagesById, viewStructures, type MessageView } from '../projections/message-views.js'
@@ -18,6 +19,9 @@ export type ApiContext = {
   messages: DataLoader<string, MessageView | null>
   structures: DataLoader<string, Structure | null>
   copyStates: DataLoader<string, CopyState | null>
+  operations: DataLoader<string, OperationView | null>
+  /** ids of the operations that wait for their outcomes, by message */
+  waiting: DataLoader<string, string[]>
   /** an account as it was at a version */
   past: (accountId: string, version: number) => PastContext
 }
@@ -61,6 +65,14 @@ export function makeContext(session: Queryable, signal: AbortSignal): ApiContext
     copyStates: new DataLoader(async (ids) => {
       const states = await viewCopyStates(session, ids)
       return ids.map((id) => states.get(id) ?? null)
+    }),
+    operations: loader(
+      (ids) => viewOperations(session, ids),
+      (operation) => operation.operationId,
+    ),
+    waiting: new DataLoader(async (ids) => {
+      const waiting = await viewWaiting(session, ids)
+      return ids.map((id) => (waiting.get(id) ?? []).map(({ operationId }) => operationId))
     }),
   }
 }

@@ -4,7 +4,7 @@ import type { StorePlace } from '../event-store/stored-events.js'
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 /** What a node id can name. */
-export type NodeType = 'Account' | 'Mailbox' | 'Message'
+export type NodeType = 'Account' | 'Mailbox' | 'Message' | 'Operation'
 
 /** The error for an argument that no schema type can refuse. */
 export function badInput(message: string): GraphQLError {
@@ -19,9 +19,12 @@ export function nodeId(type: NodeType, id: string): string {
 /** Reads any node's id. @throws GraphQLError BAD_USER_INPUT */
 export function readNodeId(id: string): { type: NodeType; id: string } {
   const [type, own] = Buffer.from(id, 'base64url').toString().split(':')
-  if ((type === 'Account' || type === 'Mailbox' || type === 'Message') && own && UUID.test(own))
-    return { type, id: own }
+  if (isNodeType(type) && own && UUID.test(own)) return { type, id: own }
   throw badInput(`${JSON.stringify(id.slice(0, 100))} is no id of this API.`)
+}
+
+function isNodeType(type: string | undefined): type is NodeType {
+  return type === 'Account' || type === 'Mailbox' || type === 'Message' || type === 'Operation'
 }
 
 /** Reads the id of a node of one type. @throws GraphQLError BAD_USER_INPUT */
@@ -55,6 +58,18 @@ export function readListCursor(cursor: string): { internalDate: Date; messageId:
   if (!/^-?\d{1,16}$/.test(time ?? '') || !UUID.test(messageId ?? ''))
     throw badInput('The cursor is none of a list of messages.')
   return { internalDate: new Date(Number(time)), messageId: messageId as string }
+}
+
+/** A place in a list of operations, opaque to clients. */
+export function operationCursor(version: number): string {
+  return Buffer.from(`operation ${version}`).toString('base64url')
+}
+
+/** Reads a place in a list of operations. @throws GraphQLError BAD_USER_INPUT */
+export function readOperationCursor(cursor: string): number {
+  const [, version] = /^operation (\d{1,15})$/.exec(Buffer.from(cursor, 'base64url').toString()) ?? []
+  if (version === undefined) throw badInput('`after` is no cursor of a list of operations.')
+  return Number(version)
 }
 
 /** A place among the differences between two moments, opaque to clients. */

@@ -5,7 +5,8 @@ import { mboxOf } from '../content/formats/mbox.js'
 import { zipOf } from '../content/formats/zip.js'
 import type { Queryable } from '../platform/database.js'
 import { viewMailboxList } from '../projections/mailbox-views.js'
-import { viewMessageList, type ListPlace, type MessageFilter, type MessageView } from '../projections/message-views.js'
+import type { MessageFilter } from '../mailbox/message-filter.js'
+import { viewMessageList, type ListPlace, type MessageView } from '../projections/message-views.js'
 import type { MessageContents } from './message-content.js'
 
 /** The formats of an export, with their media types and what their files are called. */

@@ -10,6 +10,7 @@ import { Account, accountOf } from './schema/account.type.js'
 import type { AsOf } from './schema/as-of.type.js'
 import { Mailbox, mailboxOf } from './schema/mailbox.type.js'
 import { messageOf, type Message } from './schema/message.type.js'
+import { Operation, operationOf } from './schema/operation.type.js'
 
 /** Accounts, mailboxes and messages by their ids, now and at any moment; null for what is, or was, not there. */
 @Injectable()
@@ -70,6 +71,12 @@ export class Nodes {
     const at = owner && (await this.versionOf(owner.accountId, asOf))
     const view = owner && at !== null && (await context.past(owner.accountId, at).messages.load(messageId))
     return view ? messageOf(view) : null
+  }
+
+  /** One operation, as it is now. */
+  async operation(operationId: string, context: ApiContext): Promise<Operation | null> {
+    const view = await context.operations.load(operationId)
+    return view && Object.assign(new Operation(), operationOf(view))
   }
 
   /**

@@ -4,6 +4,8 @@ import type { DeletionPolicy } from './deletion-policy.js'
 import type { Flags } from './flags.js'
 import type { CollectionSettings, MaildropSize } from './maildrop.js'
 import type { MessageData, Origin } from './message.js'
+import type { ConflictPolicy, Effect, OperationKind, OperationOutcome, OutcomeReason } from './operation.js'
+import type { MessageIdentity, ServerPlace } from './server-place.js'
 
 /** Everything that can have happened to an account. Events carry what results, so that folding them never reads. */
 export type AccountEvent =
@@ -13,6 +15,8 @@ export type AccountEvent =
   | ConnectionLost
   | LoginWasRefused
   | ServerThrottled
+  | WentOffline
+  | WentOnline
   | CollectionChanged
   | DeletionPolicyChanged
   | MaildropMeasured
@@ -34,6 +38,13 @@ export type AccountEvent =
   | ServerCopyFound
   | ServerDeletionAsked
   | ServerCopiesGone
+  | ConflictPolicyChanged
+  | OperationRequested
+  | OperationsSent
+  | OperationSettled
+  | ServerPlacesChanged
+  | MailboxHidden
+  | ServerMailboxChanged
   | MessageForgotten
   | AccountForgotten
   | EventForgotten
@@ -124,6 +135,18 @@ export type ServerThrottled = Event<
   }
 >
 
+/** A client asked for no connection to be made: until a moment, or until it asks for one again. */
+export type WentOffline = Event<
+  'WentOffline',
+  {
+    /** until when, in ISO 8601; null until WentOnline */
+    until: string | null
+  }
+>
+
+/** A client asked for the connection to be made again. */
+export type WentOnline = Event<'WentOnline', Record<never, never>>
+
 /** How mail is collected from an OFFLINE account's server was set; all settings from then on. */
 export type CollectionChanged = Event<'CollectionChanged', CollectionSettings>
 
@@ -183,11 +206,20 @@ export type MailboxDiscovered = Event<
   } & MailboxListing
 >
 
-/** A mailbox was made here, for mail that is kept here (OFFLINE accounts); its UIDs are Mailfold's own. */
-export type MailboxCreated = Event<'MailboxCreated', Numbered & MailboxListing>
+/** Set where a client asked for it and the server does not know it yet (DISCONNECTED accounts). */
+type Awaited = {
+  /** true where only what is shown here has changed so far */
+  pending?: true
+}
+
+/**
+ * A mailbox was made here: for mail that is kept here (OFFLINE accounts), with UIDs of Mailfold's own; or, pending, to be
+ * made on the server.
+ */
+export type MailboxCreated = Event<'MailboxCreated', Numbered & MailboxListing & Awaited>
 
 /** A mailbox's attributes, special use or subscription are others now. */
-export type MailboxChanged = Event<'MailboxChanged', OfMailbox & MailboxListing>
+export type MailboxChanged = Event<'MailboxChanged', OfMailbox & MailboxListing & Awaited>
 
 /** A mailbox has another path now, and is the same in everything else. */
 export type MailboxRenamed = Event<
@@ -195,7 +227,8 @@ export type MailboxRenamed = Event<
   OfMailbox & {
     /** the path that it had */
     previousPath: string
-  } & MailboxListing
+  } & MailboxListing &
+    Awaited
 >
 
 /** A mailbox is no longer on the server, or no longer here for an OFFLINE account, and its messages with it. */
@@ -341,6 +374,90 @@ export type ServerCopiesGone = Event<
   }
 >
 
+/** What becomes of a pending operation that what happened on the server contradicts was set. */
+export type ConflictPolicyChanged = Event<
+  'ConflictPolicyChanged',
+  {
+    /** the policy from then on */
+    policy: ConflictPolicy
+  }
+>
+
+/**
+ * A client asked for a change of mail that is on the server (DISCONNECTED accounts). What is shown changes at once, by the
+ * events that follow; the server is told at the next connection.
+ */
+export type OperationRequested = Event<
+  'OperationRequested',
+  {
+    /** the operation, by Mailfold's id */
+    operationId: string
+    /** what kind of change */
+    kind: OperationKind
+    /** the mailbox that it makes or changes, or moves, copies or appends messages into; null for the others */
+    mailboxId: string | null
+    /** what it changes, for each message that it changes: see Effect */
+    effects: readonly Effect[]
+    /** the rejected operation that is tried again; null as a rule */
+    retryOf: string | null
+  }
+>
+
+/** The server is about to be told of operations; whether it did them is not known until their outcomes are. */
+export type OperationsSent = Event<
+  'OperationsSent',
+  {
+    /** the operations */
+    operationIds: readonly string[]
+  }
+>
+
+/** Messages of an operation, or the whole of it, have come to an outcome, which is final. */
+export type OperationSettled = Event<
+  'OperationSettled',
+  {
+    /** the operation */
+    operationId: string
+    /** the messages that have come to an outcome now, by outcome and reason; none for an operation on a mailbox */
+    settled: readonly { outcome: OperationOutcome; reason: OutcomeReason | null; messageIds: readonly string[] }[]
+    /** the outcome of the whole; null while some of its messages wait for theirs */
+    outcome: OperationOutcome | null
+    /** why, where the outcome is not that it was applied */
+    reason: OutcomeReason | null
+  }
+>
+
+/** Where the server has messages is not, or no longer, what is shown of them here: pending operations lie between. */
+export type ServerPlacesChanged = Event<
+  'ServerPlacesChanged',
+  {
+    /** the messages, each with its place on the server; null where that is what is shown again, or neither has it */
+    messages: readonly ({ messageId: string } & (
+      { server: ServerPlace; identity: MessageIdentity } | { server: null }
+    ))[]
+  }
+>
+
+/** A mailbox is no longer shown, since it is to be deleted on the server; or it is shown again, since it was not. */
+export type MailboxHidden = Event<
+  'MailboxHidden',
+  OfMailbox & {
+    /** whether it is hidden from then on */
+    hidden: boolean
+  }
+>
+
+/** The server has a mailbox under another path, or with another subscription, than it was known to. */
+export type ServerMailboxChanged = Event<
+  'ServerMailboxChanged',
+  OfMailbox & {
+    /** the path on the server; null where it is not there */
+    path: string | null
+    /** whether the user has subscribed to it there */
+    subscribed: boolean
+  }
+>
+
 /**
  * A message was forgotten: what its sender wrote is gone from earlier events, from the tables, and from the blob store.
  * Whatever has its fingerprint is forgotten as soon as it is told of again.
@@ -381,6 +498,8 @@ export const EVENT_SHAPES: { readonly [Type in AccountEvent['type']]: number } =
   ConnectionLost: 1,
   LoginWasRefused: 1,
   ServerThrottled: 1,
+  WentOffline: 1,
+  WentOnline: 1,
   CollectionChanged: 1,
   DeletionPolicyChanged: 1,
   MaildropMeasured: 1,
@@ -402,6 +521,13 @@ export const EVENT_SHAPES: { readonly [Type in AccountEvent['type']]: number } =
   ServerCopyFound: 1,
   ServerDeletionAsked: 1,
   ServerCopiesGone: 1,
+  ConflictPolicyChanged: 1,
+  OperationRequested: 1,
+  OperationsSent: 1,
+  OperationSettled: 1,
+  ServerPlacesChanged: 1,
+  MailboxHidden: 1,
+  ServerMailboxChanged: 1,
   MessageForgotten: 1,
   AccountForgotten: 1,
   EventForgotten: 1,

@@ -20,7 +20,14 @@ export type ServerFailure =
   | { kind: 'MaildropInUse'; host: string; serverSaid: string }
   | { kind: 'ConnectionLost'; host: string; reason: string }
   /** the server answered NO or BAD to a command that should have worked */
-  | { kind: 'CommandRefused'; host: string; command: string; serverSaid: string }
+  | {
+      kind: 'CommandRefused'
+      host: string
+      command: string
+      serverSaid: string
+      /** the response code (RFC 9051 §7.1, RFC 5530), in upper case; null where there is none */
+      code?: string | null
+    }
 
 /** What may be done about a failure, decided here and nowhere else. */
 export function remedyOf(failure: ServerFailure): Remedy {

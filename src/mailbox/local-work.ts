@@ -1,10 +1,10 @@
-import type { AccountEvent } from './events.js'
+import type { AccountEvent, StoredContent } from './events.js'
 import { hasFlag, normaliseFlags, sameFlags, type Flags } from './flags.js'
 import { DELIMITER, localListing, numbered, type LocalMailbox, type Maker } from './local-mailboxes.js'
 import type { MessageData } from './message.js'
 
-/** A message that is kept here, with all that is known of it. */
-export type LocalMessage = { messageId: string; mailboxId: string; data: MessageData }
+/** A message that is shown here, with all that is known of it; `uidValidity` is 0 where its UID is. */
+export type LocalMessage = { messageId: string; mailboxId: string; uidValidity: string; data: MessageData }
 
 /** Why a change was not made; nothing was changed then. */
 export type ChangeFailure =
@@ -16,12 +16,14 @@ export type ChangeFailure =
   | { kind: 'MailboxProtected'; path: string }
   | { kind: 'MailboxNotEmpty'; path: string; messages: number }
   | { kind: 'MailboxExists'; path: string }
+  | { kind: 'TooManyMessages'; most: number }
+  | { kind: 'OperationNotFound' }
+  | { kind: 'OperationNotPending'; state: string }
+  | { kind: 'LaterOperation'; operationId: string }
+  | { kind: 'NotOffered'; answer: string }
 
 /** What a decision came to: the events that it makes necessary, which may be none, or why it cannot be made. */
 export type Decision = { events: AccountEvent[] } | { failure: ChangeFailure }
-
-/** Most messages that one change may name. */
-export const MOST_MESSAGES = 1_000
 
 /** The flags that a client may set (RFC 9051 §2.3.2), in lower case. */
 const SYSTEM_FLAGS: ReadonlySet<string> = new Set(['\\seen', '\\answered', '\\flagged', '\\deleted', '\\draft'])
@@ -83,6 +85,22 @@ export function decideDeletion(
   }
 }
 
+/** Copies messages into a mailbox. @param makeId gives each copy its id */
+export function decideCopies(
+  messages: readonly (LocalMessage & { content: StoredContent | null })[],
+  target: LocalMailbox,
+  makeId: () => string,
+): AccountEvent[] {
+  if (messages.length === 0) return []
+  const { mailboxId, uidValidity } = target
+  const events = messages.map(({ messageId: copyOf, data, content }, index): AccountEvent => {
+    const place = { messageId: makeId(), mailboxId, uidValidity, origin: 'COPIED' as const, copyOf }
+    const kept = content ? { content } : {}
+    return { type: 'MessageAdded', data: { ...place, ...kept, ...data, uid: target.uidNext + index } }
+  })
+  return [...events, numbered({ ...target, uidNext: target.uidNext + messages.length })]
+}
+
 /** Removes messages for good. */
 export function decideExpunge(messages: readonly LocalMessage[]): AccountEvent[] {
   return messages.map(({ messageId, mailboxId, data }) => {
@@ -134,6 +152,18 @@ export function decideMailboxDeleted(mailboxes: readonly LocalMailbox[], mailbox
   if (failure) return { failure }
   if (messages > 0) return { failure: { kind: 'MailboxNotEmpty', path, messages } }
   return { events: [{ type: 'MailboxDeleted', data: { mailboxId, path } }] }
+}
+
+/** Subscribes to a mailbox, or no longer. */
+export function decideMailboxSubscribed(
+  mailboxes: readonly LocalMailbox[],
+  mailboxId: string,
+  subscribed: boolean,
+): Decision {
+  const mailbox = mailboxes.find((each) => each.mailboxId === mailboxId)
+  if (!mailbox) return { failure: { kind: 'MailboxNotFound' } }
+  const data = { mailboxId, ...localListing(mailbox.path, mailbox.specialUse), subscribed }
+  return { events: [{ type: 'MailboxChanged', data }] }
 }
 
 function whyProtected({ path, specialUse }: LocalMailbox): ChangeFailure | null {

@@ -1,13 +1,31 @@
+import { endingOf } from './conflicts.js'
 import type { AccountEvent, MailboxListing } from './events.js'
+import type { ConflictPolicy } from './operation.js'
 
-/** A mailbox as it is known. */
-export type KnownMailbox = MailboxListing & { mailboxId: string; uidValidity: string | null; messages: number }
+/** A mailbox as the server has it, as far as known, and what is shown of it otherwise, since operations on it are pending. */
+export type KnownMailbox = MailboxListing & {
+  mailboxId: string
+  uidValidity: string | null
+  messages: number
+  shown: { path: string; subscribed: boolean; isHidden: boolean }
+}
 
 /** A mailbox as the server lists it, with what tells it again after a rename. */
 export type ListedMailbox = MailboxListing & { uidValidity: string | null; messages: number | null }
 
-/** What a comparison of mailboxes found, and the ids of those that are missing and not yet believed to be gone. */
-export type MailboxComparison = { events: AccountEvent[]; missing: ReadonlySet<string> }
+/** What a comparison of mailboxes found, the ids of those that are missing and not yet believed to be gone, and those that are. */
+export type MailboxComparison = {
+  events: AccountEvent[]
+  missing: ReadonlySet<string>
+  deleted: readonly KnownMailbox[]
+}
+
+/** What a comparison works with; see compareMailboxes. */
+export type ComparisonTerms = {
+  awaited: readonly { mailboxId: string; path: string }[]
+  believedGone: ReadonlySet<string>
+  policy: ConflictPolicy
+}
 
 /**
  * Compares the server's list of mailboxes with the known ones. A known mailbox that is gone and a new one that carries
@@ -15,13 +33,17 @@ export type MailboxComparison = { events: AccountEvent[]; missing: ReadonlySet<s
  * is missing is gone only when the server, asked for it by name after that, does not know it either: Dovecot, asked
  * right after a deletion, may leave out mailboxes that are there, more than once.
  *
+ * What is shown of a mailbox otherwise than the server has it, since operations on it are pending, stays shown, unless the
+ * server's change contradicts it and the policy gives precedence to that.
+ *
+ * @param awaited mailboxes that were made here and are not on the server, as far as known
  * @param believedGone ids of mailboxes that an earlier comparison missed and that the server does not know by name
  * @param makeId gives a new mailbox its id
  */
 export function compareMailboxes(
   known: readonly KnownMailbox[],
   listed: readonly ListedMailbox[],
-  believedGone: ReadonlySet<string>,
+  { awaited, believedGone, policy }: ComparisonTerms,
   makeId: () => string,
 ): MailboxComparison {
   const byPath = new Map(known.map((mailbox) => [mailbox.path, mailbox]))
@@ -30,26 +52,51 @@ export function compareMailboxes(
   for (const mailbox of listed) {
     const same = byPath.get(mailbox.path)
     if (same) {
-      const data = { mailboxId: same.mailboxId, ...listingOf(mailbox) }
-      if (!sameListing(same, mailbox)) events.push({ type: 'MailboxChanged', data })
+      if (!sameListing(same, mailbox)) events.push(...listedAnew(same, mailbox))
+      continue
+    }
+    const made = awaited.find((each) => each.path === mailbox.path)
+    if (made) {
+      events.push({ type: 'MailboxChanged', data: { mailboxId: made.mailboxId, ...listingOf(mailbox) } })
       continue
     }
     const before = [...gone].find((each) => isRenamed(each, mailbox))
     if (before) {
       gone.delete(before)
-      const data = { mailboxId: before.mailboxId, previousPath: before.path, ...listingOf(mailbox) }
-      events.push({ type: 'MailboxRenamed', data })
+      events.push(...renamed(before, mailbox, policy))
     } else {
       const data = { mailboxId: makeId(), foundLater: known.length > 0, ...listingOf(mailbox) }
       events.push({ type: 'MailboxDiscovered', data })
     }
   }
   const missing = new Set<string>()
-  for (const { mailboxId, path } of gone) {
-    if (believedGone.has(mailboxId)) events.push({ type: 'MailboxDeleted', data: { mailboxId, path } })
-    else missing.add(mailboxId)
+  const deleted: KnownMailbox[] = []
+  for (const mailbox of gone) {
+    if (believedGone.has(mailbox.mailboxId)) deleted.push(mailbox)
+    else missing.add(mailbox.mailboxId)
   }
-  return { events, missing }
+  return { events, missing, deleted }
+}
+
+function listedAnew({ mailboxId, shown, ...known }: KnownMailbox, listed: ListedMailbox): AccountEvent[] {
+  const { path, subscribed } = listed
+  const isApart = shown.path !== known.path || shown.subscribed !== known.subscribed
+  if (!isApart) return [{ type: 'MailboxChanged', data: { mailboxId, ...listingOf(listed) } }]
+  const data = { mailboxId, ...listingOf(listed), path: shown.path, subscribed: shown.subscribed }
+  return [
+    { type: 'MailboxChanged', data },
+    { type: 'ServerMailboxChanged', data: { mailboxId, path, subscribed } },
+  ]
+}
+
+function renamed(known: KnownMailbox, listed: ListedMailbox, policy: ConflictPolicy): AccountEvent[] {
+  const { mailboxId, shown } = known
+  const { path, subscribed } = listed
+  const isApart = shown.path !== known.path
+  // as it was asked for here, or, where the policy wants it, still to become so
+  if (isApart && (shown.path === path || endingOf('RENAME_MAILBOX', 'MAILBOX_RENAMED', policy) === null))
+    return [{ type: 'ServerMailboxChanged', data: { mailboxId, path, subscribed } }]
+  return [{ type: 'MailboxRenamed', data: { mailboxId, previousPath: shown.path, ...listingOf(listed) } }]
 }
 
 function isRenamed(known: KnownMailbox, listed: ListedMailbox): boolean {

@@ -14,6 +14,7 @@ const nothingKnown: AddedView = {
   knownUids: new Set(),
   lookalikes: new Map(),
   unconfirmed: new Map(),
+  movesByCopy: false,
   forgotten: new Set(),
 }
 
@@ -46,7 +47,7 @@ function message(uid: number, wish: Partial<MessageData> = {}): MessageData {
 
 function lookalike(wish: Partial<Lookalike> = {}): Lookalike {
   const rest = { flags: [], internalDate: '2026-03-01T10:00:00.000Z', wasExpunged: false, stillThere: true }
-  return { messageId: 'old', mailboxId: 'inbox', uid: 41, ...rest, ...wish }
+  return { messageId: 'old', mailboxId: 'inbox', uidValidity: '7', uid: 41, apart: null, ...rest, ...wish }
 }
 
 let made = 0
@@ -101,7 +102,7 @@ test('two messages alike that come at once are not both the one that was moved',
 
 test('after a reset, messages that are known get their new UIDs and are not announced', () => {
   const unconfirmed = new Map([
-    ['f12', [{ messageId: 'old', internalDate: '2026-03-01T10:00:00.000Z', flags: ['\\Seen'] }]],
+    ['f12', [{ messageId: 'old', internalDate: '2026-03-01T10:00:00.000Z', flags: ['\\Seen'], apart: null }]],
   ])
   const events = decideAdded(
     place,
@@ -158,14 +159,25 @@ const known: KnownMessage = {
   fingerprint: 'f',
   internalDate: '2026-03-01T10:00:00.000Z',
   emailId: null,
+  apart: null,
 }
 
 test('flags that are reported as they are known change nothing, whatever their case', () => {
-  expect(decideFlags('inbox', [{ uid: 9, flags: ['\\seen'], modseq: '5' }], new Map([[9, known]]))).toEqual([])
+  expect(
+    decideFlags(
+      { mailboxId: 'inbox', uidValidity: '7' },
+      [{ uid: 9, flags: ['\\seen'], modseq: '5' }],
+      new Map([[9, known]]),
+    ),
+  ).toEqual([])
 })
 
 test('a change of flags carries what results, and what was before', () => {
-  const events = decideFlags('inbox', [{ uid: 9, flags: ['\\Flagged'], modseq: '5' }], new Map([[9, known]]))
+  const events = decideFlags(
+    { mailboxId: 'inbox', uidValidity: '7' },
+    [{ uid: 9, flags: ['\\Flagged'], modseq: '5' }],
+    new Map([[9, known]]),
+  )
   expect(events).toEqual([
     {
       type: 'MessageFlagsChanged',
@@ -182,6 +194,12 @@ test('a change of flags carries what results, and what was before', () => {
 })
 
 test('an unknown UID neither changes nor goes', () => {
-  expect(decideFlags('inbox', [{ uid: 10, flags: [], modseq: null }], new Map([[9, known]]))).toEqual([])
+  expect(
+    decideFlags(
+      { mailboxId: 'inbox', uidValidity: '7' },
+      [{ uid: 10, flags: [], modseq: null }],
+      new Map([[9, known]]),
+    ),
+  ).toEqual([])
   expect(decideExpunged('inbox', [])).toEqual([])
 })

@@ -56,7 +56,7 @@ export type Structure = {
 
 /** A message's metadata, as the server told it; bodies are not among it. */
 export type MessageData = {
-  /** its UID in the mailbox (RFC 9051 §2.3.1.1) */
+  /** its UID in the mailbox (RFC 9051 §2.3.1.1); 0, which is none, until the server has given it one */
   uid: number
   /** its flags and keywords, sorted */
   flags: Flags
@@ -91,9 +91,10 @@ export type Defect =
 /**
  * Whence a message came into its mailbox. EXISTING: it was there when the mailbox was first read. ARRIVED: new mail.
  * COPIED: its original is still there. UPLOADED_AGAIN: the same content under another INTERNALDATE. IMPORTED: from a
- * file that a person gave. A message that was moved keeps its id and has an event of its own.
+ * file that a person gave. APPENDED: a client put it there through Mailfold. RESTORED: its deletion was undone, or did not
+ * come about. A message that was moved keeps its id and has an event of its own.
  */
-export type Origin = 'EXISTING' | 'ARRIVED' | 'COPIED' | 'UPLOADED_AGAIN' | 'IMPORTED'
+export type Origin = 'EXISTING' | 'ARRIVED' | 'COPIED' | 'UPLOADED_AGAIN' | 'IMPORTED' | 'APPENDED' | 'RESTORED'
 
 /**
  * What tells a message's content without fetching it: size, Message-ID, date, subject, sender and recipients. It leaves

@@ -312,6 +312,7 @@ const mailbox = (path: string, more: Partial<LocalMailbox> = {}): LocalMailbox =
 const message = (uid: number, path = 'INBOX', flags: string[] = []): LocalMessage => ({
   messageId: `m${uid}`,
   mailboxId: `id of ${path}`,
+  uidValidity: '7',
   data: {
     ...{ uid, flags, modseq: null, internalDate: new Date(uid * DAY).toISOString(), size: 1 },
     ...{

@@ -2,7 +2,13 @@ import fc from 'fast-check'
 import { defaultSecurity, whyNotPossible } from './access-model.js'
 import { checkSettings } from './commands.js'
 import { normaliseFlags, sameFlags } from './flags.js'
-import { compareMailboxes, fetchOrder, type KnownMailbox, type ListedMailbox } from './mailbox-list.js'
+import {
+  compareMailboxes,
+  fetchOrder,
+  type ComparisonTerms,
+  type KnownMailbox,
+  type ListedMailbox,
+} from './mailbox-list.js'
 import { reconnectPause, throttledPause } from './reconnect.js'
 import { looksChanged, planMailboxSync, type KnownPlace } from './sync-plan.js'
 
@@ -13,8 +19,12 @@ const knownAs = (path: string, wish: Partial<KnownMailbox> = {}): KnownMailbox =
   mailboxId: `id of ${path}`,
   uidValidity: `${path.length}${path}`,
   messages: path.length,
+  shown: { path, subscribed: true, isHidden: false },
   ...wish,
 })
+const terms = (believedGone: ReadonlySet<string> = none): ComparisonTerms => {
+  return { awaited: [], believedGone, policy: 'ASK' }
+}
 const listedAs = (path: string, wish: Partial<ListedMailbox> = {}): ListedMailbox => ({
   ...listing,
   path,
@@ -73,7 +83,7 @@ test('a mailbox that carries the same MAILBOXID under another path was renamed',
   const { events } = compareMailboxes(
     [knownAs('Work', { objectId: 'F1' })],
     [listedAs('Office', { objectId: 'F1' })],
-    none,
+    terms(),
     makeId,
   )
   expect(events).toMatchObject([
@@ -85,7 +95,7 @@ test('without MAILBOXID, UIDVALIDITY and the number of messages tell a renamed m
   const { events } = compareMailboxes(
     [knownAs('Work')],
     [listedAs('Office', { uidValidity: '4Work', messages: 4 })],
-    none,
+    terms(),
     makeId,
   )
   expect(events.map((event) => event.type)).toEqual(['MailboxRenamed'])
@@ -94,14 +104,16 @@ test('without MAILBOXID, UIDVALIDITY and the number of messages tell a renamed m
 test('a mailbox that is missing once may be there; missing twice, it is gone', () => {
   const known = [knownAs('INBOX'), knownAs('Old')]
   const listed = [listedAs('INBOX'), listedAs('Brand new')]
-  const first = compareMailboxes(known, listed, none, makeId)
+  const first = compareMailboxes(known, listed, terms(), makeId)
   expect(first.events.map((event) => event.type)).toEqual(['MailboxDiscovered'])
   expect([...first.missing]).toEqual(['id of Old'])
-  const second = compareMailboxes(known, [listedAs('INBOX')], first.missing, makeId)
-  expect(second.events).toEqual([{ type: 'MailboxDeleted', data: { mailboxId: 'id of Old', path: 'Old' } }])
-  expect(compareMailboxes(known, [listedAs('INBOX'), listedAs('Old')], first.missing, makeId)).toEqual({
+  const second = compareMailboxes(known, [listedAs('INBOX')], terms(first.missing), makeId)
+  expect(second.events).toEqual([])
+  expect(second.deleted.map(({ path }) => path)).toEqual(['Old'])
+  expect(compareMailboxes(known, [listedAs('INBOX'), listedAs('Old')], terms(first.missing), makeId)).toEqual({
     events: [],
     missing: none,
+    deleted: [],
   })
 })
 
@@ -112,10 +124,10 @@ test('what is listed as it is known changes nothing', () => {
         compareMailboxes(
           paths.map((path) => knownAs(path)),
           paths.map((path) => listedAs(path)).reverse(),
-          none,
+          terms(),
           makeId,
         ),
-      ).toEqual({ events: [], missing: none })
+      ).toEqual({ events: [], missing: none, deleted: [] })
     }),
   )
 })

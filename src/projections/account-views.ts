@@ -1,10 +1,11 @@
 import type { AccessModel, Authentication, Protocol, Security, ServerSettings } from '../mailbox/access-model.js'
 import { DEFAULT_POLICY, type DeletionPolicy } from '../mailbox/deletion-policy.js'
 import { DEFAULT_COLLECTION, type CollectionSettings, type MaildropSize } from '../mailbox/maildrop.js'
+import { FIRST_CONFLICT_POLICY, type ConflictPolicy } from '../mailbox/operation.js'
 import type { Queryable } from '../platform/database.js'
 
 /** How an account's connection stands. */
-export type ConnectionState = 'CONNECTING' | 'CONNECTED' | 'DISCONNECTED' | 'THROTTLED' | 'LOGIN_REFUSED'
+export type ConnectionState = 'CONNECTING' | 'CONNECTED' | 'DISCONNECTED' | 'THROTTLED' | 'LOGIN_REFUSED' | 'OFFLINE'
 
 /** An account as it is kept; without its credentials. */
 export type AccountView = ServerSettings & {
@@ -15,6 +16,8 @@ export type AccountView = ServerSettings & {
   since: Date
   detail: string | null
   throttledUntil: Date | null
+  /** until when a client wants no connection; null where it wants one, or did not say until when */
+  offlineUntil: Date | null
   server: string | null
   capabilities: string[]
   /** how an OFFLINE account collects, and when it deletes from its server */
@@ -22,6 +25,8 @@ export type AccountView = ServerSettings & {
   deletionPolicy: DeletionPolicy
   /** how full its maildrop was when it was last looked at, and which level of warning held; null before */
   maildrop: (MaildropSize & { level: number; at: Date }) | null
+  /** whose change stands where an operation and a change on the server contradict each other */
+  conflictPolicy: ConflictPolicy
   version: number
 }
 
@@ -39,12 +44,14 @@ export type AccountRecord = {
   connection_since: Date
   connection_detail: string | null
   throttled_until: Date | null
+  offline_until?: Date | null
   server: string | null
   capabilities: string[]
   authentication: Authentication
   deletion_policy: DeletionPolicy | null
   collection: CollectionSettings | null
   maildrop: (MaildropSize & { level: number; at: string }) | null
+  conflict_policy?: ConflictPolicy
   version: string
 }
 
@@ -81,12 +88,14 @@ export function accountView(row: AccountRecord): AccountView {
     since: new Date(row.connection_since),
     detail: row.connection_detail,
     throttledUntil: row.throttled_until && new Date(row.throttled_until),
+    offlineUntil: row.offline_until ? new Date(row.offline_until) : null,
     server: row.server,
     capabilities: row.capabilities,
     authentication: row.authentication,
     collection: row.collection ?? DEFAULT_COLLECTION,
     deletionPolicy: row.deletion_policy ?? DEFAULT_POLICY,
     maildrop: row.maildrop && { ...row.maildrop, at: new Date(row.maildrop.at) },
+    conflictPolicy: row.conflict_policy ?? FIRST_CONFLICT_POLICY,
     version: Number(row.version),
   }
 }

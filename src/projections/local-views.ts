@@ -2,7 +2,7 @@ import type { LocalMailbox, NewMessagesView } from '../mailbox/local-mailboxes.j
 import type { LocalMessage } from '../mailbox/local-work.js'
 import type { Address, Defect, MessageData, Structure } from '../mailbox/message.js'
 import type { Queryable } from '../platform/database.js'
-import { viewForgotten } from './sync-views.js'
+import { viewForgotten } from './forgotten-views.js'
 
 /** The mailboxes that are kept here for an account. */
 export async function viewLocalMailboxes(session: Queryable, accountId: string): Promise<LocalMailbox[]> {
@@ -48,7 +48,8 @@ export async function viewNewMessages(
 type MessageRecord = {
   message_id: string
   mailbox_id: string
-  uid: string
+  uid_validity: string | null
+  uid: string | null
   modseq: string | null
   flags: string[]
   internal_date: Date
@@ -68,7 +69,7 @@ type MessageRecord = {
   defects: Defect[]
 }
 
-const COLUMNS = `message_id, mailbox_id, uid, modseq, flags, internal_date, size, subject, sent_at, header_message_id, in_reply_to,
+const COLUMNS = `message_id, mailbox_id, uid_validity, uid, modseq, flags, internal_date, size, subject, sent_at, header_message_id, in_reply_to,
   message_references, from_addresses, other_addresses, structure, email_id, thread_id,
   encode(fingerprint, 'hex') as fingerprint, forgotten, defects`
 
@@ -93,6 +94,17 @@ export async function viewFirstMessages(session: Queryable, mailboxId: string, l
   return rows.map(localMessage)
 }
 
+/** What messages were last that are no longer shown. */
+export async function viewLastMessages(session: Queryable, ids: readonly string[]): Promise<LocalMessage[]> {
+  const { rows } = await session.query<MessageRecord>({
+    name: 'last-messages',
+    text: `select distinct on (message_id) ${COLUMNS} from past_messages
+           where message_id = any($1::uuid[]) order by message_id, until_version desc`,
+    values: [ids],
+  })
+  return rows.map(localMessage)
+}
+
 function localMessage(row: MessageRecord): LocalMessage {
   const data: MessageData = {
     uid: Number(row.uid),
@@ -112,7 +124,7 @@ function localMessage(row: MessageRecord): LocalMessage {
     defects: row.defects,
     ...(row.forgotten ? { forgotten: true } : {}),
   }
-  return { messageId: row.message_id, mailboxId: row.mailbox_id, data }
+  return { messageId: row.message_id, mailboxId: row.mailbox_id, uidValidity: row.uid_validity ?? '0', data }
 }
 
 /** The account that messages are of; null when there are none, or they are of several. */

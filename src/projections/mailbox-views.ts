@@ -15,6 +15,8 @@ export type MailboxListView = {
   /** messages on the server when it was last looked at */
   serverMessages: number
   complete: boolean
+  /** whether it is shown otherwise than the server has it, since operations on it are pending */
+  isPending: boolean
 }
 
 /** A row of `mailboxes`, as far as the API shows it. */
@@ -31,6 +33,8 @@ export type MailboxRecord = {
   unseen: string
   server_messages: string | null
   complete: boolean
+  server_path: string | null
+  server_subscribed: boolean | null
 }
 
 /** The mailboxes of accounts, or those with given ids, by path with INBOX first. */
@@ -42,8 +46,8 @@ export async function viewMailboxList(
   const { rows } = await session.query<MailboxRecord>({
     name: `mailbox-list-by-${column}`,
     text: `select mailbox_id, account_id, path, delimiter, attributes, special_use, subscribed, selectable, messages, unseen,
-             server_messages, complete
-           from mailboxes where ${column} = any($1::uuid[]) order by upper(path) <> 'INBOX', path collate "C"`,
+             server_messages, complete, server_path, server_subscribed
+           from mailboxes where ${column} = any($1::uuid[]) and not hidden order by upper(path) <> 'INBOX', path collate "C"`,
     values: ['accounts' in by ? by.accounts : by.ids],
   })
   return rows.map(mailboxListView)
@@ -75,6 +79,7 @@ export function mailboxListView(row: MailboxRecord): MailboxListView {
     unseen: Number(row.unseen),
     serverMessages: Number(row.server_messages ?? 0),
     complete: row.complete,
+    isPending: row.server_path !== row.path || row.server_subscribed !== row.subscribed,
   }
 }
 

@@ -1,7 +1,17 @@
 import { copyRows, type CopyValue } from '../platform/copy-rows.js'
 import type { Queryable } from '../platform/database.js'
 import { addCopies, setCopies } from './copy-rows.js'
-import type { At, CopyColumns, CopyRow, ExpungedRow, MessageChange, MessageColumns, MessageRow } from './row-changes.js'
+import type {
+  At,
+  CopyColumns,
+  CopyRow,
+  ExpungedRow,
+  MessageChange,
+  MessageColumns,
+  MessageRow,
+  PlaceRow,
+} from './row-changes.js'
+import { removePlaces, setPlaces } from './place-rows.js'
 
 /** Versions of a zone, as a power of two: the index of `messages` holds rows by the zone in which they were added. */
 export const ZONE_BITS = 13
@@ -60,6 +70,8 @@ class Layer {
   readonly forgotten: string[] = []
   readonly copies: CopyRow[] = []
   readonly setCopies: (CopyColumns & { message_id: string })[] = []
+  readonly places: PlaceRow[] = []
+  readonly unplaced: string[] = []
 }
 
 class Layers {
@@ -68,6 +80,7 @@ class Layers {
     message: new Map<string, number>(),
     expunged: new Map<string, number>(),
     copy: new Map<string, number>(),
+    place: new Map<string, number>(),
   }
 
   add(version: number, change: SingleChange): void {
@@ -95,6 +108,10 @@ class Layers {
           message_id: change.messageId,
           ...change.columns,
         })
+      case 'set place':
+        return void this.next('place', change.row.message_id).places.push(change.row)
+      case 'remove place':
+        return void this.next('place', change.messageId).unplaced.push(change.messageId)
       case 'add forgotten':
         return void this.next('message', change.fingerprint).forgotten.push(change.fingerprint)
     }
@@ -111,10 +128,12 @@ class Layers {
       if (layer.expunged.length > 0) await addExpunged(session, accountId, layer.expunged)
       if (layer.copies.length > 0) await addCopies(session, accountId, layer.copies)
       if (layer.setCopies.length > 0) await setCopies(session, layer.setCopies)
+      if (layer.unplaced.length > 0) await removePlaces(session, layer.unplaced)
+      if (layer.places.length > 0) await setPlaces(session, accountId, layer.places)
     }
   }
 
-  private next(row: 'message' | 'expunged' | 'copy', id: string): Layer {
+  private next(row: 'message' | 'expunged' | 'copy' | 'place', id: string): Layer {
     const depth = this.depths[row].get(id) ?? 0
     this.depths[row].set(id, depth + 1)
     return (this.layers[depth] ??= new Layer())

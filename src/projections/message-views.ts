@@ -1,3 +1,4 @@
+import type { MessageFilter } from '../mailbox/message-filter.js'
 import type { Address, Structure } from '../mailbox/message.js'
 import type { Queryable } from '../platform/database.js'
 
@@ -103,20 +104,6 @@ export type MessageDetail = 'brief' | 'whole'
 /** Leaves values as the text that they come as. */
 export const AS_TEXT = { getTypeParser: () => (text: string) => text }
 
-/** Which messages a list holds; every condition that is given has to hold. */
-export type MessageFilter = {
-  isUnread?: boolean | null
-  isFlagged?: boolean | null
-  /** part of the sender's name or address, whatever its case */
-  from?: string | null
-  /** part of the subject, whatever its case */
-  subject?: string | null
-  /** INTERNALDATE at or after, and before */
-  since?: Date | null
-  before?: Date | null
-  hasAttachment?: boolean | null
-}
-
 /** A place in a list: between messages, not at a number, so that it stays where it is when mail comes and goes. */
 export type ListPlace = { internalDate: Date; messageId: string }
 
@@ -192,6 +179,25 @@ export async function viewListSize(
     values,
   )
   return { messages: Number(rows[0]?.messages), bytes: Number(rows[0]?.bytes ?? 0) }
+}
+
+/** The ids of the messages that a filter finds in an account, or in one of its mailboxes; at most `limit`. */
+export async function viewMatchingIds(
+  session: Queryable,
+  accountId: string,
+  mailboxId: string | null,
+  filter: MessageFilter,
+  limit: number,
+): Promise<string[]> {
+  const values: unknown[] = [accountId]
+  const given = (value: unknown) => `$${values.push(value)}`
+  const conditions = ['message.account_id = $1', ...conditionsOf(filter, given)]
+  if (mailboxId !== null) conditions.push(`message.mailbox_id = ${given(mailboxId)}`)
+  const { rows } = await session.query<{ message_id: string }>(
+    `select message_id from messages as message where ${conditions.join(' and ')} order by message_id limit ${given(limit)}`,
+    values,
+  )
+  return rows.map((row) => row.message_id)
 }
 
 /** A filter as conditions on a row called `message`. */
@@ -280,32 +286,33 @@ export async function viewMessageOwner(session: Queryable, messageId: string): P
   return { accountId, isThere, isForgotten, contentSha256 }
 }
 
-/** Where a message's content is to be had. */
-export type ContentPlace = { path: string; uidValidity: string; uid: number; size: number; sha256: string | null }
+/** Where a message's content is to be had: on its server, null where that does not have it yet; and under which name it is here. */
+export type ContentPlace = {
+  there: { path: string; uidValidity: string; uid: number } | null
+  size: number
+  sha256: string | null
+}
 
-/** Where a message is on its server, and whether its content is here; null when it is not there, or forgotten. */
+/** Where a message's content is to be had; null when it is not shown any more, or forgotten. */
 export async function viewContentPlace(session: Queryable, messageId: string): Promise<ContentPlace | null> {
   const { rows } = await session.query<{
-    path: string
+    path: string | null
     uid_validity: string
     uid: string
     size: string
     sha256: string | null
   }>({
     name: 'content-place',
-    text: `select path, message.uid_validity, uid, size, encode(content_sha256, 'hex') as sha256
-           from messages as message join mailboxes using (mailbox_id)
+    text: `select server_path as path, place.uid_validity, place.uid, size, encode(content_sha256, 'hex') as sha256
+           from messages as message
+           left join server_messages as place using (message_id)
+           left join mailboxes on mailboxes.mailbox_id = place.mailbox_id
            where message_id = $1 and not forgotten`,
     values: [messageId],
   })
   const row = rows[0]
-  return row
-    ? {
-        path: row.path,
-        uidValidity: row.uid_validity,
-        uid: Number(row.uid),
-        size: Number(row.size),
-        sha256: row.sha256,
-      }
-    : null
+  if (!row) return null
+  const { path, uid_validity: uidValidity, size, sha256 } = row
+  const there = path === null ? null : { path, uidValidity, uid: Number(row.uid) }
+  return { there, size: Number(size), sha256 }
 }

@@ -21,7 +21,8 @@ export async function viewPastAccount(session: Queryable, accountId: string, ver
   const rows = await snapshot(session, accountId, from)
   const events = from === version ? [] : await readStream(session, accountId, from, version - from)
   for (const event of events) foldEvent(rows, event)
-  const mailboxes = [...rows.mailboxes.values()].map((row) => mailboxListView(row as MailboxRecord))
+  const shown = [...rows.mailboxes.values()].filter((row) => row['hidden'] !== true)
+  const mailboxes = shown.map((row) => mailboxListView(row as MailboxRecord))
   return {
     account: rows.account ? accountView({ ...(rows.account as AccountRecord), version: String(version) }) : null,
     mailboxes: mailboxes.sort(byPath),
@@ -67,7 +68,10 @@ function foldEvent(rows: Rows, event: RecordedEvent): void {
 }
 
 /** What a new mailbox has that no event says, as in the table's defaults. */
-const NEW_MAILBOX = { uid_next: 1, server_messages: null, complete: false, messages: 0, unseen: 0 }
+const NEW_MAILBOX = {
+  ...{ uid_next: 1, server_messages: null, complete: false, messages: 0, unseen: 0 },
+  ...{ server_path: null, server_subscribed: null, hidden: false },
+}
 const NEW_ACCOUNT = { server: null, capabilities: [], deletion_policy: null, collection: null, maildrop: null }
 
 function foldChange(rows: Rows, accountId: string, change: MailboxChange): void {

@@ -1,3 +1,4 @@
+import type { MessageFilter } from '../mailbox/message-filter.js'
 import type { Structure } from '../mailbox/message.js'
 import type { Queryable } from '../platform/database.js'
 import { LIVES, ZONE_BITS } from './message-rows.js'
@@ -7,7 +8,6 @@ import {
   conditionsOf,
   MessageView,
   nameOf,
-  type MessageFilter,
   type MessageList,
   type MessagePage,
   type MessageRecord,

@@ -2,7 +2,8 @@ import type { CopyPlace } from '../mailbox/collection.js'
 import type { AccountEvent, MailboxListing, RecordedEvent, StoredContent } from '../mailbox/events.js'
 import { hasFlag, type Flags } from '../mailbox/flags.js'
 import { attachmentsOf, type MessageData } from '../mailbox/message.js'
-import type { CopyColumns, CopyRow, MailboxColumns, MessageRow, RowChange } from './row-changes.js'
+import type { MessageIdentity, ServerPlace } from '../mailbox/server-place.js'
+import type { CopyColumns, CopyRow, MailboxColumns, MessageRow, PlaceRow, RowChange } from './row-changes.js'
 
 type DataOf<Type extends AccountEvent['type']> = Extract<AccountEvent, { type: Type }>['data']
 
@@ -49,6 +50,10 @@ const projectors: Projectors = {
   ServerThrottled: ({ serverSaid, until }, recordedAt) => [
     { change: 'set account', columns: { ...connection('THROTTLED', recordedAt, serverSaid), throttled_until: until } },
   ],
+  WentOffline: ({ until }, recordedAt) => [
+    { change: 'set account', columns: { ...connection('OFFLINE', recordedAt), offline_until: until } },
+  ],
+  WentOnline: (_, recordedAt) => [{ change: 'set account', columns: connection('CONNECTING', recordedAt) }],
   CollectionChanged: (collection) => [{ change: 'set account', columns: { collection } }],
   DeletionPolicyChanged: ({ policy }) => [{ change: 'set account', columns: { deletion_policy: policy } }],
   MaildropMeasured: ({ level, ...size }, recordedAt) => [
@@ -60,15 +65,22 @@ const projectors: Projectors = {
   MailboxDiscovered: ({ mailboxId, foundLater, ...listing }) => [
     { change: 'add mailbox', mailboxId, columns: { ...columnsOf(listing), found_later: foundLater } },
   ],
-  MailboxCreated: ({ mailboxId, uidValidity, ...listing }) => [
+  // what a mailbox brings along that is made on the server later on was not looked for before
+  MailboxCreated: ({ mailboxId, uidValidity, pending, ...listing }) => [
     {
       change: 'add mailbox',
       mailboxId,
-      columns: { ...columnsOf(listing), found_later: false, uid_validity: uidValidity, complete: true },
+      columns: pending
+        ? { ...columnsOf(listing, pending), found_later: true }
+        : { ...columnsOf(listing), found_later: false, uid_validity: uidValidity, complete: true },
     },
   ],
-  MailboxChanged: ({ mailboxId, ...listing }) => [{ change: 'set mailbox', mailboxId, columns: columnsOf(listing) }],
-  MailboxRenamed: ({ mailboxId, ...listing }) => [{ change: 'set mailbox', mailboxId, columns: columnsOf(listing) }],
+  MailboxChanged: ({ mailboxId, pending, ...listing }) => [
+    { change: 'set mailbox', mailboxId, columns: columnsOf(listing, pending) },
+  ],
+  MailboxRenamed: ({ mailboxId, pending, ...listing }) => [
+    { change: 'set mailbox', mailboxId, columns: columnsOf(listing, pending) },
+  ],
   MailboxDeleted: ({ mailboxId }) => [{ change: 'remove mailbox', mailboxId }],
   MailboxSynchronized: ({ mailboxId, uidValidity, uidNext, highestModseq, serverMessages, complete }) => {
     const place: MailboxColumns = { uid_validity: uidValidity, uid_next: uidNext, highest_modseq: highestModseq }
@@ -92,6 +104,7 @@ const projectors: Projectors = {
     const row = rowOf(messageId, mailboxId, uidValidity, origin, message, content)
     const changes: RowChange[] = [{ change: 'add message', row }, count(mailboxId, 1, message.flags)]
     if (serverCopy) changes.push({ change: 'add copy', row: copyOf(row, serverCopy, recordedAt) })
+    if (origin === 'RESTORED') changes.push({ change: 'remove expunged', messageId })
     return changes
   },
   MessageMoved: ({ messageId, mailboxId, uidValidity, from, ...message }) => [
@@ -137,6 +150,24 @@ const projectors: Projectors = {
   ],
   ServerDeletionAsked: ({ messageIds }) => stateOf(messageIds, 'DELETION_ASKED'),
   ServerCopiesGone: ({ messageIds }) => stateOf(messageIds, 'GONE'),
+  ConflictPolicyChanged: ({ policy }) => [{ change: 'set account', columns: { conflict_policy: policy } }],
+  OperationRequested: ({ operationId, kind, mailboxId, retryOf, effects }, recordedAt) => {
+    const names = { operation_id: operationId, mailbox_id: mailboxId, retry_of: retryOf }
+    const row = { ...names, kind, requested_at: recordedAt, messages: effects.length }
+    return [{ change: 'add operation', row, effects }]
+  },
+  OperationsSent: ({ operationIds }) => [{ change: 'set operations', operationIds, state: 'SENT' }],
+  OperationSettled: (ending, recordedAt) => [{ change: 'settle operation', ...ending, at: recordedAt }],
+  ServerPlacesChanged: ({ messages }) =>
+    messages.map((message): RowChange => {
+      const { messageId } = message
+      if (message.server === null) return { change: 'remove place', messageId }
+      return { change: 'set place', row: placeRowOf(messageId, message.server, message.identity) }
+    }),
+  MailboxHidden: ({ mailboxId, hidden }) => [{ change: 'set mailbox', mailboxId, columns: { hidden } }],
+  ServerMailboxChanged: ({ mailboxId, path, subscribed }) => [
+    { change: 'set mailbox', mailboxId, columns: { server_path: path, server_subscribed: subscribed } },
+  ],
   MessageForgotten: ({ messageId, fingerprint }) => [
     { change: 'set message', messageId, columns: {} },
     { change: 'add forgotten', fingerprint },
@@ -146,10 +177,17 @@ const projectors: Projectors = {
 }
 
 function connection(state: string, since: string, detail: string | null = null) {
-  return { connection_state: state, connection_since: since, connection_detail: detail, throttled_until: null }
+  return {
+    connection_state: state,
+    connection_since: since,
+    connection_detail: detail,
+    throttled_until: null,
+    offline_until: null,
+  }
 }
 
-function columnsOf(listing: MailboxListing): MailboxColumns {
+/** @param isPending whether only what is shown is so, and the server has it as before */
+function columnsOf(listing: MailboxListing, isPending = false): MailboxColumns {
   const { path, delimiter, attributes, subscribed, selectable } = listing
   return {
     path,
@@ -159,6 +197,7 @@ function columnsOf(listing: MailboxListing): MailboxColumns {
     selectable,
     special_use: listing.specialUse,
     object_id: listing.objectId,
+    ...(isPending ? {} : { server_path: path, server_subscribed: subscribed }),
   }
 }
 
@@ -171,6 +210,23 @@ function count(mailboxId: string, sign: 1 | -1, flags: Flags): RowChange {
 
 function placeOf({ mailbox, uidValidity, uid, uidl, size, headerHash }: CopyPlace) {
   return { mailbox, uid_validity: uidValidity, uid, uidl, size, header_hash: headerHash }
+}
+
+function placeRowOf(messageId: string, server: ServerPlace, identity: MessageIdentity): PlaceRow {
+  const { fingerprint, internalDate, emailId } = identity
+  const told = {
+    message_id: messageId,
+    fingerprint,
+    internal_date: internalDate,
+    email_id: emailId,
+    state: server.state,
+  }
+  const nowhere = { mailbox_id: null, uid_validity: null, uid: null, flags: [], modseq: null }
+  if (server.state === 'NOT_YET') return { ...told, ...nowhere }
+  const { mailboxId: mailbox_id, flags } = server
+  if (server.state === 'GONE') return { ...told, ...nowhere, mailbox_id, flags }
+  const { uidValidity: uid_validity, uid, modseq } = server
+  return { ...told, mailbox_id, uid_validity, uid, flags, modseq }
 }
 
 function copyOf(row: MessageRow, place: CopyPlace, collectedAt: string): CopyRow {
@@ -195,8 +251,8 @@ function rowOf(
   return {
     message_id: messageId,
     mailbox_id: mailboxId,
-    uid_validity: uidValidity,
-    uid: message.uid,
+    uid_validity: message.uid === 0 ? null : uidValidity,
+    uid: message.uid === 0 ? null : message.uid,
     modseq: message.modseq,
     flags: message.flags,
     seen: hasFlag(message.flags, '\\Seen'),

@@ -34,6 +34,9 @@ export const TABLES = {
   forgotten_messages: ['fingerprint'],
   server_copies: ['message_id'],
   maildrop_measures: ['version'],
+  server_places: ['message_id'],
+  operations: ['operation_id'],
+  operation_messages: ['operation_id', 'message_id'],
   past_accounts: ['at_version'],
   past_mailboxes: ['mailbox_id', 'at_version'],
   past_messages: ['message_id', 'until_version'],
@@ -42,10 +45,12 @@ export const TABLES = {
 
 type Table = keyof typeof TABLES
 const NAMES = Object.keys(TABLES) as Table[]
-const OF_MESSAGES: readonly Table[] = [
+/** Those of which each row is of one message. */
+export const OF_MESSAGES: readonly Table[] = [
   'messages',
   'expunged_messages',
   'server_copies',
+  'server_places',
   'past_messages',
   'past_message_states',
 ]

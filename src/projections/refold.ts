@@ -4,7 +4,7 @@ import type { Queryable } from '../platform/database.js'
 import { concernsMessages } from './core-projection.js'
 import { foldMessages } from './message-rows.js'
 import { project } from './project.js'
-import { TABLES } from './rebuild.js'
+import { OF_MESSAGES, TABLES } from './rebuild.js'
 import type { At, MessageChange } from './row-changes.js'
 
 /** A message that has the content of another. */
@@ -37,7 +37,7 @@ export async function refoldMessages(
   ids: readonly string[],
   versions: readonly number[],
 ): Promise<void> {
-  for (const table of ['messages', 'expunged_messages', 'server_copies', 'past_messages', 'past_message_states'])
+  for (const table of OF_MESSAGES)
     await session.query(`delete from ${table} where account_id = $1 and message_id = any($2::uuid[])`, [accountId, ids])
   const wanted = new Set(ids)
   const events = await readEvents(session, accountId, versions)

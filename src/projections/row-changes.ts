@@ -2,6 +2,8 @@ import type { CopyState } from '../mailbox/collection.js'
 import type { DeletionPolicy } from '../mailbox/deletion-policy.js'
 import type { CollectionSettings, MaildropSize } from '../mailbox/maildrop.js'
 import type { Address, Structure } from '../mailbox/message.js'
+import type { ConflictPolicy, Effect, OperationOutcome, OperationState } from '../mailbox/operation.js'
+import type { ServerPlace } from '../mailbox/server-place.js'
 
 /** A row of `accounts`, as far as an event sets it. Keys are column names. */
 export type AccountColumns = Partial<{
@@ -16,12 +18,14 @@ export type AccountColumns = Partial<{
   connection_since: string
   connection_detail: string | null
   throttled_until: string | null
+  offline_until: string | null
   server: string | null
   capabilities: readonly string[]
   authentication: string
   deletion_policy: DeletionPolicy
   collection: CollectionSettings
   maildrop: MaildropSize & { level: number; at: string }
+  conflict_policy: ConflictPolicy
 }>
 
 /** A row of `mailboxes`, as far as an event sets it. */
@@ -40,14 +44,18 @@ export type MailboxColumns = Partial<{
   server_messages: number
   complete: boolean
   reset_after: string | null
+  server_path: string | null
+  server_subscribed: boolean
+  hidden: boolean
 }>
 
 /** A row of `messages`. */
 export type MessageRow = {
   message_id: string
   mailbox_id: string
-  uid_validity: string
-  uid: number
+  /** null, like the UID, until the server has given it one */
+  uid_validity: string | null
+  uid: number | null
   modseq: string | null
   flags: readonly string[]
   seen: boolean
@@ -82,8 +90,28 @@ export type MessageColumns = Partial<
 /** A row of `expunged_messages`. */
 export type ExpungedRow = Pick<
   MessageRow,
-  'message_id' | 'mailbox_id' | 'uid' | 'flags' | 'internal_date' | 'fingerprint' | 'email_id'
->
+  'message_id' | 'mailbox_id' | 'flags' | 'internal_date' | 'fingerprint' | 'email_id'
+> & { uid: number }
+
+/** A row of `server_places`. */
+export type PlaceRow = Pick<ExpungedRow, 'message_id' | 'internal_date' | 'fingerprint' | 'email_id'> & {
+  state: ServerPlace['state']
+  mailbox_id: string | null
+  uid_validity: string | null
+  uid: number | null
+  flags: readonly string[]
+  modseq: string | null
+}
+
+/** A row of `operations`, when it is made. */
+export type OperationRow = {
+  operation_id: string
+  kind: string
+  mailbox_id: string | null
+  retry_of: string | null
+  requested_at: string
+  messages: number
+}
 
 /** A row of `server_copies`. */
 export type CopyRow = {
@@ -126,10 +154,26 @@ export type MessageChange =
   | { change: 'add copy'; row: CopyRow }
   | { change: 'set copy'; messageId: string; columns: CopyColumns }
   | { change: 'add forgotten'; fingerprint: string }
+  | { change: 'set place'; row: PlaceRow }
+  | { change: 'remove place'; messageId: string }
   | { change: 'remove mailbox'; mailboxId: string }
 
+/** What an event does to the rows of operations, and of what they change of each message. */
+export type OperationChange =
+  | { change: 'add operation'; row: OperationRow; effects: readonly Effect[] }
+  | { change: 'set operations'; operationIds: readonly string[]; state: OperationState }
+  | {
+      change: 'settle operation'
+      operationId: string
+      settled: readonly { outcome: OperationOutcome; reason: string | null; messageIds: readonly string[] }[]
+      /** of the whole; null while it waits for more */
+      outcome: OperationOutcome | null
+      reason: string | null
+      at: string
+    }
+
 /** What an event does to the tables. */
-export type RowChange = MailboxChange | MessageChange
+export type RowChange = MailboxChange | MessageChange | OperationChange
 
 /** A change with the version of the event that makes it. */
 export type At<Change> = { version: number; change: Change }

@@ -3,13 +3,17 @@ import type { MessageData } from '../mailbox/message.js'
 import {
   keysOf,
   type AddedView,
+  type Apart,
   type KnownMessage,
   type Lookalike,
   type MailboxPlace,
 } from '../mailbox/message-changes.js'
+import { isDeletionSent, sentTo } from '../mailbox/tracked-message.js'
 import type { KnownPlace } from '../mailbox/sync-plan.js'
 import { uidsOf, type UidSet } from '../mailbox/uid-set.js'
 import type { Queryable } from '../platform/database.js'
+import { viewForgotten } from './forgotten-views.js'
+import { viewWaiting } from './operation-views.js'
 
 /** A mailbox with how far it is known. */
 export type MailboxView = KnownMailbox & { place: KnownPlace; resetAfter: string | null; foundLater: boolean }
@@ -17,6 +21,9 @@ export type MailboxView = KnownMailbox & { place: KnownPlace; resetAfter: string
 type MailboxRecord = {
   mailbox_id: string
   path: string
+  server_path: string
+  server_subscribed: boolean
+  hidden: boolean
   delimiter: string | null
   attributes: string[]
   special_use: string | null
@@ -32,22 +39,32 @@ type MailboxRecord = {
   messages: string
 }
 
-/** All mailboxes of an account that are on the server, as far as they are known. */
+/** All mailboxes of an account that are on the server, as the server has them, as far as that is known. */
 export async function viewMailboxes(session: Queryable, accountId: string): Promise<MailboxView[]> {
   const { rows } = await session.query<MailboxRecord>({
     name: 'view-mailboxes',
-    text: `select mailbox_id, path, delimiter, attributes, special_use, subscribed, selectable, object_id, uid_validity,
-             uid_next, highest_modseq, complete, reset_after, found_later, messages
-           from mailboxes where account_id = $1`,
+    text: `with apart as (
+             select mailbox_id, count(*) as messages from server_places
+             where account_id = $1 and state = 'THERE' group by mailbox_id
+           ), shown as (
+             select messages.mailbox_id, count(*) as messages from server_places join messages using (message_id)
+             where server_places.account_id = $1 group by messages.mailbox_id
+           )
+           select mailbox_id, path, delimiter, attributes, special_use, subscribed, selectable, object_id, uid_validity,
+             uid_next, highest_modseq, complete, reset_after, found_later, server_path, server_subscribed, hidden,
+             mailboxes.messages + coalesce(apart.messages, 0) - coalesce(shown.messages, 0) as messages
+           from mailboxes left join apart using (mailbox_id) left join shown using (mailbox_id)
+           where account_id = $1 and server_path is not null`,
     values: [accountId],
   })
   return rows.map((row) => ({
     mailboxId: row.mailbox_id,
-    path: row.path,
+    path: row.server_path,
+    shown: { path: row.path, subscribed: row.subscribed, isHidden: row.hidden },
     delimiter: row.delimiter,
     attributes: row.attributes,
     specialUse: row.special_use,
-    subscribed: row.subscribed,
+    subscribed: row.server_subscribed,
     selectable: row.selectable,
     objectId: row.object_id,
     uidValidity: row.uid_validity,
@@ -70,7 +87,7 @@ export async function viewKnownUids(session: Queryable, { mailboxId, uidValidity
     name: 'view-known-uids',
     text: `select min(uid) as first, max(uid) as last
            from (select uid, uid - row_number() over (order by uid) as run
-                 from messages where mailbox_id = $1 and uid_validity = $2) as numbered
+                 from server_messages where mailbox_id = $1 and uid_validity = $2) as numbered
            group by run order by first`,
     values: [mailboxId, uidValidity],
   })
@@ -84,14 +101,53 @@ type MessageRecord = {
   fingerprint: string
   internal_date: Date
   email_id: string | null
+  apart: boolean
 }
 
-function knownMessage(row: MessageRecord): KnownMessage {
-  const { message_id: messageId, flags, fingerprint, email_id: emailId } = row
-  return { messageId, uid: Number(row.uid), flags, fingerprint, internalDate: row.internal_date.toISOString(), emailId }
+async function knownMessages(session: Queryable, rows: readonly MessageRecord[]): Promise<KnownMessage[]> {
+  const apart = await viewApart(session, rows)
+  return rows.map((row) => {
+    const { message_id: messageId, flags, fingerprint, email_id: emailId } = row
+    const told = { messageId, uid: Number(row.uid), flags, fingerprint, emailId }
+    return { ...told, internalDate: row.internal_date.toISOString(), apart: apart.get(messageId) ?? null }
+  })
 }
 
-const KNOWN_COLUMNS = "message_id, uid, flags, encode(fingerprint, 'hex') as fingerprint, internal_date, email_id"
+/** What is shown of messages of which the server has something else. Most often there are none. */
+async function viewApart(session: Queryable, rows: readonly MessageRecord[]): Promise<Map<string, Apart>> {
+  const ids = rows.flatMap((row) => (row.apart ? [row.message_id] : []))
+  if (ids.length === 0) return new Map()
+  const { rows: found } = await session.query<{
+    message_id: string
+    is_new: boolean
+    mailbox_id: string | null
+    uid: string | null
+    flags: string[] | null
+    fingerprint: string
+    internal_date: Date
+    email_id: string | null
+  }>({
+    name: 'view-apart',
+    text: `select message_id, place.state = 'NOT_YET' as is_new, messages.mailbox_id, messages.uid, messages.flags,
+             encode(place.fingerprint, 'hex') as fingerprint, place.internal_date, place.email_id
+           from server_places as place left join messages using (message_id) where message_id = any($1::uuid[])`,
+    values: [ids],
+  })
+  const waiting = await viewWaiting(session, ids)
+  return new Map(
+    found.map((row): [string, Apart] => {
+      const { message_id: messageId, mailbox_id: mailboxId, fingerprint, email_id: emailId } = row
+      const shown = mailboxId === null ? null : { mailboxId, uid: Number(row.uid), flags: row.flags ?? [] }
+      const identity = { fingerprint, internalDate: row.internal_date.toISOString(), emailId }
+      const operations = waiting.get(messageId) ?? []
+      const sent = { sentTo: sentTo(operations), isDeletionSent: isDeletionSent(shown !== null, operations) }
+      return [messageId, { shown, isNew: row.is_new, ...sent, identity }]
+    }),
+  )
+}
+
+const KNOWN_COLUMNS =
+  "message_id, uid, flags, encode(fingerprint, 'hex') as fingerprint, internal_date, email_id, apart"
 
 /** What is known of the given UIDs, by UID. */
 export async function viewMessages(
@@ -101,10 +157,11 @@ export async function viewMessages(
 ): Promise<Map<number, KnownMessage>> {
   const { rows } = await session.query<MessageRecord>({
     name: 'view-messages',
-    text: `select ${KNOWN_COLUMNS} from messages where mailbox_id = $1 and uid_validity = $2 and uid = any($3::bigint[])`,
+    text: `select ${KNOWN_COLUMNS} from server_messages
+           where mailbox_id = $1 and uid_validity = $2 and uid = any($3::bigint[])`,
     values: [place.mailboxId, place.uidValidity, uids],
   })
-  return new Map(rows.map((row) => [Number(row.uid), knownMessage(row)]))
+  return new Map((await knownMessages(session, rows)).map((message) => [message.uid, message]))
 }
 
 /** The same for a set of UIDs, which may be sparse over a wide range. */
@@ -124,15 +181,15 @@ export async function viewUnconfirmed(
 ): Promise<KnownMessage[]> {
   const { rows } = await session.query<MessageRecord>({
     name: 'view-unconfirmed',
-    text: `select ${KNOWN_COLUMNS} from messages where mailbox_id = $1 and uid_validity <> $2 limit $3`,
+    text: `select ${KNOWN_COLUMNS} from server_messages where mailbox_id = $1 and uid_validity <> $2 limit $3`,
     values: [mailboxId, uidValidity, limit],
   })
-  return rows.map(knownMessage)
+  return knownMessages(session, rows)
 }
 
 /** INTERNALDATE of the newest message of a mailbox, null where it has none. */
 export async function viewNewestDate(session: Queryable, mailboxId: string): Promise<string | null> {
-  const sql = 'select max(internal_date) as newest from messages where mailbox_id = $1'
+  const sql = 'select max(internal_date) as newest from server_messages where mailbox_id = $1'
   const { rows } = await session.query<{ newest: Date | null }>({
     name: 'view-newest-date',
     text: sql,
@@ -142,7 +199,7 @@ export async function viewNewestDate(session: Queryable, mailboxId: string): Pro
 }
 
 /** A lookalike before the server was asked whether it is still there, with the numbering to ask in. */
-export type Candidate = Omit<Lookalike, 'stillThere'> & { uidValidity: string | null; path: string | null; key: string }
+export type Candidate = Omit<Lookalike, 'stillThere'> & { path: string | null; key: string }
 
 /** Messages of an account that have the content of a reported one, be they still there or expunged. */
 export async function viewCandidates(
@@ -157,24 +214,34 @@ export async function viewCandidates(
     text: `with wanted as (select decode(hash, 'hex') as hash from unnest($2::text[]) as hash)
            select message.message_id, message.mailbox_id, message.uid, message.flags, message.internal_date,
              encode(message.fingerprint, 'hex') as fingerprint, message.email_id, message.uid_validity,
-             mailboxes.path, false as expunged
-           from messages as message join mailboxes using (mailbox_id)
+             mailboxes.server_path as path, false as expunged, message.apart
+           from server_messages as message join mailboxes using (mailbox_id)
            where message.account_id = $1
              and (message.fingerprint in (select hash from wanted) or message.email_id = any($3::text[]))
            union all
-           select message_id, mailbox_id, uid, flags, internal_date, encode(fingerprint, 'hex'), email_id, null, null, true
-           from expunged_messages
-           where account_id = $1 and (fingerprint in (select hash from wanted) or email_id = any($3::text[]))`,
+           select message_id, mailbox_id, uid, flags, internal_date, encode(fingerprint, 'hex'), email_id, null, null, true,
+             true
+           from server_places
+           where account_id = $1 and state <> 'THERE'
+             and (fingerprint in (select hash from wanted) or email_id = any($3::text[]))
+           union all
+           select message_id, mailbox_id, uid, flags, internal_date, encode(fingerprint, 'hex'), email_id, null, null, true,
+             false
+           from expunged_messages as message
+           where account_id = $1 and (fingerprint in (select hash from wanted) or email_id = any($3::text[]))
+             and not exists (select from server_places where server_places.message_id = message.message_id)`,
     values: [accountId, fingerprints, emailIds],
   })
   const asked = new Set(reported.flatMap(keysOf))
+  const apart = await viewApart(session, rows)
   return rows.map((row) => ({
     messageId: row.message_id,
-    mailboxId: row.mailbox_id,
+    mailboxId: row.mailbox_id ?? '',
     uid: Number(row.uid),
     flags: row.flags,
     internalDate: row.internal_date.toISOString(),
     wasExpunged: row.expunged,
+    apart: apart.get(row.message_id) ?? null,
     uidValidity: row.uid_validity,
     path: row.path,
     key: row.email_id !== null && asked.has(row.email_id) ? row.email_id : row.fingerprint,
@@ -182,7 +249,7 @@ export async function viewCandidates(
 }
 
 type CandidateRecord = MessageRecord & {
-  mailbox_id: string
+  mailbox_id: string | null
   uid_validity: string | null
   path: string | null
   expunged: boolean
@@ -194,47 +261,40 @@ export async function viewAdded(
   accountId: string,
   place: MailboxPlace,
   reported: readonly MessageData[],
-  want: { lookalikes: boolean; unconfirmed: boolean; gone: ReadonlySet<string> },
+  want: {
+    lookalikes: 'all' | 'apart' | 'none'
+    unconfirmed: boolean
+    gone: ReadonlySet<string>
+    movesByCopy: boolean
+  },
 ): Promise<AddedView> {
   const uids = reported.map((message) => message.uid)
   const known = await viewMessages(session, place, uids)
   const unconfirmed = want.unconfirmed ? await viewUnconfirmedByFingerprint(session, place, reported) : new Map()
   const lookalikes = new Map<string, Lookalike[]>()
-  for (const candidate of want.lookalikes ? await viewCandidates(session, accountId, reported) : []) {
-    const { key, path: _path, uidValidity: _uidValidity, ...rest } = candidate
+  const candidates = want.lookalikes === 'none' ? [] : await viewCandidates(session, accountId, reported)
+  for (const candidate of candidates) {
+    if (want.lookalikes === 'apart' && candidate.apart === null) continue
+    const { key, path: _path, ...rest } = candidate
     const lookalike = { ...rest, stillThere: !candidate.wasExpunged && !want.gone.has(candidate.messageId) }
     lookalikes.set(key, [...(lookalikes.get(key) ?? []), lookalike])
   }
   const forgotten = await viewForgotten(session, accountId, reported)
-  return { knownUids: new Set(known.keys()), lookalikes, unconfirmed, forgotten }
-}
-
-/** The fingerprints among those of messages that were forgotten. */
-export async function viewForgotten(
-  session: Queryable,
-  accountId: string,
-  reported: readonly Pick<MessageData, 'fingerprint'>[],
-): Promise<ReadonlySet<string>> {
-  const { rows } = await session.query<{ fingerprint: string }>({
-    name: 'view-forgotten',
-    text: `select encode(fingerprint, 'hex') as fingerprint from forgotten_messages
-           where account_id = $1 and fingerprint in (select decode(hash, 'hex') from unnest($2::text[]) as hash)`,
-    values: [accountId, reported.map((message) => message.fingerprint)],
-  })
-  return new Set(rows.map((row) => row.fingerprint))
+  const { movesByCopy } = want
+  return { knownUids: new Set(known.keys()), lookalikes, unconfirmed, forgotten, movesByCopy }
 }
 
 async function viewUnconfirmedByFingerprint(session: Queryable, place: MailboxPlace, reported: readonly MessageData[]) {
   const { rows } = await session.query<MessageRecord>({
     name: 'view-unconfirmed-by-fingerprint',
-    text: `select ${KNOWN_COLUMNS} from messages
+    text: `select ${KNOWN_COLUMNS} from server_messages
            where mailbox_id = $1 and uid_validity <> $2
              and fingerprint in (select decode(hash, 'hex') from unnest($3::text[]) as hash)
            order by uid`,
     values: [place.mailboxId, place.uidValidity, reported.map((message) => message.fingerprint)],
   })
   const found = new Map<string, KnownMessage[]>()
-  for (const message of rows.map(knownMessage))
+  for (const message of await knownMessages(session, rows))
     found.set(message.fingerprint, [...(found.get(message.fingerprint) ?? []), message])
   return found
 }

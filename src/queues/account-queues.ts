@@ -114,6 +114,12 @@ export class AccountQueues implements OnApplicationBootstrap, OnModuleDestroy {
     this.add(model, 'sync', { accountId }, { deduplication, ...(pause > 0 ? { delay: pause } : {}) })
   }
 
+  /** Asks for an account to be brought up to date even if a pause after a failure is not over yet. */
+  askSyncNow({ accountId, model }: JobFor): void {
+    this.homes.of(accountId, model).hurry()
+    this.askSync({ accountId, model })
+  }
+
   /** Ends the work for an account that was forgotten. */
   drop(accountId: string): Promise<void> {
     return this.homes.drop(accountId)

@@ -43,7 +43,7 @@ class SyncNowHandler implements ICommandHandler<SyncNow, boolean> {
     const [account] = await viewAccounts(this.platform.database.pool, [accountId])
     if (account) {
       await makeDue(this.platform.database.pool, accountId)
-      this.queues.askSync(account)
+      this.queues.askSyncNow(account)
     }
     return account !== undefined
   }

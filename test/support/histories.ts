@@ -11,7 +11,7 @@ import type { MailboxColumns, MessageColumns, MessageRow, RowChange } from '../.
 export type Step = readonly [kind: number, one: number, other: number]
 
 export const steps = (maxLength: number): fc.Arbitrary<Step[]> =>
-  fc.array(fc.tuple(fc.nat(19), fc.nat(1_000_000), fc.nat(1_000_000)), { minLength: 1, maxLength, size: 'max' })
+  fc.array(fc.tuple(fc.nat(23), fc.nat(1_000_000), fc.nat(1_000_000)), { minLength: 1, maxLength, size: 'max' })
 
 type KnownMailbox = { mailboxId: string; path: string; uidValidity: number; uidNext: number }
 type Known = { messageId: string; mailboxId: string; uid: number; flags: Flags; data: MessageData }
@@ -32,6 +32,8 @@ export class History {
   private expunged: Known[] = []
   /** messages that a server has, or had, copies of */
   private readonly copied: string[] = []
+  /** operations that were asked for, and what they change */
+  private readonly operations: { operationId: string; messageIds: string[] }[] = []
   private made = 0
 
   constructor(private readonly accountId: string) {
@@ -63,6 +65,10 @@ export class History {
     else if (kind === 3) this.synchronize(mailbox, other)
     else if (kind === 4 && other % 3 === 0) this.remove(mailbox)
     else if (kind === 5 && other % 2 === 0) this.reset(mailbox, other)
+    else if (kind === 20) this.settle(other)
+    else if (kind === 21 && expunged && one % 2) this.restore(expunged, mailbox)
+    else if (kind === 21) this.hide(mailbox, other)
+    else if (kind >= 22 && message) this.request(message, mailbox, other)
     else if (kind >= 13 || !message) this.add(mailbox, other)
     else if (kind <= 8) this.flag(message, one)
     else if (kind === 9) this.content(message, one)
@@ -96,7 +102,70 @@ export class History {
     else if (choice === 6)
       this.say('DeletionPolicyChanged', { policy: { kind: 'AFTER_DAYS', days: one }, previous: { kind: 'NEVER' } })
     else if (choice >= 7) this.measure(one, choice === 8)
-    else this.say('CredentialsChanged', {})
+    else if (one % 2) this.say('CredentialsChanged', {})
+    else if (one % 3) this.say('ConflictPolicyChanged', { policy: one % 4 ? 'CLIENT_WINS' : 'SERVER_WINS' })
+    else this.offline(one)
+  }
+
+  private offline(one: number): void {
+    if (one % 4) this.say('WentOnline', {})
+    else this.say('WentOffline', { until: one % 8 ? new Date(1.9e12 + one).toISOString() : null })
+  }
+
+  /** A client asks for something of a message: it is shown so, and the server's place kept apart. */
+  private request(message: Known, to: KnownMailbox, of: number): void {
+    const operationId = this.id()
+    const { messageId, mailboxId, uid, flags } = message
+    const kind = (['CHANGE_FLAGS', 'MOVE', 'DELETE'] as const)[of % 3] ?? 'MOVE'
+    const effect = { messageId, added: ['\\Seen'], from: mailboxId, to: kind === 'MOVE' ? to.mailboxId : null }
+    const target = kind === 'MOVE' ? to.mailboxId : null
+    this.say('OperationRequested', { operationId, kind, mailboxId: target, effects: [effect], retryOf: null })
+    this.operations.push({ operationId, messageIds: [messageId] })
+    const { fingerprint, internalDate, emailId } = message.data
+    const identity = { fingerprint, internalDate, emailId }
+    const there = {
+      state: 'THERE',
+      mailboxId,
+      uidValidity: String(of),
+      uid,
+      flags,
+      modseq: of % 2 ? '7' : null,
+    } as const
+    const server =
+      of % 5 ? there : of % 2 ? ({ state: 'NOT_YET' } as const) : ({ state: 'GONE', mailboxId, flags } as const)
+    this.say('ServerPlacesChanged', { messages: [{ messageId, server, identity }] })
+    if (kind === 'CHANGE_FLAGS') this.flag(message, of)
+    else if (kind === 'DELETE') this.expunge(message)
+    else this.move(message, to, false, true)
+  }
+
+  private settle(of: number): void {
+    const operation = this.operations[of % Math.max(1, this.operations.length)]
+    if (!operation) return
+    const { operationId, messageIds } = operation
+    if (of % 3 === 0) return this.say('OperationsSent', { operationIds: [operationId] })
+    this.operations.splice(this.operations.indexOf(operation), 1)
+    const outcome = (['APPLIED', 'SUPERSEDED', 'REJECTED', 'UNDONE'] as const)[of % 4] ?? 'APPLIED'
+    const reason = of % 5 ? null : 'MESSAGE_GONE'
+    const messages = messageIds.map((messageId) => ({ messageId, server: null }))
+    this.say('ServerPlacesChanged', { messages })
+    const settled = [{ outcome, reason, messageIds } as const]
+    this.say('OperationSettled', { operationId, settled, outcome: of % 7 ? outcome : null, reason })
+  }
+
+  private restore(message: Known, { mailboxId, uidValidity }: KnownMailbox): void {
+    this.expunged.splice(this.expunged.indexOf(message), 1)
+    const restored = { ...message, mailboxId, uid: 0, data: { ...message.data, uid: 0 } }
+    this.messages.push(restored)
+    const { messageId, data } = restored
+    const place = { messageId, mailboxId, uidValidity: String(uidValidity), origin: 'RESTORED' as const, copyOf: null }
+    restored.flags = data.flags
+    this.say('MessageAdded', { ...place, ...data })
+  }
+
+  private hide({ mailboxId, path }: KnownMailbox, of: number): void {
+    if (of % 2) return this.say('MailboxHidden', { mailboxId, hidden: of % 3 === 0 })
+    this.say('ServerMailboxChanged', { mailboxId, path: of % 3 ? path : null, subscribed: of % 4 > 0 })
   }
 
   private collection(one: number): void {
@@ -142,7 +211,8 @@ export class History {
     const path = this.mailboxes.some((mailbox) => mailbox.path === 'INBOX') ? `Bøx/${this.made}` : 'INBOX'
     this.mailboxes.push({ mailboxId, path, uidValidity: this.made, uidNext: 1 })
     if (of % 4 === 3) {
-      this.say('MailboxCreated', { mailboxId, uidValidity: String(this.made), ...this.listing(path) })
+      const pending = of % 8 === 3 ? { pending: true as const } : {}
+      this.say('MailboxCreated', { mailboxId, uidValidity: String(this.made), ...this.listing(path), ...pending })
       return
     }
     this.say('MailboxDiscovered', { mailboxId, foundLater: this.made % 2 > 0, ...this.listing(path) })
@@ -150,9 +220,10 @@ export class History {
 
   private relist(mailbox: KnownMailbox, of: number): void {
     const { mailboxId, path: previousPath } = mailbox
+    const pending = of % 4 ? {} : { pending: true as const }
     if (of % 2) return this.say('MailboxChanged', { mailboxId, ...this.listing(mailbox.path, of) })
     mailbox.path = `Renamed/${of}`
-    this.say('MailboxRenamed', { mailboxId, previousPath, ...this.listing(mailbox.path, of) })
+    this.say('MailboxRenamed', { mailboxId, previousPath, ...this.listing(mailbox.path, of), ...pending })
   }
 
   private synchronize({ mailboxId, uidValidity, uidNext }: KnownMailbox, of: number): void {
@@ -248,12 +319,12 @@ export class History {
     this.say('MessageExpunged', { messageId, mailboxId, uid, flags, fingerprint, internalDate, emailId })
   }
 
-  private move(message: Known, to: KnownMailbox, wasExpunged: boolean): void {
+  private move(message: Known, to: KnownMailbox, wasExpunged: boolean, isPending = false): void {
     const list = wasExpunged ? this.expunged : this.messages
     list.splice(list.indexOf(message), 1)
     const { messageId, mailboxId, uid, flags, data } = message
     const from = { mailboxId, uid, flags, wasExpunged }
-    const moved = { ...data, uid: to.uidNext++, flags: FLAGS[to.uidNext % FLAGS.length] ?? [] }
+    const moved = { ...data, uid: isPending ? 0 : to.uidNext++, flags: FLAGS[to.uidNext % FLAGS.length] ?? [] }
     this.messages.push({ messageId, mailboxId: to.mailboxId, uid: moved.uid, flags: moved.flags, data: moved })
     const uidValidity = String(to.uidValidity)
     this.say('MessageMoved', { messageId, mailboxId: to.mailboxId, uidValidity, from, ...moved })
@@ -338,6 +409,11 @@ export class Fold {
       case 'add expunged':
         return void this.expunged.set(change.row.message_id, change.row.mailbox_id)
       case 'add forgotten':
+      case 'set place':
+      case 'remove place':
+      case 'add operation':
+      case 'set operations':
+      case 'settle operation':
       case 'add copy':
       case 'set copy':
       case 'add measure':

@@ -5,6 +5,8 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
+const someFlags = (number: number) => `${number % 3 === 0 ? 'S' : ''}${number % 50 === 0 ? 'F' : ''}`
+
 /**
  * Fills a mailbox of a Maildir by writing its files, which is much faster than to deliver: for generated mailboxes that
  * are there before anybody looks.
@@ -12,6 +14,7 @@ const run = promisify(execFile)
  * @param mailbox its name; null for INBOX
  * @param count how many messages; `make` gives each by its number
  * @param from the place in time of the first of them
+ * @param flagsOf the flags of each, as Maildir writes them
  */
 export async function fillMaildir(
   maildir: string,
@@ -19,6 +22,7 @@ export async function fillMaildir(
   count: number,
   make: (number: number) => string | Buffer,
   from = 0,
+  flagsOf: (number: number) => string = someFlags,
 ): Promise<void> {
   const folder = mailbox === null ? maildir : join(maildir, `.${mailbox.replaceAll('/', '.')}`)
   for (const name of ['cur', 'new', 'tmp']) await mkdir(join(folder, name), { recursive: true })
@@ -28,11 +32,7 @@ export async function fillMaildir(
     await Promise.all(
       piece.map(async (number) => {
         const seconds = 1_767_225_600 + (from + number) * 60
-        const path = join(
-          folder,
-          'cur',
-          `${seconds}.M${number}P1.localhost:2,${number % 3 === 0 ? 'S' : ''}${number % 50 === 0 ? 'F' : ''}`,
-        )
+        const path = join(folder, 'cur', `${seconds}.M${number}P1.localhost:2,${flagsOf(number)}`)
         await writeFile(path, make(number))
         await utimes(path, seconds, seconds)
       }),

@@ -18,18 +18,25 @@ export class Wire {
   /** whether the fault has come about */
   struck = false
 
-  private constructor(server: Server, port: number) {
+  /** whether no session can be begun */
+  isDown = false
+  private readonly hidden: readonly string[]
+
+  private constructor(server: Server, port: number, hidden: readonly string[]) {
     this.server = server
     this.port = port
+    this.hidden = hidden
   }
 
-  static async to(targetPort: number): Promise<Wire> {
+  /** @param hidden capabilities that an IMAP server is made to seem not to have */
+  static async to(targetPort: number, hidden: readonly string[] = []): Promise<Wire> {
     const server = createServer({ noDelay: true })
     await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
-    const wire = new Wire(server, (server.address() as { port: number }).port)
-    server.on('connection', (client) =>
-      wire.join(client, connect({ port: targetPort, host: '127.0.0.1', noDelay: true })),
-    )
+    const wire = new Wire(server, (server.address() as { port: number }).port, hidden)
+    server.on('connection', (client) => {
+      if (wire.isDown) client.destroy()
+      else wire.join(client, connect({ port: targetPort, host: '127.0.0.1', noDelay: true }))
+    })
     return wire
   }
 
@@ -73,7 +80,8 @@ export class Wire {
       this.asked[session] += data.toString('latin1')
       target.write(data)
     })
-    target.on('data', (data: Buffer) => {
+    target.on('data', (heard: Buffer) => {
+      const data = this.hidden.length > 0 ? this.withoutHidden(heard) : heard
       this.said[session] += data.toString('latin1')
       if (!fault || passed + data.length < fault.at) {
         passed += data.length
@@ -83,6 +91,21 @@ export class Wire {
       target.pause()
       client.write(data.subarray(0, fault.at - passed), () => void this.strike(fault, client, target))
     })
+  }
+
+  /** The lists of capabilities come whole in one packet, and before any message does. */
+  private withoutHidden(data: Buffer): Buffer {
+    const text = data.toString('latin1')
+    if (!/CAPABILITY /.test(text)) return data
+    const names = this.hidden.map((name) => name.replace(/[+]/g, '\\+')).join('|')
+    const list = /(\[CAPABILITY |\* CAPABILITY )([^\]\r\n]*)/g
+    const without = (_whole: string, begin: string, offered: string) =>
+      begin +
+      offered
+        .split(' ')
+        .filter((name) => !new RegExp(`^(?:${names})$`, 'i').test(name))
+        .join(' ')
+    return Buffer.from(text.replace(list, without), 'latin1')
   }
 
   private async strike({ how }: Fault, client: Socket, target: Socket): Promise<void> {

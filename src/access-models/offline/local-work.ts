@@ -1,49 +1,30 @@
 import { Injectable } from '@nestjs/common'
-import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs'
 import { v7 as newId } from 'uuid'
-import type { AccountEvent } from '../../mailbox/events.js'
-import type { LocalMailbox } from '../../mailbox/local-mailboxes.js'
+import type { AccountEvent, StoredContent } from '../../mailbox/events.js'
+import { decideNewMessages, type LocalMailbox } from '../../mailbox/local-mailboxes.js'
 import {
+  decideCopies,
   decideDeletion,
   decideExpunge,
   decideFlagChange,
   decideMailboxCreated,
   decideMailboxDeleted,
   decideMailboxRenamed,
+  decideMailboxSubscribed,
   decideMove,
-  MOST_MESSAGES,
   trashOf,
-  whyNoFlags,
   type ChangeFailure,
   type Decision,
   type LocalMessage,
 } from '../../mailbox/local-work.js'
-import {
-  ChangeFlags,
-  CreateMailbox,
-  DeleteMailbox,
-  DeleteMessages,
-  EmptyTrash,
-  MoveMessages,
-  RenameMailbox,
-  type ChangeOutcome,
-} from '../../mailbox/offline-commands.js'
+import { MOST_MATCHED, type AppendedMessage, type ChangeOutcome } from '../../mailbox/mail-commands.js'
 import { StreamNotFound, Streams } from '../../event-store/streams.js'
 import type { Queryable } from '../../platform/database.js'
 import { Platform } from '../../platform/platform.js'
-import { viewAccounts } from '../../projections/account-views.js'
-import {
-  viewFirstMessages,
-  viewLocalMailboxes,
-  viewLocalMessages,
-  viewOwnerOfMessages,
-} from '../../projections/local-views.js'
-import { viewMailboxOwner } from '../../projections/mailbox-views.js'
-
-/*
- * Work on mail that is kept here: decided and recorded at once, and never sent to the server. What of it deletes there is the
- * deletion policy's to say.
- */
+import { viewFirstMessages, viewLocalMailboxes, viewLocalMessages } from '../../projections/local-views.js'
+import { viewContents } from '../../projections/operation-views.js'
+import { AppendedContents } from '../appended-contents.js'
+import type { MailWork, WantedMessages } from '../mail-work.js'
 
 /** Messages of Trash that go in one append. */
 const PIECE = 500
@@ -51,46 +32,148 @@ const PIECE = 500
 /** What a decision is made on. */
 type LocalView = { messages: LocalMessage[]; mailboxes: LocalMailbox[] }
 
-/** Loads, decides and records, for the handlers below. */
+const none: WantedMessages = async () => []
+
+/**
+ * Work on mail that is kept here (OFFLINE accounts): decided and recorded at once, and never sent to the server. What of it
+ * deletes there is the deletion policy's to say.
+ */
 @Injectable()
-abstract class LocalWork {
+export class LocalWork implements MailWork {
   constructor(
-    protected readonly platform: Platform,
-    protected readonly streams: Streams,
+    private readonly platform: Platform,
+    private readonly streams: Streams,
+    private readonly contents: AppendedContents,
   ) {}
 
-  /** Changes messages of one account, all or none of them. */
-  protected async changeMessages(
-    ids: readonly string[],
-    decide: (view: LocalView) => Decision,
-  ): Promise<ChangeOutcome> {
-    const messageIds = [...new Set(ids)]
-    if (messageIds.length === 0 || messageIds.length > MOST_MESSAGES)
-      return invalid('messageIds', `must name 1 to ${MOST_MESSAGES} messages`)
-    const accountId = await viewOwnerOfMessages(this.platform.database.pool, messageIds)
-    if (accountId === null) return { failure: { kind: 'MessageNotFound' } }
-    const outcome = await this.change(accountId, messageIds, (view) =>
-      view.messages.length < messageIds.length ? { failure: { kind: 'MessageNotFound' } } : decide(view),
-    )
-    return 'failure' in outcome ? outcome : { accountId, ids: messageIds }
+  changeFlags(accountId: string, messages: WantedMessages, add: readonly string[], remove: readonly string[]) {
+    return this.change(accountId, messages, (view) => ({ events: decideFlagChange(view.messages, add, remove) }))
   }
 
-  /** Decides and records in one transaction. @returns the events */
-  protected async change(
+  move(accountId: string, messages: WantedMessages, mailboxId: string) {
+    return this.change(accountId, messages, (view) => {
+      const target = view.mailboxes.find((mailbox) => mailbox.mailboxId === mailboxId)
+      return target ? { events: decideMove(view.messages, target) } : NO_MAILBOX
+    })
+  }
+
+  async copy(accountId: string, messages: WantedMessages, mailboxId: string): Promise<ChangeOutcome> {
+    const outcome = await this.changed(accountId, messages, (view, contents) => {
+      const target = view.mailboxes.find((mailbox) => mailbox.mailboxId === mailboxId)
+      const copied = view.messages.map((message) => ({ ...message, content: contents.get(message.messageId) ?? null }))
+      return target ? { events: decideCopies(copied, target, newId) } : NO_MAILBOX
+    })
+    return 'failure' in outcome ? outcome : { accountId, ids: addedBy(outcome.events), operationId: null }
+  }
+
+  delete(accountId: string, messages: WantedMessages, forGood: boolean) {
+    return this.change(accountId, messages, (view) => decideDeletion(view.messages, view.mailboxes, forGood))
+  }
+
+  async append(
     accountId: string,
-    messageIds: readonly string[],
+    mailboxId: string,
+    message: AppendedMessage,
+    replaces: string | null,
+  ): Promise<ChangeOutcome> {
+    const taken = await this.contents.take(message)
+    if ('failure' in taken) return taken
+    const replaced: WantedMessages = async () => (replaces === null ? [] : [replaces])
+    const outcome = await this.changed(
+      accountId,
+      replaced,
+      (view, _, isHeld) => {
+        const path = view.mailboxes.find((mailbox) => mailbox.mailboxId === mailboxId)?.path
+        if (path === undefined) return NO_MAILBOX
+        if (!isHeld) throw new Error('a blob went while it was being recorded')
+        const added = decideNewMessages([{ ...taken, path }], { ...view, forgotten: new Set() }, 'APPENDED', newId)
+        return { events: [...added, ...decideExpunge(view.messages)] }
+      },
+      taken.content?.sha256 ?? null,
+    )
+    return 'failure' in outcome ? outcome : { accountId, ids: addedBy(outcome.events), operationId: null }
+  }
+
+  /** In pieces, oldest first: of a cut, what was recorded stays. */
+  async emptyTrash(accountId: string): Promise<ChangeOutcome> {
+    const ids: string[] = []
+    for (;;) {
+      const trash = trashOf(await viewLocalMailboxes(this.platform.database.pool, accountId))
+      const piece = trash ? await viewFirstMessages(this.platform.database.pool, trash.mailboxId, PIECE) : []
+      const outcome = await this.changed(
+        accountId,
+        async () => piece.map(({ messageId }) => messageId),
+        (view) => ({
+          // one that was taken out of Trash meanwhile is not deleted
+          events: decideExpunge(view.messages.filter(({ mailboxId }) => mailboxId === trash?.mailboxId)),
+        }),
+      )
+      if ('failure' in outcome) return outcome
+      if (piece.length === 0) return { accountId, ids, operationId: null }
+      ids.push(...outcome.events.flatMap(({ type, data }) => (type === 'MessageExpunged' ? [data.messageId] : [])))
+    }
+  }
+
+  async createMailbox(accountId: string, path: string): Promise<ChangeOutcome> {
+    const maker = { makeId: newId, uidValidity: String(Math.floor(Date.now() / 1000)) }
+    const outcome = await this.changed(accountId, none, (view) => decideMailboxCreated(view.mailboxes, path, maker))
+    if ('failure' in outcome) return outcome
+    const ids = outcome.events.flatMap(({ type, data }) => (type === 'MailboxCreated' ? [data.mailboxId] : []))
+    return { accountId, ids, operationId: null }
+  }
+
+  renameMailbox(accountId: string, mailboxId: string, path: string) {
+    return this.ofMailbox(accountId, mailboxId, (mailboxes) => decideMailboxRenamed(mailboxes, mailboxId, path))
+  }
+
+  deleteMailbox(accountId: string, mailboxId: string) {
+    return this.ofMailbox(accountId, mailboxId, (mailboxes) => decideMailboxDeleted(mailboxes, mailboxId))
+  }
+
+  subscribe(accountId: string, mailboxId: string, subscribed: boolean) {
+    return this.ofMailbox(accountId, mailboxId, (mailboxes) =>
+      decideMailboxSubscribed(mailboxes, mailboxId, subscribed),
+    )
+  }
+
+  private async ofMailbox(
+    accountId: string,
+    mailboxId: string,
+    decide: (mailboxes: readonly LocalMailbox[]) => Decision,
+  ): Promise<ChangeOutcome> {
+    const outcome = await this.changed(accountId, none, (view) => decide(view.mailboxes))
+    return 'failure' in outcome ? outcome : { accountId, ids: [mailboxId], operationId: null }
+  }
+
+  /** Changes messages, all or none of them. */
+  private async change(
+    accountId: string,
+    messages: WantedMessages,
     decide: (view: LocalView) => Decision,
+  ): Promise<ChangeOutcome> {
+    let ids: readonly string[] = []
+    const outcome = await this.changed(
+      accountId,
+      async (session) => (ids = await messages(session)),
+      (view) => decide(view),
+    )
+    return 'failure' in outcome ? outcome : { accountId, ids: [...ids], operationId: null }
+  }
+
+  /** Decides and records in one transaction. @param sha256 a blob that is to be there then */
+  private async changed(
+    accountId: string,
+    messages: WantedMessages,
+    decide: (view: LocalView, contents: Awaited<ReturnType<typeof viewContents>>, isHeld: boolean) => Decision,
+    sha256: string | null = null,
   ): Promise<{ events: readonly AccountEvent[] } | { failure: ChangeFailure }> {
-    const [account] = await viewAccounts(this.platform.database.pool, [accountId])
-    if (!account) return { failure: { kind: 'AccountNotFound' } }
-    if (account.model !== 'OFFLINE') return { failure: { kind: 'ModelNotPossible', reason: NOT_LOCAL } }
     let failure: ChangeFailure | null = null
     try {
       const { events } = await this.streams.decide(
         accountId,
-        (session) => this.view(session, accountId, messageIds),
-        (view) => {
-          const decision = decide(view)
+        async (session) => this.view(session, accountId, await messages(session), sha256),
+        ({ ids, view, contents, isHeld }) => {
+          const decision = whyNot(ids, view) ?? decide(view, contents, isHeld)
           failure = 'failure' in decision ? decision.failure : null
           return 'failure' in decision ? [] : decision.events
         },
@@ -102,104 +185,21 @@ abstract class LocalWork {
     }
   }
 
-  private async view(session: Queryable, accountId: string, ids: readonly string[]): Promise<LocalView> {
-    const messages = ids.length === 0 ? [] : await viewLocalMessages(session, ids)
-    return { messages, mailboxes: await viewLocalMailboxes(session, accountId) }
+  private async view(session: Queryable, accountId: string, ids: readonly string[], sha256: string | null) {
+    const isTooMany = ids.length > MOST_MATCHED
+    const messages = ids.length === 0 || isTooMany ? [] : await viewLocalMessages(session, ids)
+    const contents = messages.length > 0 ? await viewContents(session, ids) : new Map<string, StoredContent>()
+    const isHeld = sha256 === null || (await this.contents.hold(session, sha256))
+    return { ids, view: { messages, mailboxes: await viewLocalMailboxes(session, accountId) }, contents, isHeld }
   }
 }
 
-const NOT_LOCAL =
-  "This version changes mail only where it is kept here, in OFFLINE accounts; this account's is on its server."
+const NO_MAILBOX = { failure: { kind: 'MailboxNotFound' } } as const
 
-const invalid = (field: string, reason: string): { failure: ChangeFailure } => {
-  return { failure: { kind: 'InvalidSettings', field, reason } }
+function whyNot(ids: readonly string[], { messages }: LocalView): { failure: ChangeFailure } | null {
+  if (ids.length > MOST_MATCHED) return { failure: { kind: 'TooManyMessages', most: MOST_MATCHED } }
+  return messages.length < ids.length ? { failure: { kind: 'MessageNotFound' } } : null
 }
 
-@CommandHandler(ChangeFlags)
-export class ChangeFlagsHandler extends LocalWork implements ICommandHandler<ChangeFlags, ChangeOutcome> {
-  async execute({ messageIds, add, remove }: ChangeFlags): Promise<ChangeOutcome> {
-    const why = { add: whyNoFlags(add), remove: whyNoFlags(remove) }
-    if (why.add !== null) return invalid('add', why.add)
-    if (why.remove !== null) return invalid('remove', why.remove)
-    return this.changeMessages(messageIds, ({ messages }) => ({ events: decideFlagChange(messages, add, remove) }))
-  }
-}
-
-@CommandHandler(MoveMessages)
-export class MoveMessagesHandler extends LocalWork implements ICommandHandler<MoveMessages, ChangeOutcome> {
-  async execute({ messageIds, mailboxId }: MoveMessages): Promise<ChangeOutcome> {
-    return this.changeMessages(messageIds, ({ messages, mailboxes }) => {
-      const target = mailboxes.find((mailbox) => mailbox.mailboxId === mailboxId)
-      return target ? { events: decideMove(messages, target) } : { failure: { kind: 'MailboxNotFound' } }
-    })
-  }
-}
-
-@CommandHandler(DeleteMessages)
-export class DeleteMessagesHandler extends LocalWork implements ICommandHandler<DeleteMessages, ChangeOutcome> {
-  async execute({ messageIds, forGood }: DeleteMessages): Promise<ChangeOutcome> {
-    return this.changeMessages(messageIds, ({ messages, mailboxes }) => decideDeletion(messages, mailboxes, forGood))
-  }
-}
-
-@CommandHandler(EmptyTrash)
-export class EmptyTrashHandler extends LocalWork implements ICommandHandler<EmptyTrash, ChangeOutcome> {
-  /** In pieces, oldest first: of a cut, what was recorded stays. */
-  async execute({ accountId }: EmptyTrash): Promise<ChangeOutcome> {
-    const ids: string[] = []
-    for (;;) {
-      const trash = trashOf(await viewLocalMailboxes(this.platform.database.pool, accountId))
-      const piece = trash ? await viewFirstMessages(this.platform.database.pool, trash.mailboxId, PIECE) : []
-      const pieceIds = piece.map(({ messageId }) => messageId)
-      const outcome = await this.change(accountId, pieceIds, ({ messages }) => ({
-        // one that was taken out of Trash meanwhile is not deleted
-        events: decideExpunge(messages.filter(({ mailboxId }) => mailboxId === trash?.mailboxId)),
-      }))
-      if ('failure' in outcome) return outcome
-      if (piece.length === 0) return { accountId, ids }
-      ids.push(...outcome.events.flatMap(({ type, data }) => (type === 'MessageExpunged' ? [data.messageId] : [])))
-    }
-  }
-}
-
-@CommandHandler(CreateMailbox)
-export class CreateMailboxHandler extends LocalWork implements ICommandHandler<CreateMailbox, ChangeOutcome> {
-  async execute({ accountId, path }: CreateMailbox): Promise<ChangeOutcome> {
-    const maker = { makeId: newId, uidValidity: String(Math.floor(Date.now() / 1000)) }
-    const outcome = await this.change(accountId, [], ({ mailboxes }) => decideMailboxCreated(mailboxes, path, maker))
-    if ('failure' in outcome) return outcome
-    const ids = outcome.events.flatMap(({ type, data }) => (type === 'MailboxCreated' ? [data.mailboxId] : []))
-    return { accountId, ids }
-  }
-}
-
-@CommandHandler(RenameMailbox)
-export class RenameMailboxHandler extends LocalWork implements ICommandHandler<RenameMailbox, ChangeOutcome> {
-  async execute({ mailboxId, path }: RenameMailbox): Promise<ChangeOutcome> {
-    const accountId = await viewMailboxOwner(this.platform.database.pool, mailboxId)
-    if (accountId === null) return { failure: { kind: 'MailboxNotFound' } }
-    const outcome = await this.change(accountId, [], (view) => decideMailboxRenamed(view.mailboxes, mailboxId, path))
-    return 'failure' in outcome ? outcome : { accountId, ids: [mailboxId] }
-  }
-}
-
-@CommandHandler(DeleteMailbox)
-export class DeleteMailboxHandler extends LocalWork implements ICommandHandler<DeleteMailbox, ChangeOutcome> {
-  async execute({ mailboxId }: DeleteMailbox): Promise<ChangeOutcome> {
-    const accountId = await viewMailboxOwner(this.platform.database.pool, mailboxId)
-    if (accountId === null) return { failure: { kind: 'MailboxNotFound' } }
-    const outcome = await this.change(accountId, [], (view) => decideMailboxDeleted(view.mailboxes, mailboxId))
-    return 'failure' in outcome ? outcome : { accountId, ids: [mailboxId] }
-  }
-}
-
-/** All of them. */
-export const LOCAL_WORK = [
-  ChangeFlagsHandler,
-  MoveMessagesHandler,
-  DeleteMessagesHandler,
-  EmptyTrashHandler,
-  CreateMailboxHandler,
-  RenameMailboxHandler,
-  DeleteMailboxHandler,
-]
+const addedBy = (events: readonly AccountEvent[]) =>
+  events.flatMap(({ type, data }) => (type === 'MessageAdded' ? [data.messageId] : []))

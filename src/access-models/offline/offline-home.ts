@@ -46,6 +46,11 @@ export class OfflineHome implements AccountHome {
     await this.tools.streams.record(this.accountId, [unavailable], 'CLIENT')
   }
 
+  /** Somebody asks for a run now: a pause after a failure is over. */
+  hurry(): void {
+    this.attempts.hurry()
+  }
+
   /** Has a run put its work down, and ends its session. */
   async stop(): Promise<void> {
     this.stopping = true

@@ -2,11 +2,11 @@ import { CommandHandler, EventBus, type ICommandHandler } from '@nestjs/cqrs'
 import { WorkNeeded } from '../../mailbox/commands.js'
 import { samePolicy, selectForDeletion, whyNoPolicy, type DeletionPolicy } from '../../mailbox/deletion-policy.js'
 import type { ChangeFailure } from '../../mailbox/local-work.js'
+import type { ChangeOutcome } from '../../mailbox/mail-commands.js'
 import { whyNoCollection, type CollectionSettings } from '../../mailbox/maildrop.js'
 import {
   SetCollection,
   SetDeletionPolicy,
-  type ChangeOutcome,
   type DeletionPreview,
   type PolicyOutcome,
 } from '../../mailbox/offline-commands.js'
@@ -112,7 +112,7 @@ export class SetCollectionHandler implements ICommandHandler<SetCollection, Chan
     // the next run is found anew by the new settings
     await makeDue(pool, accountId)
     this.bus.publish(new WorkNeeded(accountId, account.model))
-    return { accountId, ids: [] }
+    return { accountId, ids: [], operationId: null }
   }
 }
 

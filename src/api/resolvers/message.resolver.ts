@@ -1,22 +1,9 @@
-import {
-  Args,
-  ArgsType,
-  Context,
-  Field,
-  ID,
-  Info,
-  InputType,
-  Int,
-  Parent,
-  Query,
-  ResolveField,
-  Resolver,
-} from '@nestjs/graphql'
+import { Args, ArgsType, Context, Field, ID, Info, Int, Parent, Query, ResolveField, Resolver } from '@nestjs/graphql'
 import type { GraphQLResolveInfo } from 'graphql'
 import { attachmentsOf } from '../../mailbox/message.js'
 import { readBodies } from '../../content/read-message.js'
 import { Platform } from '../../platform/platform.js'
-import { viewMessageList, type MessageFilter, type MessagePage } from '../../projections/message-views.js'
+import { viewMessageList, type MessagePage } from '../../projections/message-views.js'
 import { viewPastMessageList } from '../../projections/past-messages.js'
 import type { ApiContext } from '../context.js'
 import { badInput, listCursor, readIdOf, readListCursor, readNodeId, streamCursor } from '../ids.js'
@@ -27,6 +14,7 @@ import { Account } from '../schema/account.type.js'
 import { AS_OF, type AsOf } from '../schema/as-of.type.js'
 import { CopyStateEnum } from '../schema/enums.js'
 import { Mailbox } from '../schema/mailbox.type.js'
+import { MessageFilterInput } from '../schema/message-filter.type.js'
 import {
   Attachment,
   connectionCost,
@@ -37,30 +25,7 @@ import {
   messageOf,
 } from '../schema/message.type.js'
 import { Node } from '../schema/node.type.js'
-
-@InputType({ description: 'Which messages a list holds; every condition that is given has to hold.' })
-export class MessageFilterInput implements MessageFilter {
-  @Field(() => Boolean, { nullable: true, description: 'Without \\Seen, or with it.' })
-  isUnread?: boolean | null
-
-  @Field(() => Boolean, { nullable: true, description: 'With \\Flagged, or without it.' })
-  isFlagged?: boolean | null
-
-  @Field(() => String, { nullable: true, description: "Part of a sender's name or address, whatever its case." })
-  from?: string | null
-
-  @Field(() => String, { nullable: true, description: 'Part of the subject, whatever its case.' })
-  subject?: string | null
-
-  @Field(() => Date, { nullable: true, description: 'INTERNALDATE at this moment or later.' })
-  since?: Date | null
-
-  @Field(() => Date, { nullable: true, description: 'INTERNALDATE before this moment.' })
-  before?: Date | null
-
-  @Field(() => Boolean, { nullable: true, description: 'With attachments, or without.' })
-  hasAttachment?: boolean | null
-}
+import { Operation } from '../schema/operation.type.js'
 
 @ArgsType()
 export class MessageListArgs {
@@ -111,6 +76,17 @@ export class MessageResolver {
   })
   serverCopy(@Parent() { view }: Message, @Context() context: ApiContext): Promise<CopyStateEnum | null> {
     return context.copyStates.load(view.messageId) as Promise<CopyStateEnum | null>
+  }
+
+  @ResolveField(() => [Operation], {
+    description:
+      'The operations on it that wait for their outcomes, in the order in which they were asked for. Always as of now.',
+  })
+  async pendingOperations(@Parent() { view }: Message, @Context() context: ApiContext): Promise<Operation[]> {
+    const found = await Promise.all(
+      (await context.waiting.load(view.messageId)).map((id) => this.nodes.operation(id, context)),
+    )
+    return found.filter((operation) => operation !== null)
   }
 
   @ResolveField(() => [Attachment], { description: 'Its attachments.', complexity: 5 })
@@ -242,6 +218,7 @@ export class NodeResolver {
     const { type, id } = readNodeId(globalId)
     if (type === 'Account') return this.nodes.account(id, asOf, context)
     if (type === 'Mailbox') return this.nodes.mailbox(id, asOf, context)
+    if (type === 'Operation') return this.nodes.operation(id, context)
     return this.nodes.message(id, asOf, context)
   }
 }

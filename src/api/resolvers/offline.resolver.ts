@@ -1,11 +1,7 @@
 import { CommandBus } from '@nestjs/cqrs'
 import { Args, Context, ID, Mutation, Parent, Query, ResolveField, Resolver } from '@nestjs/graphql'
-import {
-  SetCollection,
-  SetDeletionPolicy,
-  type ChangeOutcome,
-  type PolicyOutcome,
-} from '../../mailbox/offline-commands.js'
+import type { ChangeOutcome } from '../../mailbox/mail-commands.js'
+import { SetCollection, SetDeletionPolicy, type PolicyOutcome } from '../../mailbox/offline-commands.js'
 import { forecastFull } from '../../mailbox/quota-forecast.js'
 import { serverKeepsDays } from '../../mailbox/run-times.js'
 import { Platform } from '../../platform/platform.js'

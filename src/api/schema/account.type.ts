@@ -47,6 +47,12 @@ export class AccountConnection {
 
   @Field(() => Date, { nullable: true, description: 'When the pause that the server asked for is over.' })
   throttledUntil!: Date | null
+
+  @Field(() => Date, {
+    nullable: true,
+    description: 'Until when a client wants none, where the state is OFFLINE; null where it did not say.',
+  })
+  offlineUntil!: Date | null
 }
 
 @ObjectType({ description: 'How far an account or a mailbox has been read.' })
@@ -114,6 +120,7 @@ export function accountOf(view: AccountView, at: number | null = null): Account 
       since: view.since,
       reason: view.detail,
       throttledUntil: view.throttledUntil,
+      offlineUntil: view.offlineUntil,
     },
     connectedAt: view.connectedAt,
     version: view.version,

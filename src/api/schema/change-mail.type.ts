@@ -11,7 +11,10 @@ import {
 } from './connect.type.js'
 import { MessageNotFound } from './forget.type.js'
 import { Mailbox } from './mailbox.type.js'
+import { MessageFilterInput } from './message-filter.type.js'
 import { Message } from './message.type.js'
+import { Operation } from './operation.type.js'
+import { ConflictPolicyEnum, OfferEnum } from './enums.js'
 
 const MailboxNotFound = plainError('MailboxNotFound', 'There is no such mailbox.')
 const MailboxProtected = plainError('MailboxProtected', 'INBOX and Trash can be neither renamed nor deleted.')
@@ -22,6 +25,12 @@ export class MailboxNotEmpty extends UserError {
   @Field(() => Float, { description: 'How many it holds.' })
   messages!: number
 }
+
+const TooManyMessages = plainError('TooManyMessages', 'The change would be about more messages than one may be.')
+const OperationNotFound = plainError('OperationNotFound', 'There is no such operation.')
+const OperationNotPending = plainError('OperationNotPending', 'The server was told of the operation, or it has ended.')
+const LaterOperation = plainError('LaterOperation', 'A later operation stands on this one.')
+const NotOffered = plainError('NotOffered', 'That is not offered for this operation, or was done already.')
 
 export const ChangeError = createUnionType({
   name: 'ChangeError',
@@ -36,6 +45,11 @@ export const ChangeError = createUnionType({
       MailboxProtected,
       MailboxNotEmpty,
       MailboxExists,
+      TooManyMessages,
+      OperationNotFound,
+      OperationNotPending,
+      LaterOperation,
+      NotOffered,
     ] as const,
   resolveType: (value: object) => value.constructor,
 })
@@ -60,18 +74,57 @@ export function changeErrorOf(failure: ChangeFailure): UserError {
         messages,
       })
     }
+    case 'TooManyMessages':
+      return Object.assign(new TooManyMessages(), {
+        message: `The change would be about more than ${failure.most} messages: narrow the filter.`,
+      })
+    case 'OperationNotFound':
+      return Object.assign(new OperationNotFound(), { message: 'There is no such operation.' })
+    case 'OperationNotPending':
+      return Object.assign(new OperationNotPending(), {
+        message: `The operation is ${failure.state}: only one of which the server was not told can be undone.`,
+      })
+    case 'LaterOperation':
+      return Object.assign(new LaterOperation(), {
+        message: 'A later operation stands on this one: undo that first.',
+      })
+    case 'NotOffered':
+      return Object.assign(new NotOffered(), {
+        message: `${failure.answer} is not offered for this operation, or was done already.`,
+      })
     default:
       return userErrorOf(failure)
   }
 }
 
-const MESSAGES = { description: 'The messages, of one account, 1000 at most; all are changed, or none.' }
+@InputType({
+  description: 'All messages that a filter finds, 25000 at most: of an account, or of one of its mailboxes.',
+})
+export class MatchingInput {
+  @Field(() => ID, { description: 'The account.' })
+  accountId!: string
+
+  @Field(() => ID, { nullable: true, description: 'The mailbox; all of the account where it is not given.' })
+  mailboxId?: string | null
+
+  @Field(() => MessageFilterInput, { nullable: true, description: 'Which messages; all where it is not given.' })
+  filter?: MessageFilterInput | null
+}
+
+@InputType({ isAbstract: true })
+abstract class MessagesInput {
+  @Field(() => [ID], {
+    nullable: true,
+    description: 'The messages, of one account, 1000 at most; all are changed, or none.',
+  })
+  messageIds?: string[] | null
+
+  @Field(() => MatchingInput, { nullable: true, description: 'Instead of `messageIds`: all that match now.' })
+  matching?: MatchingInput | null
+}
 
 @InputType({ description: 'Flags and keywords to add to messages, and to remove.' })
-export class ChangeFlagsInput {
-  @Field(() => [ID], MESSAGES)
-  messageIds!: string[]
-
+export class ChangeFlagsInput extends MessagesInput {
   @Field(() => [String], {
     nullable: true,
     description: 'To add: system flags as in \\Seen, or keywords (RFC 9051 §2.3.2).',
@@ -82,20 +135,14 @@ export class ChangeFlagsInput {
   remove?: string[] | null
 }
 
-@InputType({ description: 'Messages to move.' })
-export class MoveMessagesInput {
-  @Field(() => [ID], MESSAGES)
-  messageIds!: string[]
-
-  @Field(() => ID, { description: 'The mailbox to move them into, of the same account.' })
+@InputType({ description: 'Messages to move, or to copy.' })
+export class MoveMessagesInput extends MessagesInput {
+  @Field(() => ID, { description: 'The mailbox that they go into, of the same account.' })
   mailboxId!: string
 }
 
 @InputType({ description: 'Messages to delete.' })
-export class DeleteMessagesInput {
-  @Field(() => [ID], MESSAGES)
-  messageIds!: string[]
-
+export class DeleteMessagesInput extends MessagesInput {
   @Field({
     defaultValue: false,
     description: 'For good, rather than into Trash. What is in Trash goes for good anyway.',
@@ -103,9 +150,40 @@ export class DeleteMessagesInput {
   forGood!: boolean
 }
 
+@InputType({ description: 'A message to put into a mailbox.' })
+export class AppendMessageInput {
+  @Field(() => ID, { description: 'The mailbox.' })
+  mailboxId!: string
+
+  @Field({ description: 'The raw message (RFC 5322), byte for byte, in base64.' })
+  raw!: string
+
+  @Field(() => [String], { nullable: true, description: 'Its flags and keywords, as in \\Draft and \\Seen.' })
+  flags?: string[] | null
+
+  @Field(() => Date, { nullable: true, description: 'Its INTERNALDATE; now where it is not given.' })
+  internalDate?: Date | null
+
+  @Field(() => ID, {
+    nullable: true,
+    description: 'The message whose place it takes, which is deleted for good: an earlier state of a draft.',
+  })
+  replaces?: string | null
+}
+
+const OPERATION_FIELD = {
+  nullable: true,
+  description: 'The operation of which the server is told; null for an OFFLINE account, where it is done.',
+}
+
 @ObjectType({ description: 'What became of a change of messages.' })
 export class ChangeMessagesPayload {
-  @Field(() => [Message], { description: 'The messages that are still there, as they are now.' })
+  @Field(() => Operation, OPERATION_FIELD)
+  operation!: Operation | null
+
+  @Field(() => [Message], {
+    description: 'The messages that are still there, as they are now; of more than 1000 the first ones.',
+  })
   messages!: Message[]
 
   @Field(() => [ID], { description: 'The messages that were deleted for good.' })
@@ -117,6 +195,9 @@ export class ChangeMessagesPayload {
 
 @ObjectType({ description: 'What became of emptying Trash.' })
 export class EmptyTrashPayload {
+  @Field(() => Operation, OPERATION_FIELD)
+  operation!: Operation | null
+
   @Field(() => Account, { nullable: true, description: 'The account as it is now.' })
   account!: Account | null
 
@@ -132,7 +213,10 @@ export class CreateMailboxInput {
   @Field(() => ID, { description: 'The account.' })
   accountId!: string
 
-  @Field({ description: 'Its whole path, with / between the levels.' })
+  @Field({
+    description:
+      'Its whole path, with the delimiter of its account between the levels (/ where the mail is kept here).',
+  })
   path!: string
 }
 
@@ -141,7 +225,10 @@ export class RenameMailboxInput {
   @Field(() => ID, { description: 'The mailbox.' })
   mailboxId!: string
 
-  @Field({ description: 'Its path from now on, with / between the levels.' })
+  @Field({
+    description:
+      'Its path from now on, with the delimiter of its account between the levels (/ where the mail is kept here).',
+  })
   path!: string
 }
 
@@ -151,8 +238,65 @@ export class DeleteMailboxInput {
   mailboxId!: string
 }
 
+@InputType({ description: 'A mailbox to subscribe to, or no longer.' })
+export class SubscribeMailboxInput {
+  @Field(() => ID, { description: 'The mailbox.' })
+  mailboxId!: string
+
+  @Field({ description: 'Whether to be subscribed.' })
+  subscribed!: boolean
+}
+
+@InputType({ description: 'What to do about a rejected operation.' })
+export class AnswerOperationInput {
+  @Field(() => ID, { description: 'The operation.' })
+  operationId!: string
+
+  @Field(() => OfferEnum, { description: 'What to do: one of its `offers`.' })
+  answer!: OfferEnum
+}
+
+@InputType({ description: 'The conflict policy of a DISCONNECTED account.' })
+export class SetConflictPolicyInput {
+  @Field(() => ID, { description: 'The account.' })
+  accountId!: string
+
+  @Field(() => ConflictPolicyEnum, { description: 'The policy from now on.' })
+  policy!: ConflictPolicyEnum
+}
+
+@ObjectType({ description: 'What became of undoing an operation, or of doing what was offered about it.' })
+export class OperationPayload {
+  @Field(() => Operation, { nullable: true, description: 'The operation that was undone, or the new one.' })
+  operation!: Operation | null
+
+  @Field(() => [ChangeError], { description: 'Why nothing was done.' })
+  errors!: UserError[]
+}
+
+@InputType({ description: 'A DISCONNECTED account that is to have no connection.' })
+export class GoOfflineInput {
+  @Field(() => ID, { description: 'The account.' })
+  accountId!: string
+
+  @Field(() => Date, { nullable: true, description: 'Until when; until `goOnline` where it is not given.' })
+  until?: Date | null
+}
+
+@ObjectType({ description: 'What became of setting how a DISCONNECTED account is worked with.' })
+export class AccountSettingPayload {
+  @Field(() => Account, { nullable: true, description: 'The account as it is now.' })
+  account!: Account | null
+
+  @Field(() => [ChangeError], { description: 'Why it was not set.' })
+  errors!: UserError[]
+}
+
 @ObjectType({ description: 'What became of a change of a mailbox.' })
 export class ChangeMailboxPayload {
+  @Field(() => Operation, OPERATION_FIELD)
+  operation!: Operation | null
+
   @Field(() => Mailbox, {
     nullable: true,
     description: 'The mailbox as it is now; null where it is not, or no longer, there.',

@@ -3,7 +3,15 @@ import type { StoreEvent } from '../../event-store/stored-events.js'
 import type { RecordedEvent } from '../../mailbox/events.js'
 import { nodeId, storeCursor, streamCursor } from '../ids.js'
 import { Address } from './message.type.js'
-import { CauseEnum, ConnectionStateEnum, CopyStateEnum, OriginEnum } from './enums.js'
+import {
+  CauseEnum,
+  ConflictPolicyEnum,
+  ConnectionStateEnum,
+  CopyStateEnum,
+  OperationStateEnum,
+  OriginEnum,
+  OutcomeReasonEnum,
+} from './enums.js'
 
 @InterfaceType({ description: 'An event of an account: a fact that was recorded, at its place in the stream.' })
 export abstract class Change {
@@ -64,8 +72,8 @@ export class MessageAddedChange extends Change {
   @Field(() => ID, { nullable: true, description: 'The mailbox from which it was moved.' })
   movedFrom!: string | null
 
-  @Field(() => Float, { description: 'Its UID.' })
-  uid!: number
+  @Field(() => Float, { nullable: true, description: 'Its UID; null until the server has given it one.' })
+  uid!: number | null
 
   @Field(() => [String], { description: 'Its flags then.' })
   flags!: string[]
@@ -114,6 +122,40 @@ export class MessageContentChange extends Change {
 
   @Field(() => String, { nullable: true, description: 'Why it could not be fetched; null when it was.' })
   reason!: string | null
+}
+
+@ObjectType({
+  implements: () => [Change],
+  description:
+    'Operations were asked for, or the server is told of them, or they have come to an outcome, be it in part.',
+})
+export class OperationChange extends Change {
+  @Field(() => [ID], { description: 'The operations.' })
+  operationIds!: string[]
+
+  @Field(() => OperationStateEnum, {
+    nullable: true,
+    description: 'Their state from then on; null where only some of their messages have come to an outcome.',
+  })
+  state!: OperationStateEnum | null
+
+  @Field(() => OutcomeReasonEnum, { nullable: true, description: 'Why, where there is a reason.' })
+  reason!: OutcomeReasonEnum | null
+}
+
+@ObjectType({
+  implements: () => [Change],
+  description: 'Where the server has messages is not, or no longer, what is shown of them.',
+})
+export class ServerPlaceChange extends Change {
+  @Field(() => [ID], { description: 'The messages.' })
+  messageIds!: string[]
+}
+
+@ObjectType({ implements: () => [Change], description: 'The conflict policy of the account was set.' })
+export class ConflictPolicyChange extends Change {
+  @Field(() => ConflictPolicyEnum, { description: 'The policy from then on.' })
+  policy!: ConflictPolicyEnum
 }
 
 @ObjectType({
@@ -183,6 +225,9 @@ export const AccountChange = createUnionType({
       CollectionChange,
       MaildropChange,
       ServerCopyChange,
+      OperationChange,
+      ServerPlaceChange,
+      ConflictPolicyChange,
       ForgottenChange,
     ] as const,
   resolveType: (value: object) => value.constructor,
@@ -198,6 +243,9 @@ type Kinds =
   | CollectionChange
   | MaildropChange
   | ServerCopyChange
+  | OperationChange
+  | ServerPlaceChange
+  | ConflictPolicyChange
   | ForgottenChange
 
 /** Brings an event into the API's form. */
@@ -208,6 +256,7 @@ export function changeOf(event: RecordedEvent): Kinds {
   switch (event.type) {
     case 'AccountConnected':
     case 'CredentialsChanged':
+    case 'WentOnline':
       return Object.assign(new ConnectionChange(), at, { state: ConnectionStateEnum.CONNECTING, reason: null })
     case 'ConnectionEstablished':
       return Object.assign(new ConnectionChange(), at, { state: ConnectionStateEnum.CONNECTED, reason: null })
@@ -221,6 +270,8 @@ export function changeOf(event: RecordedEvent): Kinds {
         state: ConnectionStateEnum.LOGIN_REFUSED,
         reason: event.data.serverSaid,
       })
+    case 'WentOffline':
+      return Object.assign(new ConnectionChange(), at, { state: ConnectionStateEnum.OFFLINE, reason: null })
     case 'ServerThrottled':
       return Object.assign(new ConnectionChange(), at, {
         state: ConnectionStateEnum.THROTTLED,
@@ -263,6 +314,20 @@ export function changeOf(event: RecordedEvent): Kinds {
       return copyChange(at, event.data.messageIds, CopyStateEnum.DELETION_ASKED)
     case 'ServerCopiesGone':
       return copyChange(at, event.data.messageIds, CopyStateEnum.GONE)
+    case 'OperationRequested':
+    case 'OperationSettled': {
+      const state = (event.type === 'OperationSettled' ? event.data.outcome : 'PENDING') as OperationStateEnum | null
+      const reason = (event.type === 'OperationSettled' ? event.data.reason : null) as OutcomeReasonEnum | null
+      return operationChange(at, [event.data.operationId], state, reason)
+    }
+    case 'OperationsSent':
+      return operationChange(at, event.data.operationIds, OperationStateEnum.SENT, null)
+    case 'ServerPlacesChanged': {
+      const messageIds = event.data.messages.map(({ messageId }) => nodeId('Message', messageId))
+      return Object.assign(new ServerPlaceChange(), at, { messageIds })
+    }
+    case 'ConflictPolicyChanged':
+      return Object.assign(new ConflictPolicyChange(), at, { policy: event.data.policy as ConflictPolicyEnum })
     case 'MessageForgotten':
     case 'AccountForgotten':
     case 'EventForgotten':
@@ -275,6 +340,16 @@ export function changeOf(event: RecordedEvent): Kinds {
       return Object.assign(new MailboxChange(), at, { mailboxId: nodeId('Mailbox', event.data.mailboxId), path })
     }
   }
+}
+
+function operationChange(
+  at: Change,
+  ids: readonly string[],
+  state: OperationStateEnum | null,
+  reason: OutcomeReasonEnum | null,
+): OperationChange {
+  const operationIds = ids.map((id) => nodeId('Operation', id))
+  return Object.assign(new OperationChange(), at, { operationIds, state, reason })
 }
 
 function copyChange(at: Change, messageIds: readonly string[], state: CopyStateEnum): ServerCopyChange {
@@ -309,7 +384,7 @@ function addedOf(event: Extract<RecordedEvent, { type: 'MessageAdded' | 'Message
     origin: (wasMoved ? 'MOVED' : event.data.origin) as OriginEnum,
     copyOf: !wasMoved && event.data.copyOf !== null ? nodeId('Message', event.data.copyOf) : null,
     movedFrom: wasMoved ? nodeId('Mailbox', event.data.from.mailboxId) : null,
-    uid,
+    uid: uid || null,
     flags: [...flags],
     subject: envelope.subject,
     from: [...envelope.from],

@@ -61,6 +61,7 @@ export enum ConnectionStateEnum {
   DISCONNECTED = 'DISCONNECTED',
   THROTTLED = 'THROTTLED',
   LOGIN_REFUSED = 'LOGIN_REFUSED',
+  OFFLINE = 'OFFLINE',
 }
 registerEnumType(ConnectionStateEnum, {
   name: 'ConnectionState',
@@ -71,6 +72,7 @@ registerEnumType(ConnectionStateEnum, {
     DISCONNECTED: { description: 'It was lost, or could not be had; it is tried again at growing intervals.' },
     THROTTLED: { description: 'The server asked for a pause; nothing is tried until it is over.' },
     LOGIN_REFUSED: { description: 'The server refused the login; nothing is tried until the credentials change.' },
+    OFFLINE: { description: 'A client wants none: see `goOffline`.' },
   },
 })
 
@@ -81,6 +83,8 @@ export enum OriginEnum {
   COPIED = 'COPIED',
   UPLOADED_AGAIN = 'UPLOADED_AGAIN',
   IMPORTED = 'IMPORTED',
+  APPENDED = 'APPENDED',
+  RESTORED = 'RESTORED',
 }
 registerEnumType(OriginEnum, {
   name: 'Origin',
@@ -92,6 +96,10 @@ registerEnumType(OriginEnum, {
     COPIED: { description: 'It is a copy of a message that is still there.' },
     UPLOADED_AGAIN: { description: 'Its content was known before; it was uploaded with another INTERNALDATE.' },
     IMPORTED: { description: 'It came out of a file that was imported.' },
+    APPENDED: { description: 'A client put it there through Mailfold.' },
+    RESTORED: {
+      description: 'Its deletion was undone or did not come about, or it was put back from what is kept here.',
+    },
   },
 })
 
@@ -192,5 +200,127 @@ registerEnumType(CopyStateEnum, {
     THERE: { description: 'It has it, when it was last looked at.' },
     DELETION_ASKED: { description: 'It is being asked to delete it, and has not said yet that it did.' },
     GONE: { description: 'It no longer has it.' },
+  },
+})
+
+export enum OperationKindEnum {
+  CHANGE_FLAGS = 'CHANGE_FLAGS',
+  MOVE = 'MOVE',
+  DELETE = 'DELETE',
+  COPY = 'COPY',
+  APPEND = 'APPEND',
+  CREATE_MAILBOX = 'CREATE_MAILBOX',
+  RENAME_MAILBOX = 'RENAME_MAILBOX',
+  DELETE_MAILBOX = 'DELETE_MAILBOX',
+  SUBSCRIBE = 'SUBSCRIBE',
+}
+registerEnumType(OperationKindEnum, {
+  name: 'OperationKind',
+  description: 'What an operation asks for.',
+  valuesMap: {
+    CHANGE_FLAGS: { description: 'Flags and keywords of messages.' },
+    MOVE: { description: 'Messages into another mailbox.' },
+    DELETE: { description: 'Messages into Trash, or gone for good.' },
+    COPY: { description: 'Copies of messages in a mailbox.' },
+    APPEND: { description: 'A new message in a mailbox.' },
+    CREATE_MAILBOX: { description: 'A new mailbox.' },
+    RENAME_MAILBOX: { description: 'Another path for a mailbox, and those below it.' },
+    DELETE_MAILBOX: { description: 'A mailbox gone.' },
+    SUBSCRIBE: { description: 'A mailbox subscribed to, or no longer.' },
+  },
+})
+
+export enum OperationStateEnum {
+  PENDING = 'PENDING',
+  SENT = 'SENT',
+  APPLIED = 'APPLIED',
+  SUPERSEDED = 'SUPERSEDED',
+  REJECTED = 'REJECTED',
+  UNDONE = 'UNDONE',
+}
+registerEnumType(OperationStateEnum, {
+  name: 'OperationState',
+  description: 'How far an operation is; all but PENDING and SENT are its outcome, which is final.',
+  valuesMap: {
+    PENDING: { description: 'It is shown here, and the server has not been told.' },
+    SENT: { description: 'The server was told, or may have been; what it did is being found out.' },
+    APPLIED: { description: 'The server did it; where messages are excepted, they are counted as rejected.' },
+    SUPERSEDED: { description: "Nothing had to be done, or the server's own change was given precedence." },
+    REJECTED: { description: 'It was not done; what is shown is as if it had not been asked for.' },
+    UNDONE: { description: 'It was taken back before the server was told.' },
+  },
+})
+
+export enum OutcomeReasonEnum {
+  ALREADY_SO = 'ALREADY_SO',
+  LATER_OPERATION = 'LATER_OPERATION',
+  MESSAGE_GONE = 'MESSAGE_GONE',
+  MOVED_ELSEWHERE = 'MOVED_ELSEWHERE',
+  FLAGS_CHANGED = 'FLAGS_CHANGED',
+  MAILBOX_RENAMED = 'MAILBOX_RENAMED',
+  MAILBOX_DELETED = 'MAILBOX_DELETED',
+  MAILBOX_EXISTS = 'MAILBOX_EXISTS',
+  MAILBOX_NOT_EMPTY = 'MAILBOX_NOT_EMPTY',
+  UIDVALIDITY_CHANGED = 'UIDVALIDITY_CHANGED',
+  NO_PERMISSION = 'NO_PERMISSION',
+  OVER_QUOTA = 'OVER_QUOTA',
+  KEYWORD_NOT_ALLOWED = 'KEYWORD_NOT_ALLOWED',
+  SERVER_REFUSED = 'SERVER_REFUSED',
+  NO_ANSWER = 'NO_ANSWER',
+}
+registerEnumType(OutcomeReasonEnum, {
+  name: 'OutcomeReason',
+  description: 'Why an operation ended as it did.',
+  valuesMap: {
+    ALREADY_SO: { description: 'Nothing was left to tell the server.' },
+    LATER_OPERATION: { description: 'A later operation made it void.' },
+    MESSAGE_GONE: { description: "The message is in none of the account's mailboxes any more." },
+    MOVED_ELSEWHERE: { description: 'Somebody else moved the message.' },
+    FLAGS_CHANGED: { description: "Somebody else changed the message's flags." },
+    MAILBOX_RENAMED: { description: 'Somebody else gave the mailbox another path.' },
+    MAILBOX_DELETED: { description: 'The mailbox is no longer there.' },
+    MAILBOX_EXISTS: { description: 'There is a mailbox with that path already.' },
+    MAILBOX_NOT_EMPTY: { description: 'There is mail in the mailbox.' },
+    UIDVALIDITY_CHANGED: { description: 'The server numbered the mailbox anew.' },
+    NO_PERMISSION: { description: 'The server does not allow it (NOPERM), or the mailbox is read-only.' },
+    OVER_QUOTA: { description: 'The mailbox has no room for it (OVERQUOTA).' },
+    KEYWORD_NOT_ALLOWED: { description: 'The mailbox keeps no such keyword (PERMANENTFLAGS).' },
+    SERVER_REFUSED: { description: 'The server refused, or said that it did it and did not.' },
+    NO_ANSWER: { description: 'The connection ended before the answer.' },
+  },
+})
+
+export enum OfferEnum {
+  RETRY = 'RETRY',
+  RESTORE = 'RESTORE',
+  DISCARD = 'DISCARD',
+}
+registerEnumType(OfferEnum, {
+  name: 'Offer',
+  description: 'What can be done about a rejected operation.',
+  valuesMap: {
+    RETRY: { description: 'Ask for it again, on what is there now.' },
+    RESTORE: { description: 'Put the message onto the server again, from what is kept of it here.' },
+    DISCARD: {
+      description: 'Leave it at that; a message that was made here and has not come to the server is dropped.',
+    },
+  },
+})
+
+export enum ConflictPolicyEnum {
+  SERVER_WINS = 'SERVER_WINS',
+  CLIENT_WINS = 'CLIENT_WINS',
+  ASK = 'ASK',
+}
+registerEnumType(ConflictPolicyEnum, {
+  name: 'ConflictPolicy',
+  description: 'Whose change stands where an operation and a change on the server contradict each other.',
+  valuesMap: {
+    SERVER_WINS: { description: "The server's: the operation is superseded." },
+    CLIENT_WINS: { description: "The client's: the operation is carried out on what is there now." },
+    ASK: {
+      description:
+        "The server's, and the operation is rejected with the offer to retry it: the first policy of an account.",
+    },
   },
 })

@@ -40,6 +40,9 @@ export class Mailbox implements Node {
   @Field(() => Int, { description: 'Messages in it without \\Seen.' })
   unreadCount!: number
 
+  @Field({ description: 'Whether it is shown otherwise than the server has it, since operations on it are pending.' })
+  isPending!: boolean
+
   @Field(() => SyncProgress, { description: 'How far it has been read.' })
   progress!: SyncProgress
 
@@ -66,6 +69,7 @@ export function mailboxOf(view: MailboxListView, at: number | null = null): Mail
     isSelectable: view.selectable,
     messageCount: view.messages,
     unreadCount: view.unseen,
+    isPending: view.isPending,
     progress: progressOf([view]),
   }
 }

@@ -50,8 +50,11 @@ export class MessageContent {
 export class Message implements Node {
   id!: string
 
-  @Field(() => Float, { description: 'Its UID in its mailbox (RFC 9051 §2.3.1.1).' })
-  uid!: number
+  @Field(() => Float, {
+    nullable: true,
+    description: 'Its UID in its mailbox (RFC 9051 §2.3.1.1); null until the server has given it one.',
+  })
+  uid!: number | null
 
   @Field(() => [String], { description: 'Its flags and keywords.' })
   flags!: string[]
@@ -140,6 +143,7 @@ class ViewedMessage extends Message {
 /** How each field that is not one of the view's own follows from it. */
 const FIELDS: { [Name in keyof Message]?: (view: MessageView) => unknown } = {
   id: (view) => nodeId('Message', view.messageId),
+  uid: (view) => view.uid || null,
   sentAt: (view) => (view.sentAt === null ? null : new Date(view.sentAt)),
   sender: (view) => view.addresses.sender,
   replyTo: (view) => view.addresses.replyTo,
@@ -152,7 +156,6 @@ const FIELDS: { [Name in keyof Message]?: (view: MessageView) => unknown } = {
 
 const SAME = [
   'from',
-  'uid',
   'flags',
   'isUnread',
   'isFlagged',

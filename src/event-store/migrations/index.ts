@@ -2,10 +2,12 @@ import type { MigrationInterface } from 'typeorm'
 import { FirstMailbox1764000000000 } from './0001-first-mailbox.js'
 import { History1764100000000 } from './0002-history.js'
 import { Offline1764200000000 } from './0003-offline.js'
+import { Operations1764300000000 } from './0004-operations.js'
 
 /** Every migration, oldest first; run at start. */
 export const MIGRATIONS: (new () => MigrationInterface)[] = [
   FirstMailbox1764000000000,
   History1764100000000,
   Offline1764200000000,
+  Operations1764300000000,
 ]

@@ -27,6 +27,7 @@ export function failureOfError(
       host,
       command: problem.command ?? problem.executedCommand?.split(' ')[1] ?? 'a command',
       serverSaid: said,
+      code: codeOf(problem) || null,
     }
   }
   return { kind: 'ConnectionLost', host, reason: problem.message ?? String(error) }
@@ -35,6 +36,13 @@ export function failureOfError(
 function serverSaid(problem: ImapFlowError): string {
   const response = typeof problem.response === 'string' ? problem.response : undefined
   return (problem.responseText ?? response ?? problem.reason ?? problem.message ?? '').slice(0, 500)
+}
+
+/** The response code, in upper case; empty where there is none. */
+function codeOf(problem: ImapFlowError): string {
+  const { attributes } = (problem.response ?? {}) as { attributes?: { section?: { value?: unknown }[] }[] }
+  const code = problem.serverResponseCode ?? attributes?.[0]?.section?.[0]?.value
+  return typeof code === 'string' ? code.toUpperCase() : ''
 }
 
 /**
@@ -46,8 +54,7 @@ function askedPause(problem: ImapFlowError, said: string): number | null | undef
   if (problem.throttleReset) return problem.throttleReset
   const named = /backoff time:?\s*(\d+)/i.exec(said)
   if (named) return Number(named[1])
-  const code = problem.serverResponseCode?.toUpperCase() ?? ''
-  if (/^(UNAVAILABLE|LIMIT|INUSE|THROTTLED|OVERQUOTA-CONNECTIONS)$/.test(code)) return null
+  if (/^(UNAVAILABLE|LIMIT|INUSE|THROTTLED|OVERQUOTA-CONNECTIONS)$/.test(codeOf(problem))) return null
   if (saysTooMany(said)) return null
   return undefined
 }

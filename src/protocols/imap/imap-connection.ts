@@ -9,6 +9,7 @@ import {
   type MailboxObject,
   type SearchObject,
 } from 'imapflow'
+import { encodePath } from 'imapflow/lib/tools.js'
 import type { ServerSettings } from '../../mailbox/access-model.js'
 import { ServerFailed } from '../../mailbox/failures.js'
 import { normaliseFlags, type Flags } from '../../mailbox/flags.js'
@@ -330,11 +331,44 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
     return new ServerFailed(failure.kind === 'CommandRefused' ? { ...failure, command } : failure)
   }
 
-  /** Sends a command that imapflow has no method for; its own door for that is not among its public types. */
-  private async execute(command: string, attributes: unknown[]): Promise<void> {
-    const client = this.client as unknown as { exec(command: string, attributes: unknown[]): Promise<{ next(): void }> }
-    const response = await this.ask(command, () => client.exec(command, attributes))
+  /**
+   * Sends a command that imapflow has no method for, or one that does not say why it was refused; its own door for that is
+   * not among its public types.
+   *
+   * @param told takes the untagged OK answers
+   * @returns the answer that completes it
+   */
+  async execute(
+    command: string,
+    attributes: readonly unknown[],
+    told?: (answer: ImapAnswer) => void,
+  ): Promise<ImapAnswer> {
+    const client = this.client as unknown as {
+      exec(command: string, attributes: readonly unknown[], options?: object): Promise<ImapResponse>
+      preCheck: false | (() => Promise<void>)
+    }
+    // ends IDLE, which imapflow's own methods do by themselves
+    if (client.preCheck) await client.preCheck()
+    const options = told && { untagged: { OK: async (answer: ImapAnswer) => told(answer) } }
+    const response = await this.ask(command, () => client.exec(command, attributes, options))
     response.next()
+    return response.response
+  }
+
+  /** A mailbox's path as it goes over the wire: in modified UTF-7 (RFC 3501 §5.1.3) where the server wants that. */
+  encoded(path: string): string {
+    return encodePath(this.client, path)
+  }
+
+  /** The flags that can be set for good in the selected mailbox (PERMANENTFLAGS, RFC 9051 §7.1); null where it did not say. */
+  get permanentFlags(): Flags | null {
+    const { mailbox } = this.client
+    return mailbox && mailbox.permanentFlags ? [...mailbox.permanentFlags] : null
+  }
+
+  /** Whether nothing can be changed in the selected mailbox. */
+  get isReadOnly(): boolean {
+    return this.client.mailbox ? this.client.mailbox.readOnly === true : false
   }
 
   /**
@@ -352,6 +386,11 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
     untaggedHandlers['LIST'] = () => this.emit('signal', null)
   }
 }
+
+/** An answer of the server, parsed by imapflow; its response code, where it has one, is the section of the first attribute. */
+export type ImapAnswer = { attributes?: { section?: { value?: unknown }[] }[] }
+
+type ImapResponse = { response: ImapAnswer; next(): void }
 
 type UntaggedStatus = { attributes?: { value?: unknown }[] }
 

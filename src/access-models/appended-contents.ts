@@ -1,0 +1,40 @@
+import { Injectable } from '@nestjs/common'
+import { normaliseFlags } from '../mailbox/flags.js'
+import type { NewMessage } from '../mailbox/local-mailboxes.js'
+import type { ChangeFailure } from '../mailbox/local-work.js'
+import type { AppendedMessage } from '../mailbox/mail-commands.js'
+import { holdBlob } from '../content/blob-removal.js'
+import { FileBlobs } from '../content/blob-store.js'
+import { Intake, type TakenIn } from '../content/intake.js'
+import type { Queryable } from '../platform/database.js'
+import { Platform } from '../platform/platform.js'
+import { newMessageOf, receiveContent, takeIn, TooLong } from './offline/received.js'
+
+/** Takes in messages that clients put into mailboxes: durable before anything names them. */
+@Injectable()
+export class AppendedContents {
+  constructor(
+    private readonly platform: Platform,
+    private readonly blobs: FileBlobs,
+    private readonly intake: Intake,
+  ) {}
+
+  /** Takes one in, with what is read off it. Its path is still to be said. */
+  async take({ content, flags, internalDate }: AppendedMessage): Promise<NewMessage | { failure: ChangeFailure }> {
+    try {
+      const maxBytes = this.platform.settings.MAILFOLD_MAX_MESSAGE_BYTES
+      const received = await receiveContent(content as AsyncIterable<Buffer>, this.blobs, maxBytes)
+      const [taken] = (await takeIn(this.intake, [received])) as [TakenIn]
+      const date = (internalDate ?? new Date()).toISOString()
+      return newMessageOf({ flags: normaliseFlags(flags), internalDate: date }, taken, '', null)
+    } catch (error) {
+      if (!(error instanceof TooLong)) throw error
+      return { failure: { kind: 'InvalidSettings', field: 'raw', reason: error.message } }
+    }
+  }
+
+  /** Keeps a content from being removed until a transaction ends. @returns whether it is there */
+  hold(session: Queryable, sha256: string): Promise<boolean> {
+    return holdBlob(session, this.blobs, sha256)
+  }
+}

@@ -1,0 +1,181 @@
+import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs'
+import { v7 as newId } from 'uuid'
+import { offersOf } from '../../mailbox/conflicts.js'
+import type { AccountEvent } from '../../mailbox/events.js'
+import type { ChangeFailure, Decision } from '../../mailbox/local-work.js'
+import { AnswerOperation, UndoOperation, type ChangeOutcome } from '../../mailbox/mail-commands.js'
+import { decideMailboxDiscard, decideMailboxUndo, requestMailboxAgain } from '../../mailbox/mailbox-requests.js'
+import type { Effect } from '../../mailbox/operation.js'
+import {
+  decideDiscard,
+  decideUndo,
+  requestAppendAgain,
+  requestCopies,
+  requestDeletion,
+  requestFlags,
+  requestMove,
+  requestRestore,
+  type Request,
+} from '../../mailbox/requests.js'
+import { Streams } from '../../event-store/streams.js'
+import { Platform } from '../../platform/platform.js'
+import {
+  viewEffects,
+  viewGone,
+  viewIsRetried,
+  viewOperations,
+  viewTracked,
+  viewTrackedMailboxes,
+  type OperationView,
+} from '../../projections/operation-views.js'
+import { into, Requests, type RequestView } from './requests.js'
+
+const failed = (failure: ChangeFailure) => ({ failure })
+
+@CommandHandler(UndoOperation)
+class UndoOperationHandler implements ICommandHandler<UndoOperation, ChangeOutcome> {
+  constructor(
+    private readonly platform: Platform,
+    private readonly streams: Streams,
+  ) {}
+
+  async execute({ operationId }: UndoOperation): Promise<ChangeOutcome> {
+    const [found] = await viewOperations(this.platform.database.pool, [operationId])
+    if (!found) return failed({ kind: 'OperationNotFound' })
+    const { accountId } = found
+    let failure: ChangeFailure | null = null
+    const { events } = await this.streams.decide(
+      accountId,
+      async (session) => {
+        const [operation = found] = await viewOperations(session, [operationId])
+        const effects = await viewEffects(session, operationId)
+        const messages = await viewTracked(
+          session,
+          effects.map(({ effect }) => effect.messageId),
+        )
+        return { operation, messages, mailboxes: await viewTrackedMailboxes(session, accountId) }
+      },
+      (view) => {
+        const decision = undo(view)
+        failure = 'failure' in decision ? decision.failure : null
+        return 'failure' in decision ? [] : decision.events
+      },
+    )
+    return failure ? { failure } : { accountId, ids: touchedBy(events), operationId }
+  }
+}
+
+function undo({ operation, messages, mailboxes }: { operation: OperationView } & RequestView): Decision {
+  const { operationId, state, mailboxId } = operation
+  if (operation.messages > 0 || state !== 'PENDING') return decideUndo(operation, messages)
+  const mailbox = mailboxes.find((each) => each.mailboxId === mailboxId)
+  return mailbox ? decideMailboxUndo(mailboxes, mailbox, operationId) : { events: [] }
+}
+
+const touchedBy = (events: readonly AccountEvent[]) => [
+  ...new Set(events.flatMap(({ data }) => ('messageId' in data ? [data.messageId] : []))),
+]
+
+/** Does what is offered about an operation that was rejected, as a new operation; each once. */
+@CommandHandler(AnswerOperation)
+class AnswerOperationHandler implements ICommandHandler<AnswerOperation, ChangeOutcome> {
+  constructor(
+    private readonly platform: Platform,
+    private readonly streams: Streams,
+    private readonly requests: Requests,
+  ) {}
+
+  async execute({ operationId, answer }: AnswerOperation): Promise<ChangeOutcome> {
+    const { pool } = this.platform.database
+    const [operation] = await viewOperations(pool, [operationId])
+    if (!operation) return failed({ kind: 'OperationNotFound' })
+    const effects = (await viewEffects(pool, operationId)).filter(({ reason }) => reason !== null)
+    const gone = await viewGone(
+      pool,
+      effects.map(({ effect }) => effect.messageId),
+    )
+    const reason = effects[0]?.reason ?? operation.reason
+    const isKept = gone.some(({ content }) => content !== null && content.sha256 !== null)
+    const isOffered = operation.rejected > 0 || operation.state === 'REJECTED'
+    if (!isOffered || !offersOf(operation.kind, reason, isKept).includes(answer))
+      return failed({ kind: 'NotOffered', answer })
+    const rejected = effects.map(({ effect }) => effect)
+    if (answer === 'DISCARD') return this.discard(operation, rejected)
+    if (await viewIsRetried(pool, operationId)) return failed({ kind: 'NotOffered', answer })
+    return answer === 'RETRY' ? this.retry(operation, rejected) : this.restore(operation, rejected)
+  }
+
+  private async retry(operation: OperationView, effects: readonly Effect[]): Promise<ChangeOutcome> {
+    const { accountId, kind, operationId } = operation
+    const ids = effects.flatMap((effect) => (kind === 'COPY' ? (effect.copyOf ?? []) : [effect.messageId]))
+    const byId = new Map(effects.map((effect) => [effect.messageId, effect]))
+    const decide = (view: RequestView, request: Request): Decision => {
+      const { messages, mailboxes } = view
+      const target = operation.mailboxId ?? ''
+      switch (kind) {
+        case 'CHANGE_FLAGS': {
+          const change = (id: string) => ({ add: byId.get(id)?.added ?? [], remove: byId.get(id)?.removed ?? [] })
+          return { events: requestFlags(messages, change, request) }
+        }
+        case 'MOVE':
+          return into(view, target, () => requestMove(messages, target, request))
+        case 'DELETE': {
+          const trash = effects.find(({ to }) => to)?.to ?? null
+          return { events: requestDeletion(messages, trash, trash === null, request) }
+        }
+        case 'COPY':
+          return into(view, target, () => requestCopies(messages, target, request, newId))
+        case 'APPEND':
+          return { events: requestAppendAgain(messages, request) }
+        default: {
+          const mailbox = mailboxes.find(({ mailboxId }) => mailboxId === target)
+          return mailbox ? { events: requestMailboxAgain(mailbox, request) } : { failure: { kind: 'MailboxNotFound' } }
+        }
+      }
+    }
+    return this.requests.recorded(accountId, async () => ids, kind, decide, operationId)
+  }
+
+  private restore(operation: OperationView, effects: readonly Effect[]): Promise<ChangeOutcome> {
+    const ids = effects.map(({ messageId }) => messageId)
+    const { pool } = this.platform.database
+    return viewGone(pool, ids).then((gone) =>
+      this.requests.recorded(
+        operation.accountId,
+        async () => [],
+        'APPEND',
+        (view, request) => {
+          const wanted = [operation.mailboxId, gone[0]?.last?.mailboxId]
+          const isThere = (id: string | null | undefined) =>
+            view.mailboxes.some(({ mailboxId, isHidden }) => mailboxId === id && !isHidden)
+          const inbox = view.mailboxes.find(({ path }) => path.toUpperCase() === 'INBOX')?.mailboxId
+          const target = wanted.find(isThere) ?? inbox ?? ''
+          return into(view, target, () => requestRestore(gone, target, request, newId))
+        },
+        operation.operationId,
+      ),
+    )
+  }
+
+  private async discard({ accountId, operationId, mailboxId }: OperationView, effects: readonly Effect[]) {
+    const ids = effects.map(({ messageId }) => messageId)
+    let failure: ChangeFailure | null = null
+    await this.streams.decide(
+      accountId,
+      async (session) => ({
+        messages: await viewTracked(session, ids),
+        mailboxes: await viewTrackedMailboxes(session, accountId),
+      }),
+      ({ messages, mailboxes }) => {
+        const mailbox = effects.length === 0 ? mailboxes.find((each) => each.mailboxId === mailboxId) : undefined
+        const decision = mailbox ? decideMailboxDiscard(mailbox) : { events: decideDiscard(messages) }
+        failure = 'failure' in decision ? decision.failure : null
+        return 'failure' in decision ? [] : decision.events
+      },
+    )
+    return failure ? { failure } : { accountId, ids, operationId }
+  }
+}
+
+/** What is done about operations that were asked for. */
+export const OPERATION_HANDLERS = [UndoOperationHandler, AnswerOperationHandler]

@@ -1,0 +1,76 @@
+import { Injectable } from '@nestjs/common'
+import { CommandHandler, EventBus, type ICommandHandler } from '@nestjs/cqrs'
+import { WorkNeeded } from '../../mailbox/commands.js'
+import type { AccountEvent } from '../../mailbox/events.js'
+import type { ChangeFailure } from '../../mailbox/local-work.js'
+import { GoOffline, GoOnline, SetConflictPolicy, type ChangeOutcome } from '../../mailbox/mail-commands.js'
+import { StreamNotFound, Streams } from '../../event-store/streams.js'
+import { Platform } from '../../platform/platform.js'
+import { viewAccounts, type AccountView } from '../../projections/account-views.js'
+
+const failed = (failure: ChangeFailure) => ({ failure })
+
+/** Records what is set of a DISCONNECTED account, and has its worker look at it. */
+@Injectable()
+class Setting {
+  constructor(
+    private readonly platform: Platform,
+    private readonly streams: Streams,
+    private readonly bus: EventBus,
+  ) {}
+
+  /** @param decide what is to be recorded, given the account; nothing where it is so already */
+  async set(accountId: string, decide: (account: AccountView) => readonly AccountEvent[]): Promise<ChangeOutcome> {
+    const [account] = await viewAccounts(this.platform.database.pool, [accountId])
+    if (!account) return failed({ kind: 'AccountNotFound' })
+    if (account.model !== 'DISCONNECTED')
+      return failed({
+        kind: 'ModelNotPossible',
+        reason: 'Only DISCONNECTED accounts are worked with while they have no connection.',
+      })
+    try {
+      const view = async (session: Parameters<typeof viewAccounts>[0]) => viewAccounts(session, [accountId])
+      await this.streams.decide(accountId, view, ([now]) => (now ? decide(now) : []))
+    } catch (error) {
+      if (error instanceof StreamNotFound) return failed({ kind: 'AccountNotFound' })
+      throw error
+    }
+    this.bus.publish(new WorkNeeded(accountId, account.model))
+    return { accountId, ids: [], operationId: null }
+  }
+}
+
+@CommandHandler(SetConflictPolicy)
+class SetConflictPolicyHandler implements ICommandHandler<SetConflictPolicy, ChangeOutcome> {
+  constructor(private readonly setting: Setting) {}
+
+  execute({ accountId, policy }: SetConflictPolicy): Promise<ChangeOutcome> {
+    return this.setting.set(accountId, ({ conflictPolicy }) =>
+      conflictPolicy === policy ? [] : [{ type: 'ConflictPolicyChanged', data: { policy } }],
+    )
+  }
+}
+
+@CommandHandler(GoOffline)
+class GoOfflineHandler implements ICommandHandler<GoOffline, ChangeOutcome> {
+  constructor(private readonly setting: Setting) {}
+
+  execute({ accountId, until }: GoOffline): Promise<ChangeOutcome> {
+    if (until !== null && !(until.getTime() > Date.now()))
+      return Promise.resolve(failed({ kind: 'InvalidSettings', field: 'until', reason: 'must be in the future' }))
+    const data = { until: until?.toISOString() ?? null }
+    return this.setting.set(accountId, () => [{ type: 'WentOffline', data }])
+  }
+}
+
+@CommandHandler(GoOnline)
+class GoOnlineHandler implements ICommandHandler<GoOnline, ChangeOutcome> {
+  constructor(private readonly setting: Setting) {}
+
+  execute({ accountId }: GoOnline): Promise<ChangeOutcome> {
+    return this.setting.set(accountId, ({ state }) => (state === 'OFFLINE' ? [{ type: 'WentOnline', data: {} }] : []))
+  }
+}
+
+/** How a DISCONNECTED account is worked with. */
+export const DISCONNECTED_SETTINGS = [Setting, SetConflictPolicyHandler, GoOfflineHandler, GoOnlineHandler]

@@ -1,0 +1,102 @@
+import type { FenceToken, Streams } from '../../event-store/streams.js'
+import type { AccountEvent } from '../../mailbox/events.js'
+import { decideMailboxRefusal } from '../../mailbox/mailbox-requests.js'
+import type { ConflictPolicy, OperationKind, ServerChange } from '../../mailbox/operation.js'
+import { decideRefusal, type SettlementTerms } from '../../mailbox/settlement.js'
+import type { TrackedMessage } from '../../mailbox/tracked-message.js'
+import type { TrackedMailbox } from '../../mailbox/upload-plan.js'
+import type { Database, Queryable } from '../../platform/database.js'
+import { viewTallies, viewTracked, viewTrackedMailboxes } from '../../projections/operation-views.js'
+
+/** What recording an upload works with. */
+export type RecordTools = {
+  accountId: string
+  streams: Streams
+  database: Database
+  fence: FenceToken
+  policy: ConflictPolicy
+}
+
+/** Records what becomes of operations, each decided on what is known when it is recorded. */
+export class UploadRecord {
+  constructor(
+    private readonly tools: RecordTools,
+    private readonly canExpunge: boolean,
+  ) {}
+
+  /** Decides on messages. */
+  async ofMessages(
+    ids: readonly string[],
+    decide: (messages: readonly TrackedMessage[], terms: SettlementTerms) => readonly AccountEvent[],
+  ): Promise<void> {
+    if (ids.length === 0) return
+    await this.decide(
+      async (session) => {
+        const messages = await viewTracked(session, ids)
+        const operations = messages.flatMap((message) => message.operations.map(({ operationId }) => operationId))
+        return { messages, tallies: await viewTallies(session, [...new Set(operations)]) }
+      },
+      ({ messages, tallies }) => decide(messages, { ...this.terms, tallies }),
+    )
+  }
+
+  /** Decides on the mailboxes. */
+  async ofMailboxes(decide: (mailboxes: readonly TrackedMailbox[], terms: SettlementTerms) => readonly AccountEvent[]) {
+    await this.decide(
+      (session) => viewTrackedMailboxes(session, this.tools.accountId),
+      (mailboxes) => decide(mailboxes, { ...this.terms, tallies: new Map() }),
+    )
+  }
+
+  /** Decides on one mailbox, if it is still there. */
+  async ofMailbox(
+    mailboxId: string,
+    decide: (
+      mailbox: TrackedMailbox,
+      terms: SettlementTerms,
+      all: readonly TrackedMailbox[],
+    ) => readonly AccountEvent[],
+  ): Promise<void> {
+    await this.ofMailboxes((mailboxes, terms) => {
+      const mailbox = mailboxes.find((each) => each.mailboxId === mailboxId)
+      return mailbox ? decide(mailbox, terms, mailboxes) : []
+    })
+  }
+
+  /** The server would not do what is asked of messages. */
+  refused(ids: readonly string[], aspect: { flags: readonly string[] } | 'place', change: ServerChange): Promise<void> {
+    return this.ofMessages(ids, (messages, terms) => decideRefusal(messages, aspect, change, terms))
+  }
+
+  /** The server would not do what is asked of a mailbox. */
+  mailboxRefused(mailboxId: string, kind: OperationKind, change: ServerChange): Promise<void> {
+    return this.ofMailbox(mailboxId, (mailbox, terms, all) => decideMailboxRefusal(all, mailbox, kind, change, terms))
+  }
+
+  /** The server has a mailbox under a path, or with a subscription. */
+  mailboxIs(mailboxId: string, path: string, subscribed?: boolean): Promise<void> {
+    return this.ofMailbox(mailboxId, (mailbox) => {
+      const data = { mailboxId, path, subscribed: subscribed ?? mailbox.serverSubscribed }
+      return [{ type: 'ServerMailboxChanged', data }]
+    })
+  }
+
+  /** The server is about to be told of operations. */
+  async sent(operationIds: readonly string[]): Promise<void> {
+    const { streams, accountId, fence } = this.tools
+    if (operationIds.length > 0)
+      await streams.record(accountId, [{ type: 'OperationsSent', data: { operationIds } }], 'SERVER', fence)
+  }
+
+  private get terms(): Omit<SettlementTerms, 'tallies'> {
+    return { policy: this.tools.policy, isEverywhereLooked: false, canExpunge: this.canExpunge }
+  }
+
+  private async decide<View>(
+    load: (session: Queryable) => Promise<View>,
+    decide: (view: View) => readonly AccountEvent[],
+  ): Promise<void> {
+    const { streams, accountId, fence } = this.tools
+    await streams.decide(accountId, load, decide, fence)
+  }
+}

@@ -1,0 +1,220 @@
+import { v7 as newId } from 'uuid'
+import type { BlobStore } from '../../content/blob-store.js'
+import { ServerFailed } from '../../mailbox/failures.js'
+import { decideMailboxGone } from '../../mailbox/mailbox-requests.js'
+import type { OperationKind, ServerChange } from '../../mailbox/operation.js'
+import type { PlaceThere } from '../../mailbox/server-place.js'
+import {
+  flagsNotKept,
+  messagesOf,
+  type TrackedMailbox,
+  type UploadSet,
+  type UploadStep,
+} from '../../mailbox/upload-plan.js'
+import { aspectOf, changeOfRefusal, decideCopiedToMove, decidePlaced } from '../../mailbox/upload-results.js'
+import type { Logger } from '../../platform/logs.js'
+import {
+  appendMessage,
+  canExpunge,
+  canMove,
+  copyMessages,
+  createMailbox,
+  deleteMailbox,
+  expungeMessages,
+  moveMessages,
+  renameMailbox,
+  storeFlags,
+  subscribeMailbox,
+  type NewUids,
+} from '../../protocols/imap/changing.js'
+import type { ImapConnection } from '../../protocols/imap/imap-connection.js'
+import type { UploadRecord } from './upload-record.js'
+
+/** How often a server may say that it did something after which nothing has changed. */
+const MOST_ATTEMPTS = 3
+
+/** What the steps of one round work with. */
+export type StepTools = {
+  accountId: string
+  connection: ImapConnection
+  blobs: BlobStore
+  logger: Logger
+  record: UploadRecord
+  /** the mailboxes as they were when the steps were planned, by their ids */
+  mailboxes: ReadonlyMap<string, TrackedMailbox>
+  /** how often each step was taken without having come about */
+  attempts: Map<string, number>
+  /** asks for the list of mailboxes to be looked at again */
+  lookAtList: () => void
+}
+
+/** The kinds of operations that steps on mailboxes carry out. */
+export const OPERATION_OF = {
+  create: 'CREATE_MAILBOX',
+  rename: 'RENAME_MAILBOX',
+  subscribe: 'SUBSCRIBE',
+  delete: 'DELETE_MAILBOX',
+} as const satisfies Record<string, OperationKind>
+
+type Step<Kind extends UploadStep['kind']> = Extract<UploadStep, { kind: Kind }>
+
+/** Tells the server one thing, and records what it says. @throws ServerFailed, but for refusals, which are outcomes */
+export async function takeStep(tools: StepTools, step: UploadStep): Promise<void> {
+  try {
+    if (await isPossible(tools, step)) await send(tools, step)
+  } catch (error) {
+    const failure = error instanceof ServerFailed ? error.failure : null
+    if (failure?.kind !== 'CommandRefused') throw error
+    tools.logger.info({ accountId: tools.accountId, step: step.kind, failure }, 'a server refused an operation')
+    const change = changeOfRefusal(failure.code)
+    // the mailbox may be gone: the list says so for certain, and what becomes of the operation follows from that
+    if (change === null) tools.lookAtList()
+    if (change !== null || isRepeated(tools, step)) await refuse(tools, step, change ?? 'SERVER_REFUSED')
+  }
+}
+
+async function send(tools: StepTools, step: UploadStep): Promise<void> {
+  const { connection, record } = tools
+  switch (step.kind) {
+    case 'create':
+      await createMailbox(connection, step.path)
+      tools.lookAtList()
+      return record.mailboxIs(step.mailboxId, step.path, true)
+    case 'rename':
+      await renameMailbox(connection, step.from, step.to)
+      tools.lookAtList()
+      for (const { mailboxId, path } of [{ mailboxId: step.mailboxId, path: step.to }, ...step.below])
+        await record.mailboxIs(mailboxId, path)
+      return
+    case 'subscribe':
+      await subscribeMailbox(connection, step.path, step.subscribed)
+      return record.mailboxIs(step.mailboxId, step.path, step.subscribed)
+    case 'delete':
+      await deleteMailbox(connection, step.path)
+      tools.lookAtList()
+      return record.ofMailbox(step.mailboxId, (mailbox, terms) => decideMailboxGone(mailbox, [], null, terms))
+    case 'append':
+      return append(tools, step)
+    case 'copy': {
+      const uids = step.copies.map(({ uid }) => uid)
+      const placed = await copyMessages(connection, uids, pathOf(tools, step.to))
+      return found(tools, step, step.copies, step.to, placed, false)
+    }
+    case 'store':
+      return store(tools, step)
+    case 'move': {
+      const isMove = canMove(connection)
+      const placed = await (isMove ? moveMessages : copyMessages)(connection, uidsOf(step.from), pathOf(tools, step.to))
+      return found(tools, step, step.from.messages, step.to, placed, !isMove)
+    }
+    case 'expunge':
+      await expungeMessages(connection, uidsOf(step.on))
+      if (canExpunge(connection)) await refuseIfRepeated(tools, step)
+  }
+}
+
+async function store(tools: StepTools, step: Step<'store'>): Promise<void> {
+  const { connection, record, mailboxes } = tools
+  const refused = flagsNotKept(step.add, connection.permanentFlags)
+  const ids = messagesOf(step)
+  if (refused.length > 0) await record.refused(ids, { flags: refused }, 'KEYWORD_NOT_ALLOWED')
+  const add = step.add.filter((flag) => !refused.includes(flag))
+  const uids = uidsOf(step.on)
+  // what has changed since the mailbox was looked at is looked at first; the rest comes the next time
+  const known = mailboxes.get(step.on.mailboxId)?.highestModseq ?? null
+  if (add.length > 0) await storeFlags(connection, uids, 'add', add, known)
+  if (step.remove.length > 0) await storeFlags(connection, uids, 'remove', step.remove, known)
+  await refuseIfRepeated(tools, step)
+}
+
+async function append(tools: StepTools, step: Step<'append'>): Promise<void> {
+  const { messageId, mailboxId, flags, internalDate, content } = step
+  const { connection, blobs, record } = tools
+  const { sha256 } = content
+  if (sha256 === null || !(await blobs.has(sha256))) return refuse(tools, step, 'SERVER_REFUSED')
+  const raw = Buffer.concat(await blobs.read(sha256).toArray())
+  const placed = await appendMessage(connection, pathOf(tools, mailboxId), raw, flags, new Date(internalDate))
+  if (!placed) return refuseIfRepeated(tools, step)
+  const place: PlaceThere = { mailboxId, ...placed, flags, modseq: null }
+  await record.ofMessages([messageId], (messages) => decidePlaced(messages, new Map([[messageId, place]])))
+}
+
+/**
+ * Records where messages are that were copied or moved. Where the server does not say it, they are found when their new
+ * mailbox is looked at.
+ *
+ * @param isForMove whether they were copied in order to be moved
+ */
+async function found(
+  tools: StepTools,
+  step: UploadStep,
+  messages: readonly { messageId: string; uid: number }[],
+  mailboxId: string,
+  placed: NewUids | null,
+  isForMove: boolean,
+): Promise<void> {
+  if (!placed) return refuseIfRepeated(tools, step)
+  const { uidValidity, uids } = placed
+  const newUids = new Map(messages.map(({ messageId, uid }) => [messageId, uids.get(uid)]))
+  await tools.record.ofMessages([...newUids.keys()], (tracked) => {
+    const places = new Map<string, PlaceThere>()
+    for (const { messageId, server, shown } of tracked) {
+      const uid = newUids.get(messageId)
+      const flags = server.state === 'THERE' ? server.flags : (shown?.data.flags ?? [])
+      if (uid !== undefined) places.set(messageId, { mailboxId, uidValidity, uid, flags, modseq: null })
+    }
+    return isForMove ? decideCopiedToMove(tracked, places, newId) : decidePlaced(tracked, places)
+  })
+}
+
+/** Has the right mailbox selected for a step, or the wrong one not. @returns false where the step was refused, or has to wait */
+async function isPossible(tools: StepTools, step: UploadStep): Promise<boolean> {
+  const { connection, mailboxes } = tools
+  if (step.kind === 'create' || step.kind === 'subscribe' || step.kind === 'append') return true
+  if (step.kind === 'rename' || step.kind === 'delete') {
+    const path = step.kind === 'rename' ? step.from : step.path
+    if (step.kind === 'delete') {
+      await connection.select(path)
+      if (connection.exists > 0) {
+        await refuse(tools, step, 'MAILBOX_NOT_EMPTY')
+        return false
+      }
+    }
+    if (connection.selected === path) await connection.select('INBOX', true)
+    return true
+  }
+  const mailbox = mailboxes.get(step.kind === 'copy' || step.kind === 'move' ? fromOf(step) : step.on.mailboxId)
+  const path = mailbox?.serverPath ?? ''
+  if (connection.selected !== path || connection.isReadOnly) {
+    const { uidValidity } = await connection.select(path)
+    // numbered anew a moment ago: it is looked at before anything is done by UIDs of before
+    if (mailbox?.uidValidity !== uidValidity) return false
+  }
+  if (step.kind === 'copy' || !connection.isReadOnly) return true
+  await refuse(tools, step, 'NO_PERMISSION')
+  return false
+}
+
+const fromOf = (step: Step<'copy'> | Step<'move'>) => (step.kind === 'copy' ? step.from : step.from.mailboxId)
+const pathOf = ({ mailboxes }: StepTools, mailboxId: string) => mailboxes.get(mailboxId)?.serverPath ?? ''
+const uidsOf = ({ messages }: UploadSet): number[] => messages.map(({ uid }) => uid)
+
+/** Whether a step was taken as often as may be without having come about. */
+function isRepeated({ attempts }: StepTools, step: UploadStep): boolean {
+  const key = `${step.kind} ${messagesOf(step)[0] ?? ('mailboxId' in step ? step.mailboxId : '')}`
+  const count = (attempts.get(key) ?? 0) + 1
+  attempts.set(key, count)
+  return count >= MOST_ATTEMPTS
+}
+
+async function refuseIfRepeated(tools: StepTools, step: UploadStep): Promise<void> {
+  if (isRepeated(tools, step)) await refuse(tools, step, 'SERVER_REFUSED')
+}
+
+async function refuse(tools: StepTools, step: UploadStep, change: ServerChange): Promise<void> {
+  const ids = messagesOf(step)
+  if (ids.length > 0) return tools.record.refused(ids, aspectOf(step), change)
+  if (!(step.kind in OPERATION_OF) || !('mailboxId' in step)) return
+  tools.lookAtList()
+  await tools.record.mailboxRefused(step.mailboxId, OPERATION_OF[step.kind as keyof typeof OPERATION_OF], change)
+}

@@ -1,0 +1,215 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { BlobStore } from '../../content/blob-store.js'
+import { decideMailboxSettlement } from '../../mailbox/mailbox-requests.js'
+import { decideSettlement } from '../../mailbox/settlement.js'
+import { sentTo, type TrackedMessage } from '../../mailbox/tracked-message.js'
+import {
+  messagesOf,
+  planUpload,
+  type TrackedMailbox,
+  type UploadPlan,
+  type UploadStep,
+} from '../../mailbox/upload-plan.js'
+import { decideSent } from '../../mailbox/upload-results.js'
+import type { Logger } from '../../platform/logs.js'
+import {
+  viewHasWaiting,
+  viewTracked,
+  viewTrackedApart,
+  viewTrackedMailboxes,
+} from '../../projections/operation-views.js'
+import { canExpunge } from '../../protocols/imap/changing.js'
+import type { ImapConnection } from '../../protocols/imap/imap-connection.js'
+import { UploadRecord, type RecordTools } from './upload-record.js'
+import { OPERATION_OF, takeStep, type StepTools } from './upload-steps.js'
+
+/** Messages that are looked at together. */
+const PIECE = 1_000
+
+/** Milliseconds for which an upload of an earlier connection may still be under way on the server. */
+const SETTLING_TIME = 2_000
+
+/** What an upload works with. */
+export type UploadTools = RecordTools & {
+  connection: ImapConnection
+  blobs: BlobStore
+  logger: Logger
+  /** whether the work should be put down for now */
+  interrupted: () => boolean
+  /** brings mailboxes up to date, by their paths on the server */
+  look: (paths: ReadonlySet<string>) => Promise<void>
+  /** the same, only of those that are known to have changed */
+  lookIfChanged: (paths: ReadonlySet<string>) => Promise<void>
+  /** asks for the list of mailboxes to be looked at again */
+  lookAtList: () => void
+}
+
+/**
+ * Tells an account's server what was asked for while there was no connection (RFC 4549), and finds out what became of it. What
+ * to tell follows from the log at every step, so it can be cut anywhere; this object only remembers what the server said it
+ * did, to see when it did not.
+ */
+export class Uploads {
+  private readonly attempts = new Map<string, number>()
+  /** messages that were missing before the mailboxes were listed last */
+  private missingBefore: ReadonlySet<string> = new Set()
+  private missing: ReadonlySet<string> = new Set()
+  /** whether what an earlier connection may have left under way was waited for */
+  private isSettled = false
+
+  /** Takes notice of a new connection: what was sent over the last one may not have been carried out yet. */
+  connected(): void {
+    this.isSettled = false
+  }
+
+  /** Takes notice that the mailboxes are being listed, and then looked at. */
+  listed(): void {
+    this.missingBefore = this.missing
+  }
+
+  /** Tells the server what waits, as far as it can be told now. */
+  async upload(tools: UploadTools): Promise<void> {
+    if (!(await viewHasWaiting(tools.database.pool, tools.accountId))) return
+    await this.waitForEarlier(tools)
+    const record = new UploadRecord(tools, canExpunge(tools.connection))
+    await tools.lookIfChanged(await this.pathsInvolved(tools))
+    for (let after: string | null = null; !tools.interrupted();) {
+      await this.settle(tools, record, null)
+      const { plan, mailboxes, last } = await this.plan(tools, after)
+      const impossible = plan.impossible.map(({ messageId }) => messageId)
+      await record.refused(impossible, 'place', 'MESSAGE_GONE')
+      if (plan.steps.length > 0) await this.take(tools, record, plan.steps, mailboxes)
+      else if (last !== null) after = last
+      else return this.attempts.clear()
+    }
+  }
+
+  /**
+   * Settles what was found nowhere, once every mailbox was listed and looked at after it was missing.
+   *
+   * @returns whether the mailboxes have to be listed again for that
+   */
+  async settleMissing(tools: UploadTools): Promise<boolean> {
+    if (!(await viewHasWaiting(tools.database.pool, tools.accountId))) return false
+    const missing = new Set<string>()
+    for await (const piece of piecesOf(tools))
+      for (const { messageId, server, shown } of piece)
+        if (server.state === 'GONE' || (shown === null && server.state === 'NOT_YET')) missing.add(messageId)
+    const certain = new Set([...missing].filter((id) => this.missingBefore.has(id)))
+    this.missing = missing
+    const record = new UploadRecord(tools, canExpunge(tools.connection))
+    if (certain.size > 0) await this.settle(tools, record, certain)
+    return certain.size < missing.size
+  }
+
+  /** @param certain messages that are nowhere for certain; null to settle the others */
+  private async settle(tools: UploadTools, record: UploadRecord, certain: ReadonlySet<string> | null): Promise<void> {
+    if (certain === null) await record.ofMailboxes(decideMailboxSettlement)
+    for await (const piece of piecesOf(tools)) {
+      const ids = piece.map(({ messageId }) => messageId).filter((id) => certain === null || certain.has(id))
+      await record.ofMessages(ids, (messages, terms) =>
+        decideSettlement(messages, { ...terms, isEverywhereLooked: certain !== null }),
+      )
+    }
+  }
+
+  /** An upload over a connection that ended may reach its mailbox a moment later; sent again, it would be there twice. */
+  private async waitForEarlier(tools: UploadTools): Promise<void> {
+    if (this.isSettled) return
+    this.isSettled = true
+    for await (const piece of piecesOf(tools)) {
+      if (!piece.some(({ server, operations }) => server.state === 'NOT_YET' && sentTo(operations) !== null)) continue
+      await sleep(SETTLING_TIME)
+      return tools.look(await this.pathsInvolved(tools))
+    }
+  }
+
+  /** The mailboxes in which something of what waits is, or is to come to be. */
+  private async pathsInvolved(tools: UploadTools): Promise<Set<string>> {
+    const ids = new Set<string>()
+    for await (const piece of piecesOf(tools))
+      for (const { server, shown, operations } of piece) {
+        if ('mailboxId' in server) ids.add(server.mailboxId)
+        if (shown) ids.add(shown.mailboxId)
+        ids.add(sentTo(operations) ?? '')
+      }
+    const mailboxes = await viewTrackedMailboxes(tools.database.pool, tools.accountId)
+    return new Set(
+      mailboxes.flatMap(({ mailboxId, serverPath, isHidden }) =>
+        serverPath !== null && (isHidden || ids.has(mailboxId)) ? [serverPath] : [],
+      ),
+    )
+  }
+
+  private async plan(
+    { database: { pool }, accountId }: UploadTools,
+    after: string | null,
+  ): Promise<{ plan: UploadPlan; mailboxes: TrackedMailbox[]; last: string | null }> {
+    const mailboxes = await viewTrackedMailboxes(pool, accountId)
+    const messages = await viewTrackedApart(pool, accountId, after, PIECE)
+    const copied = messages.flatMap(({ operations }) => operations.flatMap(({ effect }) => effect.copyOf ?? []))
+    const originals = new Map(
+      (await viewTracked(pool, copied)).flatMap(({ messageId, server }) =>
+        server.state === 'THERE' ? [[messageId, server] as const] : [],
+      ),
+    )
+    const last = messages.length < PIECE ? null : (messages.at(-1)?.messageId ?? null)
+    return { plan: planUpload({ mailboxes, messages, originals }), mailboxes, last }
+  }
+
+  /** Takes the steps, after it is recorded that they are taken, and looks at what they have touched. */
+  private async take(
+    tools: UploadTools,
+    record: UploadRecord,
+    steps: readonly UploadStep[],
+    planned: readonly TrackedMailbox[],
+  ): Promise<void> {
+    const mailboxes = new Map(planned.map((mailbox) => [mailbox.mailboxId, mailbox]))
+    const { accountId, connection, blobs, logger, lookAtList } = tools
+    const { attempts } = this
+    const stepTools: StepTools = { accountId, connection, blobs, logger, record, mailboxes, attempts, lookAtList }
+    await record.ofMessages([...new Set(steps.flatMap(messagesOf))], decideSent)
+    await record.sent(steps.flatMap((step) => operationsOn(step, mailboxes)))
+    const touched = new Set<string>()
+    for (const step of steps) {
+      if (tools.interrupted()) break
+      for (const id of mailboxesOf(step)) touched.add(mailboxes.get(id)?.serverPath ?? '')
+      await takeStep(stepTools, step)
+    }
+    await tools.look(touched)
+  }
+}
+
+async function* piecesOf({ database, accountId }: UploadTools): AsyncGenerator<TrackedMessage[]> {
+  for (let after: string | null = null; ;) {
+    const piece: TrackedMessage[] = await viewTrackedApart(database.pool, accountId, after, PIECE)
+    if (piece.length > 0) yield piece
+    if (piece.length < PIECE) return
+    after = piece.at(-1)?.messageId ?? null
+  }
+}
+
+/** The operations on a mailbox that a step carries out, and that are not recorded as sent yet. */
+function operationsOn(step: UploadStep, mailboxes: ReadonlyMap<string, TrackedMailbox>): string[] {
+  if (!(step.kind in OPERATION_OF) || !('mailboxId' in step)) return []
+  const kind = OPERATION_OF[step.kind as keyof typeof OPERATION_OF]
+  const operations = mailboxes.get(step.mailboxId)?.operations ?? []
+  return operations.flatMap((each) => (each.kind === kind && !each.isSent ? [each.operationId] : []))
+}
+
+/** The mailboxes in which something is other after a step. */
+function mailboxesOf(step: UploadStep): string[] {
+  switch (step.kind) {
+    case 'append':
+      return [step.mailboxId]
+    case 'copy':
+      return [step.to]
+    case 'store':
+    case 'expunge':
+      return [step.on.mailboxId]
+    case 'move':
+      return [step.to, step.from.mailboxId]
+    default:
+      return []
+  }
+}

@@ -1,0 +1,197 @@
+import { CommandBus } from '@nestjs/cqrs'
+import { Args, Context, ID, Int, Mutation, Parent, Query, ResolveField, Resolver } from '@nestjs/graphql'
+import { offersOf } from '../../mailbox/conflicts.js'
+import {
+  AnswerOperation,
+  GoOffline,
+  GoOnline,
+  SetConflictPolicy,
+  UndoOperation,
+  type ChangeOutcome,
+} from '../../mailbox/mail-commands.js'
+import { Platform } from '../../platform/platform.js'
+import { viewEffects, viewGone, viewOperationList } from '../../projections/operation-views.js'
+import type { ApiContext } from '../context.js'
+import { badInput, nodeId, operationCursor, readIdOf, readOperationCursor } from '../ids.js'
+import { Nodes } from '../nodes.js'
+import { Account } from '../schema/account.type.js'
+import {
+  AnswerOperationInput,
+  changeErrorOf,
+  OperationPayload,
+  GoOfflineInput,
+  SetConflictPolicyInput,
+  AccountSettingPayload,
+} from '../schema/change-mail.type.js'
+import { ConflictPolicyEnum, OfferEnum, OperationStateEnum, type OutcomeReasonEnum } from '../schema/enums.js'
+import { Mailbox } from '../schema/mailbox.type.js'
+import { LARGEST_PAGE } from '../schema/message.type.js'
+import { Operation, OperationConnection, operationOf, OperationRejection } from '../schema/operation.type.js'
+
+@Resolver(() => Operation)
+export class OperationResolver {
+  constructor(
+    private readonly platform: Platform,
+    private readonly commands: CommandBus,
+    private readonly nodes: Nodes,
+  ) {}
+
+  @Query(() => Operation, { nullable: true, description: 'One operation; null when there is none with that id.' })
+  operation(
+    @Args('id', { type: () => ID, description: 'The operation.' }) id: string,
+    @Context() context: ApiContext,
+  ): Promise<Operation | null> {
+    return this.nodes.operation(readIdOf('Operation', id), context)
+  }
+
+  @ResolveField(() => Mailbox, {
+    nullable: true,
+    description:
+      'The mailbox that it makes or changes, or that messages go into; null where there is none, or it is gone.',
+  })
+  mailbox(@Parent() { view }: Operation, @Context() context: ApiContext): Promise<Mailbox | null> {
+    return view.mailboxId === null ? Promise.resolve(null) : this.nodes.mailbox(view.mailboxId, null, context)
+  }
+
+  @ResolveField(() => [OperationRejection], { description: 'The messages for which it was not done.', complexity: 10 })
+  async rejections(@Parent() { view }: Operation): Promise<OperationRejection[]> {
+    const effects = view.rejected === 0 ? [] : await viewEffects(this.platform.database.pool, view.operationId)
+    return effects.flatMap(({ effect, reason }) =>
+      reason === null
+        ? []
+        : [{ messageId: nodeId('Message', effect.messageId), reason: reason as unknown as OutcomeReasonEnum }],
+    )
+  }
+
+  @ResolveField(() => [OfferEnum], {
+    description: 'What can be done about it with `answerOperation`, where it was rejected.',
+    complexity: 10,
+  })
+  async offers(@Parent() { view }: Operation): Promise<OfferEnum[]> {
+    if (view.rejected === 0 && view.state !== 'REJECTED') return []
+    const { pool } = this.platform.database
+    const effects = (await viewEffects(pool, view.operationId)).filter(({ reason }) => reason !== null)
+    const ids = effects.map(({ effect }) => effect.messageId)
+    const isKept = (await viewGone(pool, ids)).some(({ content }) => content !== null && content.sha256 !== null)
+    return [...offersOf(view.kind, effects[0]?.reason ?? view.reason, isKept)] as OfferEnum[]
+  }
+
+  @Mutation(() => OperationPayload, {
+    description: 'Takes an operation back of which the server was not told; what it changed is shown as before.',
+  })
+  async undoOperation(
+    @Args('operationId', { type: () => ID, description: 'The operation.' }) id: string,
+    @Context() context: ApiContext,
+  ): Promise<OperationPayload> {
+    return this.payload(new UndoOperation(readIdOf('Operation', id)), context)
+  }
+
+  @Mutation(() => OperationPayload, { description: 'Does what is offered about a rejected operation; each once.' })
+  async answerOperation(
+    @Args('input', { description: 'What to do.' }) { operationId, answer }: AnswerOperationInput,
+    @Context() context: ApiContext,
+  ): Promise<OperationPayload> {
+    return this.payload(new AnswerOperation(readIdOf('Operation', operationId), answer), context)
+  }
+
+  private async payload(command: UndoOperation | AnswerOperation, context: ApiContext): Promise<OperationPayload> {
+    const outcome = await this.commands.execute<typeof command, ChangeOutcome>(command)
+    if ('failure' in outcome) return { operation: null, errors: [changeErrorOf(outcome.failure)] }
+    return { operation: await this.nodes.operation(outcome.operationId ?? '', context), errors: [] }
+  }
+}
+
+@Resolver(() => Account)
+export class AccountOperationsResolver {
+  constructor(
+    private readonly platform: Platform,
+    private readonly commands: CommandBus,
+    private readonly nodes: Nodes,
+  ) {}
+
+  @ResolveField(() => OperationConnection, {
+    description: 'The operations that clients asked for, the latest first. Always as of now.',
+    complexity: ({ args, childComplexity }) => 1 + Number(args['first'] ?? 50) * childComplexity,
+  })
+  async operations(
+    @Parent() { accountId }: Account,
+    @Args('first', { type: () => Int, defaultValue: 50, description: `How many, ${LARGEST_PAGE} at most.` })
+    first: number,
+    @Args('after', {
+      type: () => String,
+      nullable: true,
+      description: 'Only what is behind this cursor: earlier ones.',
+    })
+    after: string | null,
+    @Args('states', {
+      type: () => [OperationStateEnum],
+      nullable: true,
+      description: 'Only those in these states: PENDING and SENT for what waits.',
+    })
+    states: OperationStateEnum[] | null,
+  ): Promise<OperationConnection> {
+    if (first < 1 || first > LARGEST_PAGE) throw badInput(`A page has 1 to ${LARGEST_PAGE} operations.`)
+    const before = after ? readOperationCursor(after) : null
+    const { pool } = this.platform.database
+    const found = await viewOperationList(pool, accountId, states ?? null, before, first + 1)
+    const edges = found.slice(0, first).map((view) => ({
+      cursor: operationCursor(view.version),
+      node: Object.assign(new Operation(), operationOf(view)),
+    }))
+    return {
+      edges,
+      nodes: edges.map(({ node }) => node),
+      pageInfo: {
+        hasNextPage: found.length > first,
+        hasPreviousPage: before !== null,
+        startCursor: edges[0]?.cursor ?? null,
+        endCursor: edges.at(-1)?.cursor ?? null,
+      },
+    }
+  }
+
+  @ResolveField(() => ConflictPolicyEnum, {
+    description: 'Whose change stands where an operation and a change on the server contradict each other.',
+  })
+  conflictPolicy(@Parent() { view }: Account): ConflictPolicyEnum {
+    return view.conflictPolicy as ConflictPolicyEnum
+  }
+
+  @Mutation(() => AccountSettingPayload, { description: 'Sets the conflict policy of a DISCONNECTED account.' })
+  async setConflictPolicy(
+    @Args('input', { description: 'The policy.' }) input: SetConflictPolicyInput,
+    @Context() context: ApiContext,
+  ): Promise<AccountSettingPayload> {
+    return this.set(new SetConflictPolicy(readIdOf('Account', input.accountId), input.policy), context)
+  }
+
+  @Mutation(() => AccountSettingPayload, {
+    description: 'Has no connection made for a DISCONNECTED account; what is asked for meanwhile waits.',
+  })
+  async goOffline(
+    @Args('input', { description: 'The account.' }) input: GoOfflineInput,
+    @Context() context: ApiContext,
+  ): Promise<AccountSettingPayload> {
+    return this.set(new GoOffline(readIdOf('Account', input.accountId), input.until ?? null), context)
+  }
+
+  @Mutation(() => AccountSettingPayload, {
+    description: 'Has the connection of a DISCONNECTED account made again, and what waits uploaded.',
+  })
+  async goOnline(
+    @Args('accountId', { type: () => ID, description: 'The account.' }) account: string,
+    @Context() context: ApiContext,
+  ): Promise<AccountSettingPayload> {
+    return this.set(new GoOnline(readIdOf('Account', account)), context)
+  }
+
+  private async set(
+    command: SetConflictPolicy | GoOffline | GoOnline,
+    context: ApiContext,
+  ): Promise<AccountSettingPayload> {
+    const { accountId } = command
+    const outcome = await this.commands.execute<typeof command, ChangeOutcome>(command)
+    if ('failure' in outcome) return { account: null, errors: [changeErrorOf(outcome.failure)] }
+    return { account: await this.nodes.account(accountId, null, context), errors: [] }
+  }
+}

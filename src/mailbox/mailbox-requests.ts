@@ -1,0 +1,338 @@
+import { endingOf } from './conflicts.js'
+import type { AccountEvent, MailboxListing } from './events.js'
+import type { ChangeFailure, Decision } from './local-work.js'
+import type { OperationKind, OperationOutcome, OutcomeReason, ServerChange } from './operation.js'
+import type { Request } from './requests.js'
+import { compareMailboxes, type KnownMailbox, type ListedMailbox } from './mailbox-list.js'
+import type { MessageIdentity, ServerPlace } from './server-place.js'
+import { lose, refusePlace, Settling, type SettlementTerms } from './settlement.js'
+import { showAt, type TrackedMessage } from './tracked-message.js'
+import type { TrackedMailbox } from './upload-plan.js'
+
+/*
+ * What clients ask of mailboxes that are on a server (DISCONNECTED accounts), and what becomes of it. As with messages, what is
+ * shown changes at once, and the server is told what differs.
+ */
+
+/** Asks for a mailbox to be made. */
+export function requestMailbox(
+  mailboxes: readonly TrackedMailbox[],
+  path: string,
+  request: Request,
+  makeId: () => string,
+): Decision {
+  const delimiter = delimiterOf(mailboxes)
+  const failure = whyNoServerPath(path, delimiter) ?? whyTaken(mailboxes, path)
+  if (failure) return { failure }
+  // one that is to be deleted, and is wanted again before it was, has only to be shown
+  const hidden = mailboxes.find((each) => each.isHidden && each.serverPath === path)
+  if (hidden) return { events: shownAgain(hidden, request) }
+  const mailboxId = makeId()
+  const listing = {
+    path,
+    delimiter,
+    attributes: [],
+    specialUse: null,
+    subscribed: true,
+    selectable: true,
+    objectId: null,
+  }
+  const created: AccountEvent = {
+    type: 'MailboxCreated',
+    data: { mailboxId, uidValidity: '0', ...listing, pending: true },
+  }
+  return { events: [requested({ ...request, mailboxId }), created] }
+}
+
+/** Asks again for a mailbox to be made that is shown here and has not come to the server. */
+export function requestMailboxAgain({ mailboxId }: TrackedMailbox, request: Request): AccountEvent[] {
+  return [requested({ ...request, mailboxId })]
+}
+
+function shownAgain({ mailboxId, operations }: TrackedMailbox, request: Request): AccountEvent[] {
+  const deletions = operations.filter(({ kind, isSent }) => kind === 'DELETE_MAILBOX' && !isSent)
+  return [
+    requested({ ...request, mailboxId }),
+    { type: 'MailboxHidden', data: { mailboxId, hidden: false } },
+    ...deletions.map(({ operationId }) => ended(operationId, 'SUPERSEDED', 'LATER_OPERATION')),
+    ended(request.operationId, 'SUPERSEDED', 'ALREADY_SO'),
+  ]
+}
+
+/** Asks for a mailbox to get another path, and those below it with it. */
+export function requestRename(
+  mailboxes: readonly TrackedMailbox[],
+  mailboxId: string,
+  path: string,
+  request: Request,
+): Decision {
+  const shown = mailboxes.filter(({ isHidden }) => !isHidden)
+  const mailbox = shown.find((each) => each.mailboxId === mailboxId)
+  if (!mailbox) return { failure: { kind: 'MailboxNotFound' } }
+  const { delimiter } = mailbox
+  const failure = whyProtected(mailbox) ?? whyNoServerPath(path, delimiter)
+  if (failure) return { failure }
+  if (delimiter !== null && path.startsWith(mailbox.path + delimiter))
+    return { failure: { kind: 'InvalidSettings', field: 'path', reason: 'a mailbox cannot be below itself' } }
+  const below = delimiter === null ? [] : shown.filter((each) => each.path.startsWith(mailbox.path + delimiter))
+  const renamed = [mailbox, ...below].map((each) => ({ each, to: path + each.path.slice(mailbox.path.length) }))
+  const staying = mailboxes.filter((each) => !renamed.some((one) => one.each === each))
+  const taken = renamed.map(({ to }) => whyTaken(staying, to)).find((why) => why !== null)
+  if (taken) return { failure: taken }
+  const events = renamed.flatMap(({ each, to }) => renamedTo(each, to))
+  return { events: [requested({ ...request, mailboxId }), ...events, ...alreadySo(events, request)] }
+}
+
+function renamedTo(mailbox: TrackedMailbox, path: string): AccountEvent[] {
+  const { mailboxId, path: previousPath } = mailbox
+  if (path === previousPath) return []
+  return [{ type: 'MailboxRenamed', data: { mailboxId, previousPath, ...listingOf(mailbox), path, pending: true } }]
+}
+
+/** Asks for a mailbox to be deleted, which has to be empty as far as is shown. */
+export function requestMailboxDeletion(
+  mailboxes: readonly TrackedMailbox[],
+  mailboxId: string,
+  request: Request,
+): Decision {
+  const mailbox = mailboxes.find((each) => each.mailboxId === mailboxId && !each.isHidden)
+  if (!mailbox) return { failure: { kind: 'MailboxNotFound' } }
+  const { path, messages, serverPath, operations } = mailbox
+  const failure = whyProtected(mailbox)
+  if (failure) return { failure }
+  if (messages > 0) return { failure: { kind: 'MailboxNotEmpty', path, messages } }
+  const opening = requested({ ...request, mailboxId })
+  if (serverPath !== null || operations.some(({ isSent }) => isSent))
+    return { events: [opening, { type: 'MailboxHidden', data: { mailboxId, hidden: true } }] }
+  // the server never knew of it
+  return {
+    events: [
+      opening,
+      { type: 'MailboxDeleted', data: { mailboxId, path } },
+      ...operations.map(({ operationId }) => ended(operationId, 'SUPERSEDED', 'LATER_OPERATION')),
+      ended(request.operationId, 'SUPERSEDED', 'ALREADY_SO'),
+    ],
+  }
+}
+
+/** Asks for a mailbox to be subscribed to, or no longer (RFC 9051 §6.3.7, §6.3.8). */
+export function requestSubscription(
+  mailboxes: readonly TrackedMailbox[],
+  mailboxId: string,
+  subscribed: boolean,
+  request: Request,
+): Decision {
+  const mailbox = mailboxes.find((each) => each.mailboxId === mailboxId && !each.isHidden)
+  if (!mailbox) return { failure: { kind: 'MailboxNotFound' } }
+  const data = { mailboxId, ...listingOf(mailbox), subscribed, pending: true as const }
+  const events: AccountEvent[] = mailbox.subscribed === subscribed ? [] : [{ type: 'MailboxChanged', data }]
+  return { events: [requested({ ...request, mailboxId }), ...events, ...alreadySo(events, request)] }
+}
+
+/** Takes an operation on a mailbox back of which the server was not told; a mailbox that was made has to be empty. */
+export function decideMailboxUndo(
+  mailboxes: readonly TrackedMailbox[],
+  mailbox: TrackedMailbox,
+  operationId: string,
+): Decision {
+  const own = mailbox.operations.find((each) => each.operationId === operationId)
+  if (!own) return { events: [] }
+  const later = mailbox.operations.slice(mailbox.operations.indexOf(own) + 1).find(({ kind }) => kind !== 'SUBSCRIBE')
+  if (later && own.kind !== 'SUBSCRIBE') return { failure: { kind: 'LaterOperation', operationId: later.operationId } }
+  const ending = ended(operationId, 'UNDONE', null)
+  if (own.kind !== 'CREATE_MAILBOX') return { events: [...shownAsOnServer(mailboxes, mailbox, own.kind), ending] }
+  const discarded = decideMailboxDiscard(mailbox)
+  return 'failure' in discarded ? discarded : { events: [...discarded.events, ending] }
+}
+
+/** Drops a mailbox that was made here and has not come to the server; it has to be empty. */
+export function decideMailboxDiscard({ mailboxId, path, messages, serverPath }: TrackedMailbox): Decision {
+  if (serverPath !== null) return { events: [] }
+  if (messages > 0) return { failure: { kind: 'MailboxNotEmpty', path, messages } }
+  return { events: [{ type: 'MailboxDeleted', data: { mailboxId, path } }] }
+}
+
+/** What a kind of operation has changed is shown as the server has it. */
+function shownAsOnServer(
+  mailboxes: readonly TrackedMailbox[],
+  mailbox: TrackedMailbox,
+  kind: OperationKind,
+): AccountEvent[] {
+  const { mailboxId, path, serverPath, delimiter, serverSubscribed } = mailbox
+  if (kind === 'DELETE_MAILBOX') return [{ type: 'MailboxHidden', data: { mailboxId, hidden: false } }]
+  if (kind === 'SUBSCRIBE') {
+    const data = { mailboxId, ...listingOf(mailbox), subscribed: serverSubscribed, pending: true as const }
+    return [{ type: 'MailboxChanged', data }]
+  }
+  if (kind !== 'RENAME_MAILBOX' || serverPath === null) return []
+  const below = mailboxes.filter((each) => delimiter !== null && each.path.startsWith(path + delimiter))
+  return [
+    ...renamedTo(mailbox, serverPath),
+    ...below.flatMap((each) => renamedTo(each, serverPath + each.path.slice(path.length))),
+  ]
+}
+
+/** Decides which operations on mailboxes have come to an outcome: those that ask for what is so on the server. */
+export function decideMailboxSettlement(mailboxes: readonly TrackedMailbox[]): AccountEvent[] {
+  return mailboxes.flatMap((mailbox) =>
+    mailbox.operations.flatMap(({ operationId, kind, isSent }): AccountEvent[] => {
+      if (!isSo(mailbox, kind)) return []
+      if (isSent) return [ended(operationId, 'APPLIED', null)]
+      const reason = kind === 'CREATE_MAILBOX' ? 'MAILBOX_EXISTS' : 'ALREADY_SO'
+      return [ended(operationId, 'SUPERSEDED', reason)]
+    }),
+  )
+}
+
+function isSo({ path, serverPath, subscribed, serverSubscribed }: TrackedMailbox, kind: string): boolean {
+  if (kind === 'CREATE_MAILBOX') return serverPath !== null
+  if (kind === 'RENAME_MAILBOX') return serverPath === path
+  return kind === 'SUBSCRIBE' && subscribed === serverSubscribed
+}
+
+/**
+ * Decides what becomes of operations on a mailbox that the server would not do; what is shown is what the server has. One that
+ * was made here stays, with what is in it.
+ */
+export function decideMailboxRefusal(
+  mailboxes: readonly TrackedMailbox[],
+  mailbox: TrackedMailbox,
+  kind: OperationKind,
+  change: ServerChange,
+  terms: Pick<SettlementTerms, 'policy'>,
+): AccountEvent[] {
+  const refused = mailbox.operations.filter((operation) => operation.kind === kind)
+  return refused.flatMap(({ operationId }) => {
+    const ending = endingOf(kind, change, terms.policy)
+    if (!ending) return []
+    return [...shownAsOnServer(mailboxes, mailbox, kind), ended(operationId, ending.outcome, change)]
+  })
+}
+
+/** What is known when the server lists its mailboxes. */
+export type ListView = {
+  /** those that are on the server, as it has them */
+  known: readonly KnownMailbox[]
+  /** all, with what is shown of them */
+  tracked: readonly TrackedMailbox[]
+  /** the messages, in mailboxes that are believed to be gone, of which something else is shown than the server has */
+  messages: readonly TrackedMessage[]
+}
+
+/**
+ * Decides what the server's list of mailboxes changes: see compareMailboxes; and what becomes of operations that it
+ * contradicts.
+ *
+ * @param believedGone ids of mailboxes that an earlier list missed and that the server does not know by name
+ * @returns also the ids of those that are missing and not yet believed to be gone
+ */
+export function decideList(
+  { known, tracked, messages }: ListView,
+  listed: readonly ListedMailbox[],
+  believedGone: ReadonlySet<string>,
+  terms: SettlementTerms,
+  makeId: () => string,
+): { events: AccountEvent[]; missing: ReadonlySet<string> } {
+  const awaited = tracked.filter(({ serverPath, isHidden }) => serverPath === null && !isHidden)
+  const comparison = compareMailboxes(known, listed, { awaited, believedGone, policy: terms.policy }, makeId)
+  const byId = new Map(tracked.map((mailbox) => [mailbox.mailboxId, mailbox]))
+  const inbox = tracked.find(({ path }) => path.toUpperCase() === 'INBOX')?.mailboxId ?? null
+  const endings = comparison.events.flatMap((event) => {
+    const mailbox = event.type === 'MailboxRenamed' ? byId.get(event.data.mailboxId) : undefined
+    return mailbox ? decideRenamedElsewhere(mailbox, terms) : []
+  })
+  const deletions = comparison.deleted.flatMap(({ mailboxId }) => {
+    const mailbox = byId.get(mailboxId)
+    return mailbox ? decideMailboxGone(mailbox, messages, inbox, terms) : []
+  })
+  return { events: [...comparison.events, ...endings, ...deletions], missing: comparison.missing }
+}
+
+function decideRenamedElsewhere(mailbox: TrackedMailbox, terms: Pick<SettlementTerms, 'policy'>): AccountEvent[] {
+  const ending = endingOf('RENAME_MAILBOX', 'MAILBOX_RENAMED', terms.policy)
+  if (!ending) return []
+  return mailbox.operations
+    .filter(({ kind }) => kind === 'RENAME_MAILBOX')
+    .map(({ operationId }) => ended(operationId, ending.outcome, 'MAILBOX_RENAMED'))
+}
+
+/**
+ * Decides what becomes of a mailbox that is no longer on the server, and of operations on it. Messages that were to go into it
+ * are shown where the server has them; what a client wrote for it is shown in INBOX and never dropped.
+ *
+ * @param messages those of which something else is shown than the server has
+ * @param inboxId null where there is none
+ */
+export function decideMailboxGone(
+  mailbox: TrackedMailbox,
+  messages: readonly TrackedMessage[],
+  inboxId: string | null,
+  terms: SettlementTerms,
+): AccountEvent[] {
+  const { mailboxId, path } = mailbox
+  const settling = new Settling(terms)
+  const gone: { messageId: string; server: ServerPlace; identity: MessageIdentity }[] = []
+  for (const message of messages) {
+    const { messageId, shown, server, identity } = message
+    const isShownHere = shown?.mailboxId === mailboxId
+    if (server.state === 'THERE' && server.mailboxId === mailboxId) {
+      if (isShownHere) lose(message, 'MAILBOX_DELETED', settling)
+      else gone.push({ messageId, server: { state: 'GONE', mailboxId, flags: server.flags }, identity })
+    } else if (isShownHere) {
+      refusePlace(message, 'MAILBOX_DELETED', settling)
+      const isKept = server.state === 'NOT_YET' && !message.operations.some(({ effect }) => effect.copyOf !== undefined)
+      if (isKept && inboxId !== null) settling.show(message, showAt(message, inboxId, shown.data.flags), false)
+    }
+  }
+  const places: AccountEvent[] = gone.length > 0 ? [{ type: 'ServerPlacesChanged', data: { messages: gone } }] : []
+  const endings = mailbox.operations.map(({ operationId, kind, isSent }) => {
+    if (kind === 'DELETE_MAILBOX' && isSent) return ended(operationId, 'APPLIED', null)
+    const ending = kind === 'CREATE_MAILBOX' ? null : endingOf(kind, 'MAILBOX_DELETED', terms.policy)
+    return ended(operationId, ending?.outcome ?? 'REJECTED', 'MAILBOX_DELETED')
+  })
+  return [...settling.events(), ...places, { type: 'MailboxDeleted', data: { mailboxId, path } }, ...endings]
+}
+
+const requested = (request: Request): AccountEvent => ({
+  type: 'OperationRequested',
+  data: { ...request, effects: [] },
+})
+
+function ended(operationId: string, outcome: OperationOutcome, reason: OutcomeReason | null): AccountEvent {
+  return { type: 'OperationSettled', data: { operationId, settled: [], outcome, reason } }
+}
+
+const alreadySo = (events: readonly AccountEvent[], { operationId }: Request): AccountEvent[] =>
+  events.length > 0 ? [] : [ended(operationId, 'SUPERSEDED', 'ALREADY_SO')]
+
+function listingOf(mailbox: TrackedMailbox): MailboxListing {
+  const { path, delimiter, attributes, specialUse, subscribed, selectable, objectId } = mailbox
+  return { path, delimiter, attributes, specialUse, subscribed, selectable, objectId }
+}
+
+/** What stands between the levels of an account's paths, as its server has it. */
+export function delimiterOf(mailboxes: readonly TrackedMailbox[]): string | null {
+  return mailboxes.find(({ delimiter }) => delimiter !== null)?.delimiter ?? null
+}
+
+function whyProtected({ path, specialUse }: TrackedMailbox): ChangeFailure | null {
+  return path.toUpperCase() === 'INBOX' || specialUse === '\\Trash' ? { kind: 'MailboxProtected', path } : null
+}
+
+function whyTaken(mailboxes: readonly TrackedMailbox[], path: string): ChangeFailure | null {
+  return mailboxes.some((mailbox) => !mailbox.isHidden && mailbox.path === path)
+    ? { kind: 'MailboxExists', path }
+    : null
+}
+
+/** What is wrong with the path of a mailbox that a client wants on a server; null when nothing is. */
+export function whyNoServerPath(path: string, delimiter: string | null): ChangeFailure | null {
+  const invalid = (reason: string): ChangeFailure => ({ kind: 'InvalidSettings', field: 'path', reason })
+  // eslint-disable-next-line no-control-regex
+  if (/[\u0000-\u001f\u007f]/.test(path) || !path.isWellFormed()) return invalid('may have no control characters')
+  const levels = delimiter === null ? [path] : path.split(delimiter)
+  if (path.length > 1_000 || levels.some((level) => level.trim() === ''))
+    return invalid(`must be names between ${delimiter ?? 'nothing'}, 1000 characters at most`)
+  if (/[%*]/.test(path)) return invalid('may have neither % nor *')
+  return path.toUpperCase() === 'INBOX' ? invalid('INBOX is there already') : null
+}

@@ -1,0 +1,69 @@
+import type { AccountEvent } from './events.js'
+import { leftOver } from './message-changes.js'
+import type { ServerChange } from './operation.js'
+import type { PlaceThere } from './server-place.js'
+import type { TrackedMessage } from './tracked-message.js'
+import type { UploadStep } from './upload-plan.js'
+
+/** Decides what the server's word changes that messages have new places: their copies, moves or uploads are done. */
+export function decidePlaced(
+  messages: readonly TrackedMessage[],
+  placed: ReadonlyMap<string, PlaceThere>,
+): AccountEvent[] {
+  const places = messages.flatMap(({ messageId, identity }) => {
+    const place = placed.get(messageId)
+    return place ? [{ messageId, identity, server: { state: 'THERE' as const, ...place } }] : []
+  })
+  return places.length > 0 ? [{ type: 'ServerPlacesChanged', data: { messages: places } }] : []
+}
+
+/**
+ * Decides what a copy changes that was made in order to move messages (where the server has no MOVE): they are where they
+ * were to go, and what is left over of them in their old places is to be deleted.
+ */
+export function decideCopiedToMove(
+  messages: readonly TrackedMessage[],
+  placed: ReadonlyMap<string, PlaceThere>,
+  makeId: () => string,
+): AccountEvent[] {
+  const left = messages.flatMap(({ messageId, shown, server }) =>
+    placed.has(messageId) && server.state === 'THERE' && shown !== null
+      ? leftOver(makeId(), messageId, shown.data, server)
+      : [],
+  )
+  return [...decidePlaced(messages, placed), ...left]
+}
+
+/** Decides which operations are to be recorded as sent before the steps are taken that carry them out. */
+export function decideSent(messages: readonly TrackedMessage[]): AccountEvent[] {
+  const ids = messages.flatMap(({ operations }) =>
+    operations.flatMap(({ operationId, isSent }) => (isSent ? [] : [operationId])),
+  )
+  return ids.length > 0 ? [{ type: 'OperationsSent', data: { operationIds: [...new Set(ids)] } }] : []
+}
+
+/**
+ * What a refusal means for an operation, by its response code (RFC 5530, RFC 9208). Null where the mailbox may be gone, which
+ * the list of mailboxes says for certain.
+ */
+export function changeOfRefusal(code: string | null | undefined): ServerChange | null {
+  switch (code) {
+    case 'OVERQUOTA':
+      return 'OVER_QUOTA'
+    case 'NOPERM':
+    case 'READ-ONLY':
+      return 'NO_PERMISSION'
+    case 'ALREADYEXISTS':
+      return 'MAILBOX_EXISTS'
+    case 'TRYCREATE':
+    case 'NONEXISTENT':
+      return null
+    default:
+      return 'SERVER_REFUSED'
+  }
+}
+
+/** What a step asks of each of its messages, for their refusal: flags, or a place. */
+export function aspectOf(step: UploadStep): { flags: readonly string[] } | 'place' {
+  return step.kind === 'store' ? { flags: [...step.add, ...step.remove] } : 'place'
+}

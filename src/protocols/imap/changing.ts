@@ -1,0 +1,133 @@
+import { parseCopyUid } from 'imapflow/lib/commands/copyuid-parser.js'
+import type { Flags } from '../../mailbox/flags.js'
+import { groupsOf } from '../../mailbox/groups.js'
+import { formatUidSet, uidSetOf } from '../../mailbox/uid-set.js'
+import type { ImapConnection } from './imap-connection.js'
+
+/*
+ * What changes mail on an IMAP server. Of the selected mailbox, by UID. Every call rejects with ServerFailed; what was refused
+ * has changed nothing, as far as the server keeps to the standard.
+ */
+
+/** UIDs in one command: a set of them stays a line that every server reads. */
+const MOST_UIDS = 500
+
+/** Where messages are that were copied, moved or appended: their new UIDs by the old ones (RFC 4315 §3). */
+export type NewUids = { uidValidity: string; uids: ReadonlyMap<number, number> }
+
+/** Whether single messages can be expunged (RFC 4315 §2.1). */
+export function canExpunge(connection: ImapConnection): boolean {
+  return connection.offers('UIDPLUS') || connection.offers('IMAP4REV2')
+}
+
+/** Whether messages can be moved (RFC 6851). */
+export function canMove(connection: ImapConnection): boolean {
+  return connection.offers('MOVE') || connection.offers('IMAP4REV2')
+}
+
+/**
+ * Adds flags to messages, or removes them (STORE, RFC 9051 §6.4.6). What became of it shows when the mailbox is looked at
+ * the next time.
+ *
+ * @param unchangedSince messages that have changed since this MODSEQ are left as they are (RFC 7162 §3.1.3); null without
+ */
+export async function storeFlags(
+  connection: ImapConnection,
+  uids: readonly number[],
+  how: 'add' | 'remove',
+  flags: Flags,
+  unchangedSince: string | null,
+): Promise<void> {
+  const since = unchangedSince !== null && connection.abilities.condstore
+  for (const group of groupsOf(uids, MOST_UIDS)) {
+    await connection.execute('UID STORE', [
+      sequence(group),
+      ...(since ? [[atom('UNCHANGEDSINCE'), atom(unchangedSince)]] : []),
+      atom(`${how === 'add' ? '+' : '-'}FLAGS.SILENT`),
+      flags.map(atom),
+    ])
+  }
+}
+
+/** Copies messages (COPY, RFC 9051 §6.4.7). @returns null where the server does not say where they are */
+export function copyMessages(
+  connection: ImapConnection,
+  uids: readonly number[],
+  path: string,
+): Promise<NewUids | null> {
+  return transfer(connection, 'UID COPY', uids, path)
+}
+
+/** Moves messages (MOVE, RFC 6851). @returns null where the server does not say where they are */
+export function moveMessages(
+  connection: ImapConnection,
+  uids: readonly number[],
+  path: string,
+): Promise<NewUids | null> {
+  return transfer(connection, 'UID MOVE', uids, path)
+}
+
+async function transfer(
+  connection: ImapConnection,
+  command: 'UID COPY' | 'UID MOVE',
+  uids: readonly number[],
+  path: string,
+): Promise<NewUids | null> {
+  const found = new Map<number, number>()
+  let uidValidity: string | null = null
+  const take = (answer: object) => {
+    const map: { uidValidity?: bigint; uidMap?: Map<number, number> } = {}
+    parseCopyUid(answer as never, map as never)
+    if (map.uidValidity !== undefined) uidValidity = map.uidValidity.toString()
+    for (const [before, after] of map.uidMap ?? []) found.set(before, after)
+  }
+  for (const group of groupsOf(uids, MOST_UIDS))
+    take(await connection.execute(command, [sequence(group), atom(connection.encoded(path))], take))
+  return uidValidity === null ? null : { uidValidity, uids: found }
+}
+
+/**
+ * Marks messages as deleted and expunges them, and no others (UID EXPUNGE, RFC 4315 §2.1). Where the server cannot expunge
+ * single messages they are only marked: a bare EXPUNGE would take along what others have marked.
+ */
+export async function expungeMessages(connection: ImapConnection, uids: readonly number[]): Promise<void> {
+  await storeFlags(connection, uids, 'add', ['\\Deleted'], null)
+  if (!canExpunge(connection)) return
+  for (const group of groupsOf(uids, MOST_UIDS)) await connection.execute('UID EXPUNGE', [sequence(group)])
+}
+
+/** Puts a message into a mailbox (APPEND, RFC 9051 §6.3.12). @returns null where the server does not say where it is */
+export async function appendMessage(
+  connection: ImapConnection,
+  path: string,
+  raw: Buffer,
+  flags: Flags,
+  internalDate: Date,
+): Promise<{ uidValidity: string; uid: number } | null> {
+  const done = await connection.ask('APPEND', (client) => client.append(path, raw, [...flags], internalDate))
+  return done && done.uid && done.uidValidity ? { uidValidity: done.uidValidity.toString(), uid: done.uid } : null
+}
+
+/** Makes a mailbox and subscribes to it (CREATE, RFC 9051 §6.3.4). @returns whether it was not there before */
+export async function createMailbox(connection: ImapConnection, path: string): Promise<boolean> {
+  const done = await connection.ask('CREATE', (client) => client.mailboxCreate(path))
+  return done.created === true
+}
+
+/** Gives a mailbox another path, and those below it with it (RENAME, RFC 9051 §6.3.6). It must not be selected. */
+export async function renameMailbox(connection: ImapConnection, from: string, to: string): Promise<void> {
+  await connection.execute('RENAME', [atom(connection.encoded(from)), atom(connection.encoded(to))])
+}
+
+/** Deletes a mailbox (DELETE, RFC 9051 §6.3.5). It must not be selected. */
+export async function deleteMailbox(connection: ImapConnection, path: string): Promise<void> {
+  await connection.execute('DELETE', [atom(connection.encoded(path))])
+}
+
+/** Subscribes to a mailbox, or no longer (RFC 9051 §6.3.7, §6.3.8). */
+export async function subscribeMailbox(connection: ImapConnection, path: string, subscribed: boolean): Promise<void> {
+  await connection.execute(subscribed ? 'SUBSCRIBE' : 'UNSUBSCRIBE', [atom(connection.encoded(path))])
+}
+
+const atom = (value: string) => ({ type: 'ATOM', value })
+const sequence = (uids: readonly number[]) => ({ type: 'SEQUENCE', value: formatUidSet(uidSetOf(uids)) })

@@ -1,0 +1,88 @@
+import fc from 'fast-check'
+import { MAILBOXES } from './support/model-server.ts'
+import { World, type Fate } from './support/world.ts'
+
+/** Histories; the long form is `MAILFOLD_CASES=1000000 npm test -- test/disconnected-model`. */
+const CASES = Number(process.env['MAILFOLD_CASES'] ?? 5_000)
+
+const step = fc.tuple(fc.nat(19), fc.nat(50), fc.nat(50))
+const fate = fc.constantFrom<Fate>('works', 'works', 'works', 'cut before', 'cut after', 'refused')
+const abilities = fc.record({
+  move: fc.boolean(),
+  uidplus: fc.boolean(),
+  policy: fc.constantFrom('ASK' as const, 'CLIENT_WINS' as const, 'SERVER_WINS' as const),
+})
+
+function run(world: World, steps: readonly (readonly [number, number, number])[], fates: readonly Fate[]): void {
+  const left = [...fates]
+  for (let first = 0; first < 4; first++) world.deliver(MAILBOXES[first % 3] ?? 'A')
+  world.connect([])
+  for (const [kind, one, other] of steps) {
+    if (kind === 0) world.deliver(MAILBOXES[one % 3] ?? 'A')
+    else if (kind <= 6) world.other(one % 20 === 0 ? 4 : one % 4, one, other)
+    else if (kind <= 15) world.ask(one % 7, one, other)
+    else world.connect(left.splice(0, 4))
+  }
+}
+
+/** What is shown, and what the server has, in one form. */
+function sides(world: World) {
+  const shown = [...world.shown.values()].map(
+    ({ mailboxId, data }) => `${mailboxId} ${data.uid} ${data.fingerprint} ${data.flags.join()}`,
+  )
+  const there = MAILBOXES.flatMap((name) =>
+    world.server.of(name).messages.map(({ uid, content, flags }) => `${name} ${uid} c${content} ${flags.join()}`),
+  )
+  return { shown: shown.sort(), there: there.sort() }
+}
+
+test('whatever client, others and connection do: in the end all agree, nothing is lost or doubled, and each operation has one outcome', () => {
+  fc.assert(
+    fc.property(
+      fc.array(step, { maxLength: 30, size: 'max' }),
+      fc.array(fate, { maxLength: 20, size: 'max' }),
+      abilities,
+      (steps, fates, able) => {
+        const world = new World(able)
+        run(world, steps, fates)
+        world.connect([])
+        world.connect([])
+
+        // what was refused and made here stays here
+        const kept = new Set([...world.places].flatMap(([id, { server }]) => (server.state === 'NOT_YET' ? [id] : [])))
+        for (const id of kept) world.shown.delete(id)
+        const { shown, there } = sides(world)
+        expect(shown).toEqual(there)
+        expect([...world.places.keys()].filter((id) => !kept.has(id))).toEqual([])
+
+        for (const { state, outcomes, ends } of world.operations.values()) {
+          expect(outcomes).toEqual([state])
+          for (const end of ends.values()) expect(end).toHaveLength(1)
+        }
+
+        const { births, expungedByOthers, movedByOthers } = world.server
+        const here = new Map<number, number>()
+        for (const name of MAILBOXES)
+          for (const { content } of world.server.of(name).messages) here.set(content, (here.get(content) ?? 0) + 1)
+        const deleted = world.contentsAskedToGo()
+        for (const born of expungedByOthers) deleted.add(births[born]?.content ?? -1)
+        const delivered = new Set(births.map(({ content }) => content))
+        for (const content of delivered) if (!deleted.has(content)) expect(here.get(content) ?? 0).toBeGreaterThan(0)
+
+        // contents of which nobody makes copies are there once: what others do with two that are alike cannot be told apart
+        const copied = new Set(births.flatMap(({ content, by }) => (by.startsWith('copied') ? [content] : [])))
+        for (const content of world.contentsAskedToCopy()) copied.add(content)
+        const twice = world.refusedExpunges + (able.move ? 0 : movedByOthers.size)
+        // an upload that others take away before it was seen is made again
+        const unseen = movedByOthers.size + expungedByOthers.size
+        for (const content of delivered) {
+          if (copied.has(content)) continue
+          expect(here.get(content) ?? 0).toBeLessThanOrEqual(1 + twice + unseen)
+          const times = births.filter((birth) => birth.content === content).length
+          expect(times).toBeLessThanOrEqual(1 + unseen)
+        }
+      },
+    ),
+    { numRuns: CASES },
+  )
+}, 3_600_000)

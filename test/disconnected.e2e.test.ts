@@ -1,0 +1,245 @@
+import { DisconnectedAccount } from './support/disconnected.ts'
+import { Dovecot } from './support/dovecot.ts'
+import { mail } from './support/mail.ts'
+import { fillMaildir } from './support/maildir.ts'
+import { Service, until } from './support/service.ts'
+
+let dovecot: Dovecot
+let service: Service
+let users = 0
+
+beforeAll(async () => {
+  dovecot = await Dovecot.start()
+  service = await Service.start({ MAILFOLD_CHECK_INTERVAL: '1000', MAILFOLD_ANSWER_TIMEOUT: '5000' })
+})
+
+afterAll(async () => {
+  await service?.stop()
+  await dovecot?.stop()
+})
+
+/** An account with messages "0", "1" and so on in INBOX, and an empty mailbox Work. */
+async function account(messages = 4): Promise<DisconnectedAccount> {
+  const user = `user${++users}`
+  await fillMaildir(
+    dovecot.mailOf(user),
+    null,
+    messages,
+    (number) => mail(1000 * users + number, { subject: String(number) }),
+    0,
+    () => '',
+  )
+  await fillMaildir(dovecot.mailOf(user), 'Work', 0, () => '')
+  return DisconnectedAccount.connect(service, dovecot, user)
+}
+
+const idOf = async (mine: DisconnectedAccount, subject: string) => (await mine.message(subject)).id
+
+test('flags, moves, copies, deletions and drafts are shown at once, pending, and come to the server at the next connection', async () => {
+  const mine = await account(6)
+  await mine.goOffline()
+  const read = await mine.flags([await idOf(mine, '0')], ['\\Seen', 'work'])
+  const moved = await mine.move([await idOf(mine, '1')], 'Work')
+  const copied = await mine.copy([await idOf(mine, '2')], 'Work')
+  const deleted = await mine.delete([await idOf(mine, '3')])
+  const gone = await mine.delete([await idOf(mine, '4')], true)
+  const draft = await mine.append('Drafts', mail(77, { subject: 'draft' }), { flags: ['\\Draft', '\\Seen'] })
+  const shown = (await mine.state()).messages.nodes
+  expect(shown.map(({ subject, mailbox }) => `${mailbox.path} ${subject}`).sort()).toEqual([
+    'Drafts draft',
+    'INBOX 0',
+    'INBOX 2',
+    'INBOX 5',
+    'Trash 3',
+    'Work 1',
+    'Work 2',
+  ])
+  expect(shown.find(({ subject }) => subject === '1')?.pendingOperations).toMatchObject([{ kind: 'MOVE' }])
+  expect(await mine.onServer('Work')).toEqual([])
+
+  await mine.upload()
+  for (const { id } of [read, moved, copied, deleted, gone, draft])
+    expect(await mine.operation(id)).toMatchObject({ state: 'APPLIED', appliedCount: 1 })
+  expect(await mine.onServer('INBOX')).toEqual([
+    { subject: '0', flags: ['\\Seen', 'work'] },
+    { subject: '2', flags: [] },
+    { subject: '5', flags: [] },
+  ])
+  expect(await mine.onServer('Work')).toEqual([
+    { subject: '1', flags: [] },
+    { subject: '2', flags: [] },
+  ])
+  expect(await mine.onServer('Trash')).toEqual([{ subject: '3', flags: [] }])
+  expect(await mine.onServer('Drafts')).toEqual([{ subject: 'draft', flags: ['\\Draft', '\\Seen'] }])
+  const after = (await mine.state()).messages.nodes
+  expect(after.map(({ id }) => id).sort()).toEqual(shown.map(({ id }) => id).sort())
+  expect(after.every(({ uid, pendingOperations }) => uid !== null && pendingOperations.length === 0)).toBe(true)
+  mine.end()
+})
+
+test('what is asked for while there is a connection is done at once', async () => {
+  const mine = await account()
+  const read = await mine.flags([await idOf(mine, '0')], ['\\Seen'])
+  await until(async () => (await mine.operation(read.id)).state === 'APPLIED', 5_000)
+  expect((await mine.onServer('INBOX'))[0]).toEqual({ subject: '0', flags: ['\\Seen'] })
+  mine.end()
+})
+
+const ids = async (mine: DisconnectedAccount, ...subjects: string[]) =>
+  Promise.all(subjects.map((subject) => idOf(mine, subject)))
+
+test('what cancels out is not sent, and what is alike goes in one command', async () => {
+  const mine = await account(40)
+  await mine.goOffline()
+  const subjects = Array.from({ length: 40 }, (_, number) => String(number))
+  const all = await ids(mine, ...subjects)
+  const [first = '', second = '', ...rest] = all
+  const read = await mine.flags([first], ['\\Seen'])
+  const unread = await mine.flags([first], [], ['\\Seen'])
+  const there = await mine.move([second], 'Work')
+  const back = await mine.move([second], 'INBOX')
+  const many = await mine.flags(rest, ['\\Seen'])
+  for (const id of rest.slice(0, 10)) await mine.flags([id], ['\\Flagged'])
+  const before = mine.wire.asked.length
+  await mine.upload()
+  const asked = mine.wire.asked.slice(before).join('')
+  expect(asked.match(/UID STORE/g)).toHaveLength(2)
+  expect(asked).not.toMatch(/UID (MOVE|COPY)/)
+  for (const { id } of [read, unread, there, back])
+    expect(await mine.operation(id)).toMatchObject({ state: 'SUPERSEDED', reason: 'ALREADY_SO' })
+  expect(await mine.operation(many.id)).toMatchObject({ state: 'APPLIED', appliedCount: 38 })
+  const onServer = await mine.onServer('INBOX')
+  expect(onServer.filter(({ flags }) => flags.includes('\\Flagged'))).toHaveLength(10)
+  expect(onServer.filter(({ flags }) => flags.includes('\\Seen'))).toHaveLength(38)
+  mine.end()
+})
+
+test('one operation on all that a filter matches', async () => {
+  const mine = await account(30)
+  await mine.goOffline()
+  const mailboxId = await mine.mailbox('INBOX')
+  const matching = { accountId: mine.id, mailboxId, filter: { isUnread: true } }
+  const read = await mine.ask('changeFlags', 'ChangeFlagsInput', { matching, add: ['\\Seen'] })
+  expect(read.operation?.messageCount).toBe(30)
+  expect(await mine.asked('changeFlags', 'ChangeFlagsInput', { matching, add: ['\\Seen'] })).toMatchObject({
+    operation: { state: 'SUPERSEDED', reason: 'ALREADY_SO' },
+  })
+  await mine.upload()
+  expect(await mine.operation(read.id)).toMatchObject({ state: 'APPLIED', appliedCount: 30 })
+  mine.end()
+})
+
+test('an operation can be undone while the server was not told, the later one first', async () => {
+  const mine = await account()
+  await mine.goOffline()
+  const before = (await mine.state()).messages.nodes
+  const moved = await mine.move(await ids(mine, '0'), 'Work')
+  const again = await mine.move(await ids(mine, '0'), 'Trash')
+  const flagged = await mine.flags(await ids(mine, '0', '1'), ['\\Flagged'])
+  const gone = await mine.delete(await ids(mine, '2'), true)
+  const copied = await mine.copy(await ids(mine, '3'), 'Work')
+  const draft = await mine.append('Drafts', mail(78, { subject: 'draft' }))
+  const made = await mine.create('Made')
+  expect(await mine.undo(moved.id)).toMatchObject({ errors: [{ __typename: 'LaterOperation' }] })
+  for (const { id } of [again, moved, flagged, gone, copied, draft, made])
+    expect(await mine.undo(id)).toMatchObject({ operation: { state: 'UNDONE' }, errors: [] })
+  expect(await mine.undo(moved.id)).toMatchObject({ errors: [{ __typename: 'OperationNotPending' }] })
+  const after = await mine.state()
+  const withoutOrigin = (messages: typeof before) => messages.map((message) => ({ ...message, origin: null }))
+  expect(withoutOrigin(after.messages.nodes)).toEqual(withoutOrigin(before))
+  expect(after.mailboxes.map(({ path }) => path)).not.toContain('Made')
+  const sessions = mine.wire.asked.length
+  await mine.upload()
+  expect(mine.wire.asked.slice(sessions).join('')).not.toMatch(/UID (STORE|MOVE|COPY|EXPUNGE)|APPEND|CREATE/)
+  mine.end()
+})
+
+test('moves of what was just moved, changes in a mailbox that was just made, and a draft that is replaced again', async () => {
+  const mine = await account()
+  await mine.goOffline()
+  await mine.create('Made')
+  await mine.move(await ids(mine, '0'), 'Work')
+  await mine.move(await ids(mine, '0'), 'Made')
+  await mine.flags(await ids(mine, '0'), ['\\Flagged'])
+  await mine.move(await ids(mine, '1'), 'Made')
+  await mine.delete(await ids(mine, '1'), true)
+  const first = await mine.append('Drafts', mail(79, { subject: 'first' }), { flags: ['\\Draft'] })
+  const second = await mine.append('Drafts', mail(80, { subject: 'second' }), {
+    flags: ['\\Draft'],
+    replaces: first.messages?.[0]?.id,
+  })
+  await mine.append('Drafts', mail(81, { subject: 'third' }), {
+    flags: ['\\Draft'],
+    replaces: second.messages?.[0]?.id,
+  })
+  const operations = await mine.upload()
+  expect(operations.filter(({ state }) => state !== 'APPLIED' && state !== 'SUPERSEDED')).toEqual([])
+  expect(await mine.onServer('Made')).toEqual([{ subject: '0', flags: ['\\Flagged'] }])
+  expect(await mine.onServer('Drafts')).toEqual([{ subject: 'third', flags: ['\\Draft'] }])
+  expect((await mine.onServer('INBOX')).map(({ subject }) => subject)).toEqual(['2', '3'])
+  const third = await mine.message('third')
+  await mine.goOffline()
+  await mine.append('Drafts', mail(82, { subject: 'fourth' }), { flags: ['\\Draft'], replaces: third.id })
+  await mine.upload()
+  expect(await mine.onServer('Drafts')).toEqual([{ subject: 'fourth', flags: ['\\Draft'] }])
+  mine.end()
+})
+
+test('mailboxes are made, renamed with those below, subscribed to and deleted', async () => {
+  const mine = await account()
+  await mine.create('Projects')
+  await mine.create('Projects/2026')
+  await mine.settled()
+  await mine.goOffline()
+  await mine.move(await ids(mine, '0'), 'Projects/2026')
+  await mine.ask('renameMailbox', 'RenameMailboxInput', { mailboxId: await mine.mailbox('Projects'), path: 'Ideas' })
+  await mine.ask('deleteMailbox', 'DeleteMailboxInput', { mailboxId: await mine.mailbox('Work') })
+  await mine.ask('subscribeMailbox', 'SubscribeMailboxInput', {
+    mailboxId: await mine.mailbox('Junk'),
+    subscribed: true,
+  })
+  const paths = (await mine.state()).mailboxes.map(({ path }) => path)
+  expect(paths).toEqual(['INBOX', 'Drafts', 'Ideas', 'Ideas/2026', 'Junk', 'Sent', 'Trash'])
+  const operations = await mine.upload()
+  expect(operations.filter(({ state }) => state !== 'APPLIED')).toEqual([])
+  const onServer = await mine.other.list()
+  expect(onServer.map(({ path }) => path).sort()).toEqual([...paths].sort())
+  expect(onServer.find(({ path }) => path === 'Junk')?.subscribed).toBe(true)
+  expect(await mine.onServer('Ideas/2026')).toEqual([{ subject: '0', flags: [] }])
+  expect((await mine.state()).mailboxes.some(({ isPending }) => isPending)).toBe(false)
+  mine.end()
+})
+
+test('bad input gets a typed error and changes nothing', async () => {
+  const mine = await account()
+  const [id = ''] = await ids(mine, '0')
+  const Work = await mine.mailbox('Work')
+  const cases: [string, string, object, string][] = [
+    ['changeFlags', 'ChangeFlagsInput', { messageIds: [id], add: ['\\Recent'] }, 'InvalidSettings'],
+    ['changeFlags', 'ChangeFlagsInput', { messageIds: [], add: ['a'] }, 'InvalidSettings'],
+    ['moveMessages', 'MoveMessagesInput', { messageIds: [id], mailboxId: missing('Mailbox') }, 'MailboxNotFound'],
+    ['moveMessages', 'MoveMessagesInput', { messageIds: [missing('Message')], mailboxId: Work }, 'MessageNotFound'],
+    ['createMailbox', 'CreateMailboxInput', { accountId: mine.id, path: 'a//b' }, 'InvalidSettings'],
+    ['createMailbox', 'CreateMailboxInput', { accountId: mine.id, path: 'Work' }, 'MailboxExists'],
+    ['renameMailbox', 'RenameMailboxInput', { mailboxId: await mine.mailbox('INBOX'), path: 'x' }, 'MailboxProtected'],
+    ['renameMailbox', 'RenameMailboxInput', { mailboxId: Work, path: 'Work/below' }, 'InvalidSettings'],
+    ['deleteMailbox', 'DeleteMailboxInput', { mailboxId: await mine.mailbox('INBOX') }, 'MailboxProtected'],
+    [
+      'answerOperation',
+      'AnswerOperationInput',
+      { operationId: missing('Operation'), answer: 'RETRY' },
+      'OperationNotFound',
+    ],
+  ]
+  for (const [field, type, input, error] of cases)
+    expect([field, (await mine.asked(field, type, input)).errors]).toMatchObject([field, [{ __typename: error }]])
+  expect((await mine.state()).operations.nodes).toEqual([])
+  const both = await service.answer(
+    'mutation ($input: ChangeFlagsInput!) { changeFlags(input: $input) { errors { __typename } } }',
+    { input: { messageIds: [id], matching: { accountId: mine.id } } },
+  )
+  expect(both.errors?.[0]?.extensions?.code).toBe('BAD_USER_INPUT')
+  mine.end()
+})
+
+const missing = (type: string) => Buffer.from(`${type}:00000000-0000-7000-8000-000000000000`).toString('base64url')
