@@ -19,7 +19,7 @@ afterAll(async () => {
 })
 
 /** An account with messages "0", "1" and so on in INBOX, and an empty mailbox Work. */
-async function account(messages = 4): Promise<DisconnectedAccount> {
+async function account(messages = 4, hidden: readonly string[] = []): Promise<DisconnectedAccount> {
   const user = `user${++users}`
   await fillMaildir(
     dovecot.mailOf(user),
@@ -30,59 +30,82 @@ async function account(messages = 4): Promise<DisconnectedAccount> {
     () => '',
   )
   await fillMaildir(dovecot.mailOf(user), 'Work', 0, () => '')
-  return DisconnectedAccount.connect(service, dovecot, user)
+  return DisconnectedAccount.connect(service, dovecot, user, hidden)
 }
 
 const idOf = async (mine: DisconnectedAccount, subject: string) => (await mine.message(subject)).id
 
-test('flags, moves, copies, deletions and drafts are shown at once, pending, and come to the server at the next connection', async () => {
-  const mine = await account(6)
-  await mine.goOffline()
-  const read = await mine.flags([await idOf(mine, '0')], ['\\Seen', 'work'])
-  const moved = await mine.move([await idOf(mine, '1')], 'Work')
-  const copied = await mine.copy([await idOf(mine, '2')], 'Work')
-  const deleted = await mine.delete([await idOf(mine, '3')])
-  const gone = await mine.delete([await idOf(mine, '4')], true)
-  const draft = await mine.append('Drafts', mail(77, { subject: 'draft' }), { flags: ['\\Draft', '\\Seen'] })
-  const shown = (await mine.state()).messages.nodes
-  expect(shown.map(({ subject, mailbox }) => `${mailbox.path} ${subject}`).sort()).toEqual([
-    'Drafts draft',
-    'INBOX 0',
-    'INBOX 2',
-    'INBOX 5',
-    'Trash 3',
-    'Work 1',
-    'Work 2',
-  ])
-  expect(shown.find(({ subject }) => subject === '1')?.pendingOperations).toMatchObject([{ kind: 'MOVE' }])
-  expect(await mine.onServer('Work')).toEqual([])
+/** What servers may lack. */
+const LACKING: string[][] = [
+  [],
+  ['QRESYNC'],
+  ['QRESYNC', 'CONDSTORE'],
+  ['UIDPLUS'],
+  ['MOVE'],
+  ['LIST-STATUS'],
+  ['QRESYNC', 'CONDSTORE', 'ENABLE', 'UIDPLUS', 'MOVE', 'LIST-STATUS', 'ESEARCH', 'NOTIFY', 'BINARY'],
+]
 
-  await mine.upload()
-  for (const { id } of [read, moved, copied, deleted, gone, draft])
-    expect(await mine.operation(id)).toMatchObject({ state: 'APPLIED', appliedCount: 1 })
-  expect(await mine.onServer('INBOX')).toEqual([
-    { subject: '0', flags: ['\\Seen', 'work'] },
-    { subject: '2', flags: [] },
-    { subject: '5', flags: [] },
-  ])
-  expect(await mine.onServer('Work')).toEqual([
-    { subject: '1', flags: [] },
-    { subject: '2', flags: [] },
-  ])
-  expect(await mine.onServer('Trash')).toEqual([{ subject: '3', flags: [] }])
-  expect(await mine.onServer('Drafts')).toEqual([{ subject: 'draft', flags: ['\\Draft', '\\Seen'] }])
-  const after = (await mine.state()).messages.nodes
-  expect(after.map(({ id }) => id).sort()).toEqual(shown.map(({ id }) => id).sort())
-  expect(after.every(({ uid, pendingOperations }) => uid !== null && pendingOperations.length === 0)).toBe(true)
-  mine.end()
-})
+test.each(LACKING.map((hidden) => [hidden.join(', ') || 'nothing', hidden] as const))(
+  'flags, moves, copies, deletions and drafts are shown at once, pending, and come to a server that lacks %s at the next connection',
+  async (_, hidden) => {
+    const mine = await account(6, hidden)
+    // without UIDPLUS single messages can only be marked
+    const marked = hidden.includes('UIDPLUS') ? [{ subject: '4', flags: ['\\Deleted'] }] : []
+    const left =
+      hidden.includes('UIDPLUS') && hidden.includes('MOVE')
+        ? ['1', '3'].map((subject) => ({ subject, flags: ['\\Deleted'] }))
+        : []
+    await mine.goOffline()
+    const read = await mine.flags([await idOf(mine, '0')], ['\\Seen', 'work'])
+    const moved = await mine.move([await idOf(mine, '1')], 'Work')
+    const copied = await mine.copy([await idOf(mine, '2')], 'Work')
+    const deleted = await mine.delete([await idOf(mine, '3')])
+    const gone = await mine.delete([await idOf(mine, '4')], true)
+    const draft = await mine.append('Drafts', mail(77, { subject: 'draft' }), { flags: ['\\Draft', '\\Seen'] })
+    const shown = (await mine.state()).messages.nodes
+    expect(shown.map(({ subject, mailbox }) => `${mailbox.path} ${subject}`).sort()).toEqual([
+      'Drafts draft',
+      'INBOX 0',
+      'INBOX 2',
+      'INBOX 5',
+      'Trash 3',
+      'Work 1',
+      'Work 2',
+    ])
+    expect(shown.find(({ subject }) => subject === '1')?.pendingOperations).toMatchObject([{ kind: 'MOVE' }])
+    expect(await mine.onServer('Work')).toEqual([])
+
+    await mine.upload()
+    for (const { id } of [read, moved, copied, deleted, gone, draft])
+      expect(await mine.operation(id)).toMatchObject({ state: 'APPLIED', appliedCount: 1 })
+    const inInbox = [
+      { subject: '0', flags: ['\\Seen', 'work'] },
+      { subject: '2', flags: [] },
+      { subject: '5', flags: [] },
+      ...marked,
+      ...left,
+    ]
+    expect(await mine.onServer('INBOX')).toEqual(inInbox.sort((one, other) => (one.subject < other.subject ? -1 : 1)))
+    expect(await mine.onServer('Work')).toEqual([
+      { subject: '1', flags: [] },
+      { subject: '2', flags: [] },
+    ])
+    expect(await mine.onServer('Trash')).toEqual([{ subject: '3', flags: [] }])
+    expect(await mine.onServer('Drafts')).toEqual([{ subject: 'draft', flags: ['\\Draft', '\\Seen'] }])
+    const after = (await mine.state()).messages.nodes
+    expect(after.map(({ id }) => id).sort()).toEqual(shown.map(({ id }) => id).sort())
+    expect(after.every(({ uid, pendingOperations }) => uid !== null && pendingOperations.length === 0)).toBe(true)
+    await mine.end()
+  },
+)
 
 test('what is asked for while there is a connection is done at once', async () => {
   const mine = await account()
   const read = await mine.flags([await idOf(mine, '0')], ['\\Seen'])
   await until(async () => (await mine.operation(read.id)).state === 'APPLIED', 5_000)
   expect((await mine.onServer('INBOX'))[0]).toEqual({ subject: '0', flags: ['\\Seen'] })
-  mine.end()
+  await mine.end()
 })
 
 const ids = async (mine: DisconnectedAccount, ...subjects: string[]) =>
@@ -111,7 +134,7 @@ test('what cancels out is not sent, and what is alike goes in one command', asyn
   const onServer = await mine.onServer('INBOX')
   expect(onServer.filter(({ flags }) => flags.includes('\\Flagged'))).toHaveLength(10)
   expect(onServer.filter(({ flags }) => flags.includes('\\Seen'))).toHaveLength(38)
-  mine.end()
+  await mine.end()
 })
 
 test('one operation on all that a filter matches', async () => {
@@ -126,7 +149,7 @@ test('one operation on all that a filter matches', async () => {
   })
   await mine.upload()
   expect(await mine.operation(read.id)).toMatchObject({ state: 'APPLIED', appliedCount: 30 })
-  mine.end()
+  await mine.end()
 })
 
 test('an operation can be undone while the server was not told, the later one first', async () => {
@@ -151,7 +174,7 @@ test('an operation can be undone while the server was not told, the later one fi
   const sessions = mine.wire.asked.length
   await mine.upload()
   expect(mine.wire.asked.slice(sessions).join('')).not.toMatch(/UID (STORE|MOVE|COPY|EXPUNGE)|APPEND|CREATE/)
-  mine.end()
+  await mine.end()
 })
 
 test('moves of what was just moved, changes in a mailbox that was just made, and a draft that is replaced again', async () => {
@@ -182,7 +205,7 @@ test('moves of what was just moved, changes in a mailbox that was just made, and
   await mine.append('Drafts', mail(82, { subject: 'fourth' }), { flags: ['\\Draft'], replaces: third.id })
   await mine.upload()
   expect(await mine.onServer('Drafts')).toEqual([{ subject: 'fourth', flags: ['\\Draft'] }])
-  mine.end()
+  await mine.end()
 })
 
 test('mailboxes are made, renamed with those below, subscribed to and deleted', async () => {
@@ -207,7 +230,7 @@ test('mailboxes are made, renamed with those below, subscribed to and deleted', 
   expect(onServer.find(({ path }) => path === 'Junk')?.subscribed).toBe(true)
   expect(await mine.onServer('Ideas/2026')).toEqual([{ subject: '0', flags: [] }])
   expect((await mine.state()).mailboxes.some(({ isPending }) => isPending)).toBe(false)
-  mine.end()
+  await mine.end()
 })
 
 test('bad input gets a typed error and changes nothing', async () => {
@@ -239,7 +262,7 @@ test('bad input gets a typed error and changes nothing', async () => {
     { input: { messageIds: [id], matching: { accountId: mine.id } } },
   )
   expect(both.errors?.[0]?.extensions?.code).toBe('BAD_USER_INPUT')
-  mine.end()
+  await mine.end()
 })
 
 const missing = (type: string) => Buffer.from(`${type}:00000000-0000-7000-8000-000000000000`).toString('base64url')

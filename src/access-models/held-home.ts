@@ -269,10 +269,11 @@ export class HeldHome implements AccountHome {
     return {
       ...this.tools,
       accountId: this.accountId,
-      policy: account.conflictPolicy,
+      conflictPolicy: account.conflictPolicy,
       connection,
       fence: this.fence as FenceToken,
-      interrupted: () => this.stopping || this.waiting > 0,
+      interrupted: () => this.stopping || this.waiting > 0 || this.listChanged,
+      missing: this.missing,
       look: (paths) => look(paths, () => true),
       lookIfChanged: (paths) => look(paths, (path) => this.dirty.has(path)),
       lookAtList: () => (this.listChanged = true),

@@ -22,7 +22,7 @@ export type MailboxComparison = {
 
 /** What a comparison works with; see compareMailboxes. */
 export type ComparisonTerms = {
-  awaited: readonly { mailboxId: string; path: string }[]
+  awaited: readonly { mailboxId: string; path: string; subscribed: boolean }[]
   believedGone: ReadonlySet<string>
   policy: ConflictPolicy
 }
@@ -57,7 +57,10 @@ export function compareMailboxes(
     }
     const made = awaited.find((each) => each.path === mailbox.path)
     if (made) {
-      events.push({ type: 'MailboxChanged', data: { mailboxId: made.mailboxId, ...listingOf(mailbox) } })
+      const { mailboxId, subscribed } = made
+      const { path } = mailbox
+      events.push({ type: 'MailboxChanged', data: { mailboxId, ...listingOf(mailbox), subscribed } })
+      events.push({ type: 'ServerMailboxChanged', data: { mailboxId, path, subscribed: mailbox.subscribed } })
       continue
     }
     const before = [...gone].find((each) => isRenamed(each, mailbox))
@@ -96,7 +99,12 @@ function renamed(known: KnownMailbox, listed: ListedMailbox, policy: ConflictPol
   // as it was asked for here, or, where the policy wants it, still to become so
   if (isApart && (shown.path === path || endingOf('RENAME_MAILBOX', 'MAILBOX_RENAMED', policy) === null))
     return [{ type: 'ServerMailboxChanged', data: { mailboxId, path, subscribed } }]
-  return [{ type: 'MailboxRenamed', data: { mailboxId, previousPath: shown.path, ...listingOf(listed) } }]
+  const data = { mailboxId, previousPath: shown.path, ...listingOf(listed) }
+  if (shown.subscribed === known.subscribed) return [{ type: 'MailboxRenamed', data }]
+  return [
+    { type: 'MailboxRenamed', data: { ...data, subscribed: shown.subscribed } },
+    { type: 'ServerMailboxChanged', data: { mailboxId, path, subscribed } },
+  ]
 }
 
 function isRenamed(known: KnownMailbox, listed: ListedMailbox): boolean {

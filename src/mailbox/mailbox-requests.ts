@@ -185,7 +185,7 @@ export function decideMailboxSettlement(mailboxes: readonly TrackedMailbox[]): A
 }
 
 function isSo({ path, serverPath, subscribed, serverSubscribed }: TrackedMailbox, kind: string): boolean {
-  if (kind === 'CREATE_MAILBOX') return serverPath !== null
+  if (kind === 'CREATE_MAILBOX') return serverPath !== null && subscribed === serverSubscribed
   if (kind === 'RENAME_MAILBOX') return serverPath === path
   return kind === 'SUBSCRIBE' && subscribed === serverSubscribed
 }
@@ -202,6 +202,8 @@ export function decideMailboxRefusal(
   terms: Pick<SettlementTerms, 'policy'>,
 ): AccountEvent[] {
   const refused = mailbox.operations.filter((operation) => operation.kind === kind)
+  // one that is being made is subscribed to along with that, or, where the server does not want it, not
+  if (kind === 'SUBSCRIBE' && refused.length === 0) return shownAsOnServer(mailboxes, mailbox, kind)
   return refused.flatMap(({ operationId }) => {
     const ending = endingOf(kind, change, terms.policy)
     if (!ending) return []

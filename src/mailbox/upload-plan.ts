@@ -55,7 +55,7 @@ export type UploadStep =
   | { kind: 'expunge'; on: UploadSet }
   | { kind: 'delete'; mailboxId: string; path: string }
 
-/** Copies of which the original is nowhere, and nothing is kept here to make them of. */
+/** `impossible` are copies of which the original is nowhere, as far as known, and nothing is kept here to make them of. */
 export type UploadPlan = { steps: UploadStep[]; impossible: readonly TrackedMessage[] }
 
 /** What a plan is made of. */
@@ -101,7 +101,7 @@ export function planUpload(view: UploadView): UploadPlan {
     } else if (copyOf !== undefined) impossible.push(message)
   }
   const steps = [...appends, ...sets.steps()]
-  return { steps: steps.length > 0 || impossible.length > 0 ? steps : planDeletions(view), impossible }
+  return { steps: steps.length > 0 ? steps : planDeletions(view), impossible }
 }
 
 function planMailboxes(mailboxes: readonly TrackedMailbox[]): UploadStep[] {
@@ -115,7 +115,7 @@ function planMailboxes(mailboxes: readonly TrackedMailbox[]): UploadStep[] {
     ...renamed.flatMap((mailbox) => (goesAlong(mailbox, renamed) ? [] : [renameOf(mailbox, renamed)])),
     ...created.map(({ mailboxId, path }): UploadStep => ({ kind: 'create', mailboxId, path })),
     ...shown.flatMap(({ mailboxId, serverPath: path, subscribed, serverSubscribed, operations }): UploadStep[] => {
-      const isWanted = operations.some(({ kind }) => kind === 'SUBSCRIBE')
+      const isWanted = operations.some(({ kind }) => kind === 'SUBSCRIBE' || kind === 'CREATE_MAILBOX')
       return path !== null && isWanted && subscribed !== serverSubscribed
         ? [{ kind: 'subscribe', mailboxId, path, subscribed }]
         : []

@@ -66,7 +66,8 @@ export class DisconnectedAccount {
   readonly service: Service
   readonly id: string
   readonly wire: Wire
-  readonly other: ImapFlow
+  /** another client on the same mailboxes */
+  other: ImapFlow
 
   private constructor(service: Service, id: string, wire: Wire, other: ImapFlow) {
     this.service = service
@@ -237,7 +238,10 @@ export class DisconnectedAccount {
     }
   }
 
-  end(): void {
+  /** Has it forgotten, so that nobody tries to reach its server any more. */
+  async end(): Promise<void> {
+    const query = 'mutation ($input: ForgetAccountInput!) { forgetAccount(input: $input) { errors { __typename } } }'
+    await this.service.ask(query, { input: { id: this.id, requestedBy: 'the test' } })
     this.other.close()
     this.wire.stop()
   }

@@ -80,7 +80,8 @@ export class Dovecot {
   /** Address on which the server offers no extension at all, as old servers do. */
   static readonly plainAddress = '127.0.0.2'
 
-  static async start(): Promise<Dovecot> {
+  /** @param more of its configuration, at the end */
+  static async start(more = ''): Promise<Dovecot> {
     await install(PACKAGES, FILES)
     const folder = await mkdtemp(join(tmpdir(), 'mailfold-dovecot-'))
     await run('chmod', ['0755', folder])
@@ -89,7 +90,7 @@ export class Dovecot {
     const [imap, , , , lmtp] = ports
     for (const name of ['mail', 'run', 'state']) await mkdir(join(folder, name))
     await run('chown', ['mail:mail', join(folder, 'mail')])
-    await writeFile(join(folder, 'dovecot.conf'), configuration(folder, ports))
+    await writeFile(join(folder, 'dovecot.conf'), configuration(folder, ports) + more)
     const child = launch(folder)
     const dovecot = new Dovecot(folder, child, ports)
     await answers(imap)

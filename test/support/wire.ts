@@ -20,6 +20,12 @@ export class Wire {
 
   /** whether no session can be begun */
   isDown = false
+  /**
+   * What is answered to an IMAP command in the server's place: the text after the tag. `cut` passes it on and cuts the wire
+   * before the answer; `hold` keeps it, `hold answer` what the server says to it, until the wire is cut; null leaves it to
+   * the server.
+   */
+  answering: (command: string) => string | null = () => null
   private readonly hidden: readonly string[]
 
   private constructor(server: Server, port: number, hidden: readonly string[]) {
@@ -67,6 +73,7 @@ export class Wire {
     const { fault } = this
     this.fault = null
     let passed = 0
+    let heldTag: string | null = null
     for (const socket of [client, target]) {
       this.sockets.add(socket)
       socket.on('error', () => undefined)
@@ -77,12 +84,26 @@ export class Wire {
       })
     }
     client.on('data', (data: Buffer) => {
-      this.asked[session] += data.toString('latin1')
-      target.write(data)
+      const text = data.toString('latin1')
+      this.asked[session] += text
+      const [, tag = '', command = ''] = /^(\S+) ([^\r\n]*)\r\n/.exec(text) ?? []
+      const answer = command === '' ? null : this.answering(command)
+      if (answer === null) target.write(data)
+      else if (answer === 'cut') target.write(data, () => setTimeout(() => this.cut(), 50))
+      else if (answer === 'hold') this.struck = true
+      else if (answer === 'hold answer') {
+        heldTag = tag
+        target.write(data)
+      } else client.write(`${tag} ${answer}\r\n`)
     })
     target.on('data', (heard: Buffer) => {
       const data = this.hidden.length > 0 ? this.withoutHidden(heard) : heard
-      this.said[session] += data.toString('latin1')
+      const told = data.toString('latin1')
+      this.said[session] += told
+      if (heldTag !== null) {
+        if (told.startsWith(`${heldTag} `) || told.includes(`\n${heldTag} `)) this.struck = true
+        return
+      }
       if (!fault || passed + data.length < fault.at) {
         passed += data.length
         client.write(data)

@@ -14,7 +14,7 @@ export type RecordTools = {
   streams: Streams
   database: Database
   fence: FenceToken
-  policy: ConflictPolicy
+  conflictPolicy: ConflictPolicy
 }
 
 /** Records what becomes of operations, each decided on what is known when it is recorded. */
@@ -89,7 +89,7 @@ export class UploadRecord {
   }
 
   private get terms(): Omit<SettlementTerms, 'tallies'> {
-    return { policy: this.tools.policy, isEverywhereLooked: false, canExpunge: this.canExpunge }
+    return { policy: this.tools.conflictPolicy, isEverywhereLooked: false, canExpunge: this.canExpunge }
   }
 
   private async decide<View>(

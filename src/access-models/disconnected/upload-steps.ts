@@ -66,7 +66,7 @@ export async function takeStep(tools: StepTools, step: UploadStep): Promise<void
     const failure = error instanceof ServerFailed ? error.failure : null
     if (failure?.kind !== 'CommandRefused') throw error
     tools.logger.info({ accountId: tools.accountId, step: step.kind, failure }, 'a server refused an operation')
-    const change = changeOfRefusal(failure.code)
+    const change = failure.command === 'SELECT' ? null : changeOfRefusal(failure.code)
     // the mailbox may be gone: the list says so for certain, and what becomes of the operation follows from that
     if (change === null) tools.lookAtList()
     if (change !== null || isRepeated(tools, step)) await refuse(tools, step, change ?? 'SERVER_REFUSED')
@@ -79,7 +79,7 @@ async function send(tools: StepTools, step: UploadStep): Promise<void> {
     case 'create':
       await createMailbox(connection, step.path)
       tools.lookAtList()
-      return record.mailboxIs(step.mailboxId, step.path, true)
+      return record.mailboxIs(step.mailboxId, step.path, false)
     case 'rename':
       await renameMailbox(connection, step.from, step.to)
       tools.lookAtList()

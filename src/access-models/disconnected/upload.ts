@@ -34,6 +34,8 @@ export type UploadTools = RecordTools & {
   connection: ImapConnection
   blobs: BlobStore
   logger: Logger
+  /** mailboxes that the server's list has left out, and that may be gone */
+  missing: ReadonlySet<string>
   /** whether the work should be put down for now */
   interrupted: () => boolean
   /** brings mailboxes up to date, by their paths on the server */
@@ -76,8 +78,6 @@ export class Uploads {
     for (let after: string | null = null; !tools.interrupted();) {
       await this.settle(tools, record, null)
       const { plan, mailboxes, last } = await this.plan(tools, after)
-      const impossible = plan.impossible.map(({ messageId }) => messageId)
-      await record.refused(impossible, 'place', 'MESSAGE_GONE')
       if (plan.steps.length > 0) await this.take(tools, record, plan.steps, mailboxes)
       else if (last !== null) after = last
       else return this.attempts.clear()
@@ -95,9 +95,16 @@ export class Uploads {
     for await (const piece of piecesOf(tools))
       for (const { messageId, server, shown } of piece)
         if (server.state === 'GONE' || (shown === null && server.state === 'NOT_YET')) missing.add(messageId)
+    const uncopied = (await this.plan(tools, null)).plan.impossible.map(({ messageId }) => messageId)
+    for (const id of uncopied) missing.add(id)
     const certain = new Set([...missing].filter((id) => this.missingBefore.has(id)))
     this.missing = missing
     const record = new UploadRecord(tools, canExpunge(tools.connection))
+    await record.refused(
+      uncopied.filter((id) => certain.has(id)),
+      'place',
+      'MESSAGE_GONE',
+    )
     if (certain.size > 0) await this.settle(tools, record, certain)
     return certain.size < missing.size
   }
@@ -127,12 +134,16 @@ export class Uploads {
   /** The mailboxes in which something of what waits is, or is to come to be. */
   private async pathsInvolved(tools: UploadTools): Promise<Set<string>> {
     const ids = new Set<string>()
+    const originals: string[] = []
     for await (const piece of piecesOf(tools))
       for (const { server, shown, operations } of piece) {
+        originals.push(...operations.flatMap(({ effect }) => effect.copyOf ?? []))
         if ('mailboxId' in server) ids.add(server.mailboxId)
         if (shown) ids.add(shown.mailboxId)
         ids.add(sentTo(operations) ?? '')
       }
+    const copied = await viewTracked(tools.database.pool, originals)
+    for (const { server } of copied) if ('mailboxId' in server) ids.add(server.mailboxId)
     const mailboxes = await viewTrackedMailboxes(tools.database.pool, tools.accountId)
     return new Set(
       mailboxes.flatMap(({ mailboxId, serverPath, isHidden }) =>
@@ -142,10 +153,13 @@ export class Uploads {
   }
 
   private async plan(
-    { database: { pool }, accountId }: UploadTools,
+    { database: { pool }, accountId, missing }: UploadTools,
     after: string | null,
   ): Promise<{ plan: UploadPlan; mailboxes: TrackedMailbox[]; last: string | null }> {
-    const mailboxes = await viewTrackedMailboxes(pool, accountId)
+    const mailboxes = (await viewTrackedMailboxes(pool, accountId)).map((mailbox) =>
+      // nothing is told of one that may be gone before that is certain
+      missing.has(mailbox.mailboxId) ? { ...mailbox, serverPath: null, operations: [] } : mailbox,
+    )
     const messages = await viewTrackedApart(pool, accountId, after, PIECE)
     const copied = messages.flatMap(({ operations }) => operations.flatMap(({ effect }) => effect.copyOf ?? []))
     const originals = new Map(
@@ -203,7 +217,7 @@ function mailboxesOf(step: UploadStep): string[] {
     case 'append':
       return [step.mailboxId]
     case 'copy':
-      return [step.to]
+      return [step.to, step.from]
     case 'store':
     case 'expunge':
       return [step.on.mailboxId]

@@ -93,7 +93,13 @@ async function transfer(
 export async function expungeMessages(connection: ImapConnection, uids: readonly number[]): Promise<void> {
   await storeFlags(connection, uids, 'add', ['\\Deleted'], null)
   if (!canExpunge(connection)) return
-  for (const group of groupsOf(uids, MOST_UIDS)) await connection.execute('UID EXPUNGE', [sequence(group)])
+  try {
+    for (const group of groupsOf(uids, MOST_UIDS)) await connection.execute('UID EXPUNGE', [sequence(group)])
+  } catch (error) {
+    // left marked, they would go with the next client that expunges the mailbox
+    await storeFlags(connection, uids, 'remove', ['\\Deleted'], null).catch(() => undefined)
+    throw error
+  }
 }
 
 /** Puts a message into a mailbox (APPEND, RFC 9051 §6.3.12). @returns null where the server does not say where it is */
@@ -108,10 +114,9 @@ export async function appendMessage(
   return done && done.uid && done.uidValidity ? { uidValidity: done.uidValidity.toString(), uid: done.uid } : null
 }
 
-/** Makes a mailbox and subscribes to it (CREATE, RFC 9051 §6.3.4). @returns whether it was not there before */
-export async function createMailbox(connection: ImapConnection, path: string): Promise<boolean> {
-  const done = await connection.ask('CREATE', (client) => client.mailboxCreate(path))
-  return done.created === true
+/** Makes a mailbox (CREATE, RFC 9051 §6.3.4). */
+export async function createMailbox(connection: ImapConnection, path: string): Promise<void> {
+  await connection.execute('CREATE', [atom(connection.encoded(path))])
 }
 
 /** Gives a mailbox another path, and those below it with it (RENAME, RFC 9051 §6.3.6). It must not be selected. */
