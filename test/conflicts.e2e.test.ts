@@ -1,6 +1,8 @@
 import { CONFLICTS, endingOf } from '../src/mailbox/conflicts.js'
 import type { ConflictPolicy, OperationKind, ServerChange } from '../src/mailbox/operation.js'
+import type { SeenOperation } from './support/disconnected.ts'
 import { Dovecot } from './support/dovecot.ts'
+import { mail } from './support/mail.ts'
 import { OperationCase } from './support/operation-case.ts'
 import { Service, until } from './support/service.ts'
 
@@ -108,4 +110,86 @@ async function tryLine({ kind, change, policy }: (typeof LINES)[number]): Promis
 describe('each line of the conflict table, on a real server', () => {
   const lines = tried(LINES)
   test.each([...lines.keys()])('%s', async (name) => lines.get(name)?.(), 120_000)
+})
+
+/** The outcome of an operation that is uploaded in a session of its own: a server looks at rights when one begins. */
+async function outcomeOf(each: OperationCase, kind: OperationKind): Promise<SeenOperation> {
+  await each.mine.goOffline()
+  const id = await each.ask(kind)
+  await each.mine.upload()
+  return each.mine.operation(id)
+}
+
+test('what its user may only read stays as it is, and nothing is put where it may not be', async () => {
+  const each = await OperationCase.begin(service, dovecot)
+  await each.allow('Home', 'lr')
+  expect(await outcomeOf(each, 'CHANGE_FLAGS')).toMatchObject({ state: 'REJECTED', reason: 'NO_PERMISSION' })
+  expect((await each.mine.message('m')).flags).toEqual([])
+  await each.allow('Work', 'lr')
+  const append = await outcomeOf(each, 'APPEND')
+  expect(append).toMatchObject({ state: 'REJECTED', reason: 'NO_PERMISSION', offers: ['RETRY', 'DISCARD'] })
+  expect((await each.mine.message('new')).mailbox.path).toBe('Work')
+  await each.mine.end()
+})
+
+test('a message for which there is no room is kept here, and goes when there is some', async () => {
+  const each = await OperationCase.begin(service, dovecot)
+  const { mine } = each
+  const large = mail(8001, { subject: 'large', body: 'x'.repeat(30_000) })
+  await mine.append('Else', large)
+  const second = await mine.append('Work', large.replace('large', 'more'))
+  await mine.settled()
+  expect(await mine.operation(second.id)).toMatchObject({ state: 'REJECTED', reason: 'OVER_QUOTA' })
+  const kept = await mine.message('more')
+  expect(kept.uid).toBeNull()
+  await mine.delete([(await mine.message('large')).id], true)
+  await mine.settled()
+  const retried = await mine.answer(second.id, 'RETRY')
+  expect(retried.errors).toEqual([])
+  await mine.settled()
+  expect((await mine.message('more')).id).toBe(kept.id)
+  expect((await mine.onServer('Work')).map(({ subject }) => subject)).toEqual(['Work', 'more'])
+  expect((await mine.answer(second.id, 'RETRY')).errors).toMatchObject([{ __typename: 'NotOffered' }])
+  await mine.end()
+})
+
+test('a message that is gone is put back from what is kept here, byte for byte', async () => {
+  const each = await OperationCase.begin(service, dovecot)
+  const { mine } = each
+  const { messages } = await service.ask<{ messages: { rawUrl: string } }>(
+    'query ($id: ID!) { messages: message(id: $id) { rawUrl } }',
+    { id: (await mine.message('m')).id },
+  )
+  const raw = Buffer.from(await (await service.fetch(messages.rawUrl)).arrayBuffer())
+  await mine.goOffline()
+  const id = await each.ask('MOVE')
+  await each.change('MOVE', 'MESSAGE_GONE')
+  await mine.upload()
+  expect(await mine.operation(id)).toMatchObject({ state: 'REJECTED', offers: ['RESTORE', 'DISCARD'] })
+  expect((await mine.answer(id, 'RESTORE')).errors).toEqual([])
+  await mine.settled()
+  const lock = await mine.other.getMailboxLock('Work')
+  const found = await mine.other.fetchAll('1:*', { source: true, envelope: true })
+  lock.release()
+  expect(found.find(({ envelope }) => envelope?.subject === 'm')?.source?.equals(raw)).toBe(true)
+  await mine.end()
+})
+
+test('what was asked about is done when it is tried again', async () => {
+  const each = await OperationCase.begin(service, dovecot)
+  const { mine } = each
+  await mine.goOffline()
+  const id = await each.ask('MOVE')
+  await each.change('MOVE', 'MOVED_ELSEWHERE')
+  await mine.upload()
+  expect(await mine.operation(id)).toMatchObject({
+    state: 'REJECTED',
+    reason: 'MOVED_ELSEWHERE',
+    offers: ['RETRY', 'DISCARD'],
+  })
+  expect((await mine.message('m')).mailbox.path).toBe('Else')
+  expect((await mine.answer(id, 'RETRY')).operation).toMatchObject({ kind: 'MOVE' })
+  await mine.settled()
+  expect((await mine.onServer('Work')).map(({ subject }) => subject)).toEqual(['Work', 'm'])
+  await mine.end()
 })

@@ -266,3 +266,28 @@ test('bad input gets a typed error and changes nothing', async () => {
 })
 
 const missing = (type: string) => Buffer.from(`${type}:00000000-0000-7000-8000-000000000000`).toString('base64url')
+
+test('after a long absence, with half of the messages gone and others moved, what is shown is right, and only what changed was fetched', async () => {
+  const mine = await account(400)
+  const first = mine.wire.said.join('').length
+  await mine.goOffline()
+  const kept = await ids(mine, '1', '2', '395')
+  await mine.flags(kept, ['\\Flagged'])
+  const lock = await mine.other.getMailboxLock('INBOX')
+  await mine.other.messageDelete('201:390', { uid: true })
+  await mine.other.messageMove('2,100:104', 'Work', { uid: true })
+  await mine.other.messageFlagsAdd('150:160', ['\\Seen'], { uid: true })
+  lock.release()
+  await mine.other.append('INBOX', mail(4_000_000 + users, { subject: 'new' }), [])
+  const before = mine.wire.said.length
+  await mine.upload()
+  await until(async () => (await mine.state()).mailboxes.find(({ path }) => path === 'INBOX')?.messageCount === 205)
+  const { messages } = await mine.state()
+  const there = [...(await mine.onServer('INBOX')), ...(await mine.onServer('Work'))]
+  const line = ({ subject, flags }: { subject: string; flags: string[] }) => `${subject} ${[...flags].sort().join()}`
+  expect(messages.nodes.map(line).sort()).toEqual(there.map(line).sort())
+  expect((await mine.message('1')).id).toBe(kept[0])
+  expect((await mine.message('1')).mailbox.path).toBe('Work')
+  expect(mine.wire.said.slice(before).join('').length).toBeLessThan(first / 5)
+  await mine.end()
+})
