@@ -2,7 +2,7 @@ import { DisconnectedAccount } from './support/disconnected.ts'
 import { Dovecot } from './support/dovecot.ts'
 import { mail } from './support/mail.ts'
 import { fillMaildir } from './support/maildir.ts'
-import { Service, until } from './support/service.ts'
+import { mailfold, Service, until } from './support/service.ts'
 
 let dovecot: Dovecot
 let service: Service
@@ -289,5 +289,44 @@ test('after a long absence, with half of the messages gone and others moved, wha
   expect((await mine.message('1')).id).toBe(kept[0])
   expect((await mine.message('1')).mailbox.path).toBe('Work')
   expect(mine.wire.said.slice(before).join('').length).toBeLessThan(first / 5)
+  await mine.end()
+})
+
+test('mailfold check says whether what is recorded is what the server has, and where not', async () => {
+  const mine = await account(5)
+  const checked = async () => {
+    const environment = { MAILFOLD_DATA: service.folder, MAILFOLD_LOG_LEVEL: 'error' }
+    const { code, stdout } = await mailfold(['check', mine.id, '--json'], environment)
+    const lines = stdout.trim().split('\n')
+    return { code, lines: lines.map((line) => JSON.parse(line) as Record<string, unknown>) }
+  }
+  expect(await checked()).toMatchObject({ code: 0, lines: [{ differing: 0 }] })
+  await mine.goOffline()
+  // what waits is no difference: the server's side is compared
+  await mine.move(await ids(mine, '0'), 'Work')
+  const lock = await mine.other.getMailboxLock('INBOX')
+  await mine.other.messageDelete('1', { uid: true })
+  await mine.other.messageFlagsAdd('2', ['\\Flagged'], { uid: true })
+  lock.release()
+  await mine.other.append('INBOX', mail(8_000_000 + users, { subject: 'new' }))
+  expect((await checked()).lines).toMatchObject([
+    { kind: 'FLAGS', path: 'INBOX', uid: 2, recorded: [], server: ['\\Flagged'] },
+    { kind: 'NOT_RECORDED', path: 'INBOX', uid: 6 },
+    { kind: 'NOT_ON_SERVER', path: 'INBOX', uid: 1 },
+    { differing: 3 },
+  ])
+  await mine.end()
+})
+
+test('a connection that breaks while a new message is fetched costs the message nothing', async () => {
+  const mine = await account(2)
+  let isHeld = false
+  mine.wire.answering = (command) => (!isHeld && /^UID FETCH 3:\*/.test(command) ? ((isHeld = true), 'hold') : null)
+  await dovecot.deliver(`user${users}`, mail(9_000_000 + users, { subject: 'whole' }))
+  await until(() => mine.wire.struck)
+  mine.wire.cut()
+  await until(async () => (await mine.state()).messages.nodes.length === 3)
+  const { messages } = await mine.state()
+  expect(messages.nodes.map(({ subject }) => subject).sort()).toEqual(['0', '1', 'whole'])
   await mine.end()
 })

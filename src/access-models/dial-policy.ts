@@ -2,7 +2,7 @@ import type { Platform } from '../platform/platform.js'
 import type { DialPolicy } from '../protocols/dial.js'
 
 /** How the settings have mail servers connected to. */
-export function dialPolicyOf({ settings, authorities }: Platform): DialPolicy {
+export function dialPolicyOf({ settings, authorities }: Pick<Platform, 'settings' | 'authorities'>): DialPolicy {
   return {
     allowPlaintext: settings.MAILFOLD_ALLOW_PLAINTEXT,
     extraAuthorities: authorities,

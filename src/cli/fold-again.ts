@@ -26,7 +26,8 @@ export async function foldAgain(
   })
 }
 
-async function accountsOf(database: Database, account: string | undefined): Promise<string[]> {
+/** The ids of all accounts, or of the one that is named. @throws ApiFailure when there is none by that name */
+export async function accountsOf(database: Database, account: string | undefined): Promise<string[]> {
   const { rows } = await database.pool.query<{ account_id: string }>('select account_id from streams order by 1')
   const all = rows.map((row) => row.account_id)
   if (account === undefined) return all

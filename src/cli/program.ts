@@ -148,6 +148,17 @@ export async function run(argv: readonly string[]): Promise<number> {
       exitCode = await restore(folder, options)
     })
 
+  program
+    .command('check')
+    .description('compare what is recorded of an account, or of all, with its server; 1 if anything differs')
+    .argument('[account]', 'its id; all accounts where it is left out')
+    .addOption(json)
+    .addHelpText('after', DATABASE_HELP)
+    .action(async (account: string | undefined, options: { json?: boolean }) => {
+      const { check } = await import('./check.js')
+      exitCode = await check(account, options)
+    })
+
   const commands = {
     verify: "fold an account's log again, or that of all, and report each row that differs; 1 if any does",
     rebuild: "fold an account's log again, or that of all, and put right what differs, while the service goes on",

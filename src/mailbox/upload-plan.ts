@@ -64,6 +64,8 @@ export type UploadView = {
   messages: readonly TrackedMessage[]
   /** where the originals of copies are on the server, by their ids; those that are nowhere are missing */
   originals: ReadonlyMap<string, { mailboxId: string; uid: number }>
+  /** whether the server can expunge single messages (UIDPLUS, RFC 4315) */
+  canExpunge: boolean
 }
 
 /** Decides what to tell the server next; mailboxes first, and alone, since what follows depends on their being there. */
@@ -81,7 +83,9 @@ export function planUpload(view: UploadView): UploadPlan {
     if (server.state === 'THERE') {
       const { mailboxId, uid } = server
       if (!isThere.has(mailboxId)) continue
-      if (shown === null) sets.expunged(mailboxId, { messageId, uid })
+      // without UIDPLUS nothing more can be done than to mark it
+      if (shown === null && (view.canExpunge || !hasFlag(server.flags, '\\Deleted')))
+        sets.expunged(mailboxId, { messageId, uid })
       const { added, removed } = flagsToSend(message)
       if (added.length > 0) sets.stored(mailboxId, 'add', added, { messageId, uid })
       if (removed.length > 0) sets.stored(mailboxId, 'remove', removed, { messageId, uid })

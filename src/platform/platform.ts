@@ -63,7 +63,8 @@ export class Platform {
   }
 }
 
-async function readAuthorities(path: string | undefined): Promise<string[]> {
+/** Authorities that mail servers are trusted by besides the usual ones, in PEM. @throws StartFailure */
+export async function readAuthorities(path: string | undefined): Promise<string[]> {
   if (path === undefined) return []
   const pem = await readFile(path, 'utf8').catch(() => '')
   if (!pem.includes('BEGIN CERTIFICATE'))

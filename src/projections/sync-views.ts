@@ -1,3 +1,4 @@
+import type { Flags } from '../mailbox/flags.js'
 import type { KnownMailbox } from '../mailbox/mailbox-list.js'
 import type { MessageData } from '../mailbox/message.js'
 import {
@@ -162,6 +163,19 @@ export async function viewMessages(
     values: [place.mailboxId, place.uidValidity, uids],
   })
   return new Map((await knownMessages(session, rows)).map((message) => [message.uid, message]))
+}
+
+/** The flags that the server has for the messages of a mailbox's numbering, as far as recorded, by UID. */
+export async function viewServerFlags(
+  session: Queryable,
+  { mailboxId, uidValidity }: MailboxPlace,
+): Promise<Map<number, Flags>> {
+  const { rows } = await session.query<{ uid: string; flags: string[] }>({
+    name: 'view-server-flags',
+    text: 'select uid, flags from server_messages where mailbox_id = $1 and uid_validity = $2',
+    values: [mailboxId, uidValidity],
+  })
+  return new Map(rows.map(({ uid, flags }) => [Number(uid), flags]))
 }
 
 /** The same for a set of UIDs, which may be sparse over a wide range. */

@@ -153,7 +153,12 @@ export class World extends FoldedAccount {
         .flatMap((id) => this.tracked([id]))
         .flatMap(({ messageId, server }) => (server.state === 'THERE' ? [[messageId, server] as const] : [])),
     )
-    const { steps, impossible } = planUpload({ mailboxes: TRACKED_MAILBOXES, messages, originals })
+    const { steps, impossible } = planUpload({
+      mailboxes: TRACKED_MAILBOXES,
+      messages,
+      originals,
+      canExpunge: true,
+    })
     if (impossible.length > 0)
       this.refuse(
         impossible.map(({ messageId }) => messageId),

@@ -153,7 +153,7 @@ export class Uploads {
   }
 
   private async plan(
-    { database: { pool }, accountId, missing }: UploadTools,
+    { database: { pool }, accountId, missing, connection }: UploadTools,
     after: string | null,
   ): Promise<{ plan: UploadPlan; mailboxes: TrackedMailbox[]; last: string | null }> {
     const mailboxes = (await viewTrackedMailboxes(pool, accountId)).map((mailbox) =>
@@ -168,7 +168,7 @@ export class Uploads {
       ),
     )
     const last = messages.length < PIECE ? null : (messages.at(-1)?.messageId ?? null)
-    return { plan: planUpload({ mailboxes, messages, originals }), mailboxes, last }
+    return { plan: planUpload({ mailboxes, messages, originals, canExpunge: canExpunge(connection) }), mailboxes, last }
   }
 
   /** Takes the steps, after it is recorded that they are taken, and looks at what they have touched. */

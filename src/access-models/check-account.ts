@@ -1,0 +1,67 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Flags } from '../mailbox/flags.js'
+import { compareWithServer, type Discrepancy } from '../mailbox/server-check.js'
+import type { Queryable } from '../platform/database.js'
+import { viewMailboxes, viewServerFlags, type MailboxView } from '../projections/sync-views.js'
+import type { ImapConnection } from '../protocols/imap/imap-connection.js'
+
+/** Flags that are read at once. */
+const PIECE = 2_000
+
+/** Milliseconds for which news may be on their way from the server into the log. */
+const GRACE = 3_000
+
+/**
+ * Compares what is recorded of an account with its server: mailboxes, UIDs and flags; by EXAMINE, which changes nothing. What
+ * differs is looked at once more after a moment, since the service may be running and just about to record it.
+ *
+ * @throws ServerFailed
+ */
+export async function checkAccount(
+  session: Queryable,
+  accountId: string,
+  connection: ImapConnection,
+): Promise<Discrepancy[]> {
+  const found = await compareAccount(session, accountId, connection, null)
+  if (found.length === 0) return []
+  await sleep(GRACE)
+  return compareAccount(session, accountId, connection, new Set(found.map(({ path }) => path)))
+}
+
+/** @param only the mailboxes to look into; all where it is null */
+async function compareAccount(
+  session: Queryable,
+  accountId: string,
+  connection: ImapConnection,
+  only: ReadonlySet<string> | null,
+): Promise<Discrepancy[]> {
+  const found: Discrepancy[] = []
+  const listed = (await connection.listMailboxes()).filter((each) => each.listed.selectable)
+  const recorded = new Map((await viewMailboxes(session, accountId)).map((mailbox) => [mailbox.path, mailbox]))
+  for (const { listed: each } of listed) {
+    const mailbox = recorded.get(each.path)
+    recorded.delete(each.path)
+    if (!mailbox) found.push({ kind: 'MAILBOX_NOT_RECORDED', path: each.path })
+    else if (only === null || only.has(each.path)) found.push(...(await compareMailbox(session, mailbox, connection)))
+  }
+  for (const { path, selectable } of recorded.values())
+    if (selectable) found.push({ kind: 'MAILBOX_NOT_ON_SERVER', path })
+  return found
+}
+
+async function compareMailbox(
+  session: Queryable,
+  { mailboxId, path, uidValidity, place }: MailboxView,
+  connection: ImapConnection,
+): Promise<Discrepancy[]> {
+  const reported = await connection.select(path, true)
+  if (uidValidity !== null && reported.uidValidity !== uidValidity)
+    return [{ kind: 'UIDVALIDITY', path, recorded: uidValidity, server: reported.uidValidity }]
+  const server = new Map<number, Flags>()
+  if (connection.exists > 0)
+    for await (const piece of connection.flags('1:*', PIECE)) for (const { uid, flags } of piece) server.set(uid, flags)
+  const recorded = uidValidity === null ? new Map() : await viewServerFlags(session, { mailboxId, uidValidity })
+  const differences = compareWithServer(path, recorded as ReadonlyMap<number, Flags>, server)
+  // what has not been read yet is not missing
+  return place.complete ? differences : differences.filter(({ kind }) => kind !== 'NOT_RECORDED')
+}

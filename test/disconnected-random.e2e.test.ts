@@ -1,0 +1,182 @@
+import fc from 'fast-check'
+import { DisconnectedAccount } from './support/disconnected.ts'
+import { Dovecot } from './support/dovecot.ts'
+import { mail } from './support/mail.ts'
+import { fillMaildir } from './support/maildir.ts'
+import { Service, until } from './support/service.ts'
+
+/** Histories, some of them at once; the long form is `MAILFOLD_CASES=1000 npm test -- test/disconnected-random`. */
+const CASES = Number(process.env['MAILFOLD_CASES'] ?? 40)
+const AT_ONCE = 8
+
+let dovecot: Dovecot
+let service: Service
+let made = 0
+
+beforeAll(async () => {
+  dovecot = await Dovecot.start()
+  service = await Service.start({ MAILFOLD_CHECK_INTERVAL: '1000' })
+})
+
+afterAll(async () => {
+  await service?.stop()
+  await dovecot?.stop()
+})
+
+/** What servers lack, by number. */
+const HIDDEN: string[][] = [[], ['QRESYNC'], ['QRESYNC', 'CONDSTORE'], ['MOVE'], ['MOVE', 'UIDPLUS'], ['LIST-STATUS']]
+
+type Step = readonly [kind: number, one: number, other: number]
+
+const step: fc.Arbitrary<Step> = fc.tuple(fc.nat(13), fc.nat(100), fc.nat(100))
+
+const PATHS = ['INBOX', 'Work', 'Else'] as const
+
+/** An account, another client, and a connection that breaks, doing what numbers say. */
+class Random {
+  readonly mine: DisconnectedAccount
+  /** subjects of messages that somebody has asked to go for good */
+  readonly goes = new Set<string>()
+  readonly subjects = new Set<string>()
+
+  constructor(mine: DisconnectedAccount) {
+    this.mine = mine
+  }
+
+  async take([kind, one, other]: Step): Promise<void> {
+    const { mine } = this
+    const path = PATHS[other % 3] ?? 'INBOX'
+    if (kind === 0) return mine.wire.cut()
+    if (kind === 1) return mine.goOffline()
+    if (kind === 2) return mine.goOnline()
+    if (kind <= 5) return this.others(one % 4, one, path)
+    const shown = (await mine.state()).messages.nodes
+    const some = shown.filter((_, index) => (index + one) % 3 === 0)
+    const messages = some.map(({ id }) => id)
+    if (kind === 6) await this.append(path, one)
+    else if (messages.length === 0) return
+    else if (kind <= 8)
+      await mine.asked('changeFlags', 'ChangeFlagsInput', { messageIds: messages, add: [FLAGS[one % 3]] })
+    else if (kind === 9)
+      await mine.asked('changeFlags', 'ChangeFlagsInput', { messageIds: messages, remove: [FLAGS[one % 3]] })
+    else if (kind <= 11)
+      await mine.asked('moveMessages', 'MoveMessagesInput', {
+        messageIds: messages,
+        mailboxId: await mine.mailbox(path),
+      })
+    else if (kind === 12) {
+      this.goes.add(some[0]?.subject ?? '')
+      await mine.asked('deleteMessages', 'DeleteMessagesInput', { messageIds: messages.slice(0, 1), forGood: true })
+    } else {
+      const [last] = (await mine.state()).operations.nodes.filter(({ state }) => state === 'PENDING')
+      if (last) await mine.undo(last.id)
+    }
+  }
+
+  private async append(path: string, one: number): Promise<void> {
+    const subject = `made ${one} ${++made}`
+    await this.mine.append(path, mail(50_000 + made, { subject }))
+    this.subjects.add(subject)
+    // it may be undone again
+    this.goes.add(subject)
+  }
+
+  private async others(action: number, one: number, path: string): Promise<void> {
+    const { other } = this.mine
+    const from = PATHS[one % 3] ?? 'INBOX'
+    const lock = await other.getMailboxLock(from)
+    try {
+      const exists = other.mailbox ? other.mailbox.exists : 0
+      const which = String((one % Math.max(1, exists)) + 1)
+      if (action === 0 || exists === 0) {
+        const subject = `new ${++made}`
+        this.subjects.add(subject)
+        await other.append(from, mail(60_000 + made, { subject }))
+      } else if (action === 1) await other.messageFlagsAdd(which, [FLAGS[one % 3] ?? ''])
+      else if (action === 2 && path !== from) await other.messageMove(which, path)
+      else if (action === 3) {
+        const found = await other.fetchOne(which, { envelope: true })
+        if (found) this.goes.add(found.envelope?.subject ?? '')
+        await other.messageDelete(which)
+      }
+    } finally {
+      lock.release()
+    }
+  }
+}
+
+const FLAGS = ['\\Seen', '\\Flagged', 'work']
+
+async function run(steps: readonly Step[], hidden: number, policy: string): Promise<void> {
+  const user = `random${++made}`
+  for (const [index, path] of [null, 'Work', 'Else'].entries())
+    await fillMaildir(
+      dovecot.mailOf(user),
+      path,
+      2,
+      (number) => mail(made * 100 + index * 10 + number, { subject: `${index} ${number}` }),
+      0,
+      () => '',
+    )
+  const mine = await DisconnectedAccount.connect(service, dovecot, user, HIDDEN[hidden])
+  try {
+    await mine.setPolicy(policy)
+    const random = new Random(mine)
+    for (const each of steps) await random.take(each)
+    await mine.goOnline()
+    await mine.syncNow()
+    const operations = await mine.settled(60_000)
+    for (const { state } of operations) expect(['APPLIED', 'SUPERSEDED', 'REJECTED', 'UNDONE']).toContain(state)
+
+    const line = (path: string, subject: string, flags: string[]) => `${path}: ${subject} ${[...flags].sort().join()}`
+    const sides = async () => {
+      await mine.syncNow()
+      const { messages } = await mine.state()
+      const shown = messages.nodes.map(({ mailbox, subject, flags }) => line(mailbox.path, subject, flags))
+      const there: string[] = []
+      for (const path of [...PATHS, 'Trash'])
+        for (const { subject, flags } of await mine.onServer(path))
+          // without UIDPLUS what is deleted stays, marked
+          if (!(hidden === 4 && flags.includes('\\Deleted'))) there.push(line(path, subject, flags))
+      return { shown: shown.sort(), there: there.sort() }
+    }
+    let last = await sides()
+    await until(async () => {
+      last = await sides()
+      return JSON.stringify(last.shown) === JSON.stringify(last.there)
+    }, 15_000).catch(() => expect(last.shown).toEqual(last.there))
+    const subjects = last.there.map((one) => one.replace(/^\w+: (.*) \S*$/, '$1'))
+    for (const index of [0, 1, 2])
+      for (const number of [0, 1]) {
+        const subject = `${index} ${number}`
+        const times = subjects.filter((one) => one === subject).length
+        if (!random.goes.has(subject)) expect([subject, times]).toEqual([subject, 1])
+        else expect(times).toBeLessThanOrEqual(1)
+      }
+    for (const subject of random.subjects)
+      expect(subjects.filter((one) => one === subject).length).toBeLessThanOrEqual(1)
+  } finally {
+    await mine.end()
+  }
+}
+
+test('whatever client, another client and the connection do on a real server: in the end all agree, and nothing is lost or doubled', async () => {
+  const histories = fc.sample(
+    fc.record({
+      steps: fc.array(step, { minLength: 3, maxLength: 14 }),
+      hidden: fc.nat(HIDDEN.length - 1),
+      policy: fc.constantFrom('ASK', 'CLIENT_WINS', 'SERVER_WINS'),
+    }),
+    CASES,
+  )
+  let at = 0
+  const work = async () => {
+    for (let history = histories[at++]; history; history = histories[at++]) {
+      const { steps, hidden, policy } = history
+      await run(steps, hidden, policy).catch((error: Error) => {
+        throw new Error(`${JSON.stringify(history)}: ${error.message}`, { cause: error })
+      })
+    }
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, work))
+}, 3_600_000)
