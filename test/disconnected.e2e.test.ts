@@ -330,3 +330,62 @@ test('a connection that breaks while a new message is fetched costs the message 
   expect(messages.nodes.map(({ subject }) => subject).sort()).toEqual(['0', '1', 'whole'])
   await mine.end()
 })
+
+test('when most of a mailbox is gone from the server at once, a client is asked before it is gone here', async () => {
+  const mine = await account(150)
+  const inbox = async () => {
+    const query = 'query ($id: ID!) { mailbox(id: $id) { messageCount heldDeletion } }'
+    type Found = { mailbox: { messageCount: number; heldDeletion: number } }
+    return (await service.ask<Found>(query, { id: await mine.mailbox('INBOX') })).mailbox
+  }
+  const id = await idOf(mine, '149')
+  const lock = await mine.other.getMailboxLock('INBOX')
+  await mine.other.messageDelete('1:120', { uid: true })
+  await until(async () => (await inbox()).heldDeletion === 120)
+  expect(await inbox()).toEqual({ messageCount: 150, heldDeletion: 120 })
+  // what is not held goes on
+  await mine.other.messageFlagsAdd('150', ['\\Flagged'], { uid: true })
+  await until(async () => (await mine.message('149')).flags.includes('\\Flagged'))
+  expect((await inbox()).messageCount).toBe(150)
+  await service.ask('mutation ($id: ID!) { confirmDeletion(mailboxId: $id) { errors { __typename } } }', {
+    id: await mine.mailbox('INBOX'),
+  })
+  await until(async () => (await inbox()).messageCount === 30)
+  expect((await inbox()).heldDeletion).toBe(0)
+  expect((await mine.message('149')).id).toBe(id)
+  lock.release()
+  await mine.end()
+})
+
+test('what others move is no deletion, nor is what a client has asked for', async () => {
+  const mine = await account(150)
+  const lock = await mine.other.getMailboxLock('INBOX')
+  await mine.other.messageMove('1:120', 'Trash', { uid: true })
+  lock.release()
+  await until(async () => (await mine.shown('Trash')).length === 120)
+  await until(async () => (await mine.shown('INBOX')).length === 30)
+  const query = 'mutation ($id: ID!) { emptyTrash(accountId: $id) { deleted errors { __typename } } }'
+  expect(await service.ask(query, { id: mine.id })).toEqual({ emptyTrash: { deleted: 120, errors: [] } })
+  await mine.settled()
+  expect(await mine.onServer('Trash')).toEqual([])
+  const held = 'query ($id: ID!) { account(id: $id) { mailboxes { heldDeletion } } }'
+  const { account: found } = await service.ask<{ account: { mailboxes: { heldDeletion: number }[] } }>(held, {
+    id: mine.id,
+  })
+  expect(found.mailboxes.every(({ heldDeletion }) => heldDeletion === 0)).toBe(true)
+  await mine.end()
+})
+
+test('a client that would delete most of a mailbox for good has to say that it is meant', async () => {
+  const mine = await account(150)
+  await mine.goOffline()
+  const matching = { accountId: mine.id, mailboxId: await mine.mailbox('INBOX') }
+  expect((await mine.asked('deleteMessages', 'DeleteMessagesInput', { matching, forGood: true })).errors).toMatchObject(
+    [{ __typename: 'MassDeletion' }],
+  )
+  expect(await mine.shown('INBOX')).toHaveLength(150)
+  await mine.ask('deleteMessages', 'DeleteMessagesInput', { matching, forGood: true, confirmed: true })
+  await mine.upload()
+  expect(await mine.onServer('INBOX')).toEqual([])
+  await mine.end()
+})

@@ -37,8 +37,8 @@ const DONE: { readonly [Kind in OperationKind]: { there: string[]; gone: string[
 }
 
 /** Accounts of which the uploads of every kind are held, each at every place. */
-async function held() {
-  const wanted = KINDS.flatMap((kind) => PLACES.map((place) => ({ kind, place })))
+async function held(places: readonly (typeof PLACES)[number][]) {
+  const wanted = KINDS.flatMap((kind) => places.map((place) => ({ kind, place })))
   return Promise.all(
     wanted.map(async ({ kind, place }) => {
       const each = await OperationCase.begin(service, dovecot)
@@ -85,8 +85,9 @@ const PLUGS: [string, (cut: () => void) => Promise<void>][] = [
 
 test.each(PLUGS)(
   'when %s goes at any step of an upload of any kind, each operation is carried out exactly once',
-  async (_, pull) => {
-    const all = await held()
+  async (what, pull) => {
+    // Postgres and Dovecot go where it matters: between what was done and what is known of it
+    const all = await held(what === 'Postgres' || what === 'Dovecot' ? ['hold answer'] : PLACES)
     await pull(() => {
       for (const { each } of all) {
         each.mine.wire.answering = () => null
@@ -94,22 +95,22 @@ test.each(PLUGS)(
       }
     })
     for (const { kind, place, id, each } of all) {
-      const what = `${kind} at ${place}`
+      const which = `${kind} at ${place}`
       if (each.mine.other.usable) each.mine.other.close()
       await each.reconnect()
       await each.mine.syncNow()
       await each.mine.settled(60_000)
       const { state, appliedCount } = await each.mine.operation(id)
-      expect([what, state]).toEqual([what, 'APPLIED'])
+      expect([which, state]).toEqual([which, 'APPLIED'])
       expect(appliedCount).toBe(kind.includes('MAILBOX') || kind === 'SUBSCRIBE' ? 0 : 1)
       let sides = await each.sides()
       await until(async () => {
         sides = await each.sides()
         return JSON.stringify(sides.shown) === JSON.stringify(sides.there)
-      }, 10_000).catch(() => expect([what, sides.shown]).toEqual([what, sides.there]))
+      }, 10_000).catch(() => expect([which, sides.shown]).toEqual([which, sides.there]))
       const { there, gone } = DONE[kind]
-      for (const line of there) expect([what, sides.there.filter((one) => one === line)]).toEqual([what, [line]])
-      for (const line of gone) expect([what, sides.there]).not.toEqual([what, expect.arrayContaining([line])])
+      for (const line of there) expect([which, sides.there.filter((one) => one === line)]).toEqual([which, [line]])
+      for (const line of gone) expect([which, sides.there]).not.toEqual([which, expect.arrayContaining([line])])
       await each.mine.end()
     }
   },

@@ -119,8 +119,10 @@ class CopyMessagesHandler implements ICommandHandler<CopyMessages, ChangeOutcome
 class DeleteMessagesHandler implements ICommandHandler<DeleteMessages, ChangeOutcome> {
   constructor(private readonly mail: ChangeMail) {}
 
-  execute({ messages, forGood }: DeleteMessages): Promise<ChangeOutcome> {
-    return this.mail.ofMessages(messages, (work, accountId, wanted) => work.delete(accountId, wanted, forGood))
+  execute({ messages, forGood, isConfirmed }: DeleteMessages): Promise<ChangeOutcome> {
+    return this.mail.ofMessages(messages, (work, accountId, wanted) =>
+      work.delete(accountId, wanted, forGood, isConfirmed),
+    )
   }
 }
 

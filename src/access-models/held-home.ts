@@ -42,6 +42,9 @@ export class HeldHome implements AccountHome {
   private readonly suspects = new Suspects()
   private readonly uploads = new Uploads()
   private refusedMailboxes = new Set<string>()
+  /** mailboxes of which a deletion waits to be confirmed; they are looked at again at the next check */
+  private readonly heldMailboxes = new Set<string>()
+  private isGuarded = false
   private stopping = false
   /** jobs that wait for their turn, and the one that has it */
   private waiting = 0
@@ -127,6 +130,7 @@ export class HeldHome implements AccountHome {
     this.connection = connection
     this.listChanged = true
     this.uploads.connected()
+    this.isGuarded = account.model === 'DISCONNECTED'
     this.refusedMailboxes.clear()
     connection.on('signal', (path) => {
       if (path === null) this.listChanged = true
@@ -200,6 +204,7 @@ export class HeldHome implements AccountHome {
         this.dirty.add(listed.path)
     }
     this.refusedMailboxes.clear()
+    this.heldMailboxes.clear()
   }
 
   /** Of the mailboxes that the last check missed, those that the server does not know by their names either. */
@@ -248,6 +253,8 @@ export class HeldHome implements AccountHome {
       fence: this.fence as FenceToken,
       interrupted,
       suspects,
+      isGuarded: this.isGuarded,
+      held: (path) => this.heldMailboxes.add(path),
     }
     try {
       return await syncMailbox(tools, mailbox)
@@ -282,15 +289,17 @@ export class HeldHome implements AccountHome {
 
   private async nextMailbox(except: string | undefined): Promise<MailboxView | undefined> {
     const usable = (await this.mailboxes()).filter(
-      (mailbox) => mailbox.selectable && !this.refusedMailboxes.has(mailbox.path),
+      ({ selectable, path, isDeletionConfirmed }) =>
+        selectable && !this.refusedMailboxes.has(path) && (isDeletionConfirmed || !this.heldMailboxes.has(path)),
     )
     for (const path of this.dirty) {
       if (!usable.some((mailbox) => mailbox.path === path)) this.dirty.delete(path)
     }
     const ordered = fetchOrder(usable.filter((mailbox) => mailbox.mailboxId !== except))
     return (
-      ordered.find((mailbox) => this.dirty.has(mailbox.path) && mailbox.place.complete) ??
-      ordered.find((mailbox) => !mailbox.place.complete || this.dirty.has(mailbox.path))
+      ordered.find(({ path, place, isDeletionConfirmed }) => {
+        return (this.dirty.has(path) || isDeletionConfirmed) && place.complete
+      }) ?? ordered.find((mailbox) => !mailbox.place.complete || this.dirty.has(mailbox.path))
     )
   }
 

@@ -17,8 +17,8 @@ export interface MailWork {
   move(accountId: string, messages: WantedMessages, mailboxId: string): Promise<ChangeOutcome>
   /** Copies messages into a mailbox. */
   copy(accountId: string, messages: WantedMessages, mailboxId: string): Promise<ChangeOutcome>
-  /** Deletes messages: into Trash, or for good. */
-  delete(accountId: string, messages: WantedMessages, forGood: boolean): Promise<ChangeOutcome>
+  /** Deletes messages: into Trash, or for good. @param isConfirmed whether unusually many are to be, all the same */
+  delete(accountId: string, messages: WantedMessages, forGood: boolean, isConfirmed: boolean): Promise<ChangeOutcome>
   /** Puts a message into a mailbox. @param replaces the message whose place it takes */
   append(
     accountId: string,

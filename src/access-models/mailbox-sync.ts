@@ -1,5 +1,6 @@
 import { v7 as newId } from 'uuid'
 import type { AccountEvent } from '../mailbox/events.js'
+import { isMassDeletion } from '../mailbox/mass-deletion.js'
 import type { MessageData } from '../mailbox/message.js'
 import {
   decideAdded,
@@ -20,6 +21,7 @@ import {
   viewMessagesOf,
   viewNewestDate,
   viewUnconfirmed,
+  viewUnconfirmedCount,
   type Candidate,
   type MailboxView,
 } from '../projections/sync-views.js'
@@ -38,6 +40,10 @@ export type SyncTools = {
   fence: FenceToken
   /** whether the work should be put down for now: its time is over, or news wait elsewhere */
   interrupted: () => boolean
+  /** whether unusual mass deletion is held until a client confirms it */
+  isGuarded: boolean
+  /** takes notice of a mailbox of which the deletion is held */
+  held: (path: string) => void
   /** UIDs whose metadata broke the connection before; they are asked for with care */
   suspects: Suspects
 }
@@ -87,7 +93,9 @@ const NOTHING_LEFT: Remainder = { committed: Promise.resolve() }
  */
 export async function syncMailbox(tools: SyncTools, mailbox: MailboxView): Promise<Remainder> {
   const { connection } = tools
-  const live = connection.selected === mailbox.path && mailbox.uidValidity !== null && mailbox.place.complete
+  // selected for something else, it may have been numbered anew since it was looked at
+  const isKnown = mailbox.uidValidity !== null && connection.selectedUidValidity === mailbox.uidValidity
+  const live = connection.selected === mailbox.path && isKnown && mailbox.place.complete
   const reported = live ? null : await connection.select(mailbox.path)
   const plan = reported
     ? planMailboxSync(mailbox.place, reported, connection.abilities)
@@ -147,18 +155,22 @@ async function catchUp(
   // expunges last would make a message that was moved away and back look like two
   if (plan.newFrom !== null) uidNext = Math.max(uidNext, await recordNews(tools, mailbox, place, plan.newFrom))
   if (connection.selected !== mailbox.path) await connection.select(mailbox.path)
-  if (plan.changes === 'compare') await compareAll(tools, mailbox, place, uidNext)
+  let held = false
+  if (plan.changes === 'compare') held = await compareAll(tools, mailbox, place, uidNext)
   else if (plan.changes !== 'none') {
     const changes = await connection.changesSince(highestModseq ?? '0', PIECE, (piece) =>
       recordFlags(tools, place, piece),
     )
-    highestModseq = changes.highestModseq
-    await recordExpunged(tools, place, changes.vanished)
-    if (plan.changes === 'changed since, compare UIDs' && mailbox.place.complete)
-      await compareUids(tools, place, uidNext)
+    const compares = plan.changes === 'changed since, compare UIDs' && mailbox.place.complete
+    held = compares
+      ? await compareUids(tools, mailbox, place, uidNext)
+      : await recordExpunged(tools, mailbox, place, changes.vanished)
+    // what is held has to be told again
+    if (!held) highestModseq = changes.highestModseq
   }
+  if (!held) await release(tools, mailbox)
   uidNext = Math.max(uidNext, reported?.uidNext ?? 0)
-  if (reported?.highestModseq && BigInt(reported.highestModseq) > BigInt(highestModseq ?? '0'))
+  if (!held && reported?.highestModseq && BigInt(reported.highestModseq) > BigInt(highestModseq ?? '0'))
     highestModseq = reported.highestModseq
   const { complete } = mailbox.place
   if (uidNext === mailbox.place.uidNext && highestModseq === mailbox.place.highestModseq) return
@@ -237,9 +249,11 @@ async function backfill(
   if (pieces.length > 0 && isLastStep) return { committed }
   const finish = async () => {
     await committed
-    await recordExpunged(tools, place, gone)
-    await expungeUnconfirmed(tools, place)
-    await record(tools, [...before, closing])
+    const held =
+      (await recordExpunged(tools, mailbox, place, gone)) || (await expungeUnconfirmed(tools, mailbox, place))
+    if (!held) await release(tools, mailbox)
+    // a mailbox of which the deletion is held is not through
+    await record(tools, held ? before : [...before, closing])
   }
   const finished = finish()
   finished.catch(() => undefined)
@@ -256,8 +270,10 @@ async function record(tools: SyncTools, events: readonly AccountEvent[]): Promis
   await tools.streams.record(tools.accountId, events, 'SERVER', tools.fence)
 }
 
-/** After a reset, what nothing on the server matched is gone. */
-async function expungeUnconfirmed(tools: SyncTools, place: MailboxPlace): Promise<void> {
+/** After a reset, what nothing on the server matched is gone. @returns whether that is held */
+async function expungeUnconfirmed(tools: SyncTools, mailbox: MailboxView, place: MailboxPlace): Promise<boolean> {
+  if (mailbox.resetAfter === null) return false
+  if (await isHeld(tools, mailbox, await viewUnconfirmedCount(tools.database.pool, place))) return true
   for (;;) {
     const view = (session: Parameters<typeof viewUnconfirmed>[0]) => viewUnconfirmed(session, place, PIECE)
     const { events } = await tools.streams.decide(
@@ -266,7 +282,7 @@ async function expungeUnconfirmed(tools: SyncTools, place: MailboxPlace): Promis
       (left) => decideExpunged(place.mailboxId, left),
       tools.fence,
     )
-    if (events.length === 0) return
+    if (events.length === 0) return false
   }
 }
 
@@ -360,9 +376,16 @@ async function recordFlags(tools: SyncTools, place: MailboxPlace, reported: read
   )
 }
 
-async function recordExpunged(tools: SyncTools, place: MailboxPlace, uids: UidSet): Promise<void> {
-  if (uids.length === 0) return
+/** @returns whether it is held, since it is unusually many */
+async function recordExpunged(
+  tools: SyncTools,
+  mailbox: MailboxView,
+  place: MailboxPlace,
+  uids: UidSet,
+): Promise<boolean> {
+  if (uids.length === 0) return false
   const gone = uidCount(uids) <= PIECE ? uids : await onlyKnown(tools, place, uids)
+  if (await isHeld(tools, mailbox, await countUnasked(tools, place, gone))) return true
   for (const piece of newestFirst(gone, PIECE)) {
     await tools.streams.decide(
       tools.accountId,
@@ -371,6 +394,34 @@ async function recordExpunged(tools: SyncTools, place: MailboxPlace, uids: UidSe
       tools.fence,
     )
   }
+  return false
+}
+
+/** How many of some messages go without any operation on them that waits; few are not worth counting. */
+async function countUnasked(tools: SyncTools, place: MailboxPlace, uids: UidSet): Promise<number> {
+  const all = uidCount(uids)
+  if (!isMassDeletion(all, all)) return 0
+  let count = 0
+  for (const piece of newestFirst(uids, PIECE)) {
+    const known = await viewMessagesOf(tools.database.pool, place, piece)
+    for (const { apart } of known.values()) if (apart === null) count++
+  }
+  return count
+}
+
+/** Whether a deletion waits for a client to confirm it: unusually many messages are gone at once. */
+async function isHeld(tools: SyncTools, mailbox: MailboxView, gone: number): Promise<boolean> {
+  const { mailboxId, heldDeletion, isDeletionConfirmed, place } = mailbox
+  if (!tools.isGuarded || isDeletionConfirmed || !isMassDeletion(gone, place.messages)) return false
+  tools.held(mailbox.path)
+  if (gone !== heldDeletion) await record(tools, [{ type: 'DeletionHeld', data: { mailboxId, messages: gone } }])
+  return true
+}
+
+/** Nothing of a mailbox is held any more. */
+async function release(tools: SyncTools, { mailboxId, heldDeletion, isDeletionConfirmed }: MailboxView): Promise<void> {
+  if (heldDeletion > 0 || isDeletionConfirmed)
+    await record(tools, [{ type: 'DeletionHeld', data: { mailboxId, messages: 0 } }])
 }
 
 /** A set from outside may span millions of UIDs that were never there: only known ones are looked at. */
@@ -380,18 +431,29 @@ async function onlyKnown(tools: SyncTools, place: MailboxPlace, uids: UidSet): P
 }
 
 /** Finds expunged messages on a server that doesn't tell of them. */
-async function compareUids(tools: SyncTools, place: MailboxPlace, uidNext: number): Promise<void> {
+async function compareUids(
+  tools: SyncTools,
+  mailbox: MailboxView,
+  place: MailboxPlace,
+  uidNext: number,
+): Promise<boolean> {
   const onServer = await tools.connection.allUids()
   const known = await viewKnownUids(tools.database.pool, place)
   const upTo: UidSet = [[uidNext, 4_294_967_295]]
-  await recordExpunged(tools, place, withoutUids(withoutUids(known, onServer), upTo))
+  return recordExpunged(tools, mailbox, place, withoutUids(withoutUids(known, onServer), upTo))
 }
 
 /** Compares UIDs and flags of a whole mailbox, for servers without CONDSTORE. */
-async function compareAll(tools: SyncTools, mailbox: MailboxView, place: MailboxPlace, uidNext: number): Promise<void> {
-  if (tools.connection.exists === 0 && mailbox.place.messages === 0) return
-  await compareUids(tools, place, uidNext)
+async function compareAll(
+  tools: SyncTools,
+  mailbox: MailboxView,
+  place: MailboxPlace,
+  uidNext: number,
+): Promise<boolean> {
+  if (tools.connection.exists === 0 && mailbox.place.messages === 0) return false
+  const held = await compareUids(tools, mailbox, place, uidNext)
   await compareFlags(tools, place, await viewKnownUids(tools.database.pool, place))
+  return held
 }
 
 async function compareFlags(tools: SyncTools, place: MailboxPlace, known: UidSet): Promise<void> {

@@ -45,6 +45,8 @@ export type AccountEvent =
   | ServerPlacesChanged
   | MailboxHidden
   | ServerMailboxChanged
+  | DeletionHeld
+  | DeletionConfirmed
   | MessageForgotten
   | AccountForgotten
   | EventForgotten
@@ -459,6 +461,21 @@ export type ServerMailboxChanged = Event<
 >
 
 /**
+ * Unusually many messages of a mailbox are gone from the server: that is not recorded before a client confirms it. Or it is
+ * over: it was confirmed and recorded, or they are there again, or elsewhere.
+ */
+export type DeletionHeld = Event<
+  'DeletionHeld',
+  OfMailbox & {
+    /** how many are gone; 0 when it is over */
+    messages: number
+  }
+>
+
+/** A client confirmed that unusually many messages of a mailbox are to be gone. */
+export type DeletionConfirmed = Event<'DeletionConfirmed', OfMailbox>
+
+/**
  * A message was forgotten: what its sender wrote is gone from earlier events, from the tables, and from the blob store.
  * Whatever has its fingerprint is forgotten as soon as it is told of again.
  */
@@ -528,6 +545,8 @@ export const EVENT_SHAPES: { readonly [Type in AccountEvent['type']]: number } =
   ServerPlacesChanged: 1,
   MailboxHidden: 1,
   ServerMailboxChanged: 1,
+  DeletionHeld: 1,
+  DeletionConfirmed: 1,
   MessageForgotten: 1,
   AccountForgotten: 1,
   EventForgotten: 1,

@@ -17,6 +17,7 @@ export type ChangeFailure =
   | { kind: 'MailboxNotEmpty'; path: string; messages: number }
   | { kind: 'MailboxExists'; path: string }
   | { kind: 'TooManyMessages'; most: number }
+  | { kind: 'MassDeletion'; messages: number; of: number }
   | { kind: 'OperationNotFound' }
   | { kind: 'OperationNotPending'; state: string }
   | { kind: 'LaterOperation'; operationId: string }

@@ -53,6 +53,8 @@ export class DeleteMessages {
   constructor(
     readonly messages: MessageSet,
     readonly forGood: boolean,
+    /** whether unusually many are to be deleted for good, all the same */
+    readonly isConfirmed: boolean,
   ) {}
 }
 
@@ -120,6 +122,11 @@ export class AnswerOperation {
     readonly operationId: string,
     readonly answer: 'RETRY' | 'RESTORE' | 'DISCARD',
   ) {}
+}
+
+/** Confirm that the unusually many messages which are gone from a mailbox on the server are to be gone here. */
+export class ConfirmDeletion {
+  constructor(readonly mailboxId: string) {}
 }
 
 /** Have no connection made for an account: until a moment, or until one is asked for again. */

@@ -17,6 +17,8 @@ export type MailboxListView = {
   complete: boolean
   /** whether it is shown otherwise than the server has it, since operations on it are pending */
   isPending: boolean
+  /** messages that are gone from the server, unusually many at once; a client is asked whether that is to be so */
+  heldDeletion: number
 }
 
 /** A row of `mailboxes`, as far as the API shows it. */
@@ -35,6 +37,7 @@ export type MailboxRecord = {
   complete: boolean
   server_path: string | null
   server_subscribed: boolean | null
+  held_deletion: string | null
 }
 
 /** The mailboxes of accounts, or those with given ids, by path with INBOX first. */
@@ -46,7 +49,7 @@ export async function viewMailboxList(
   const { rows } = await session.query<MailboxRecord>({
     name: `mailbox-list-by-${column}`,
     text: `select mailbox_id, account_id, path, delimiter, attributes, special_use, subscribed, selectable, messages, unseen,
-             server_messages, complete, server_path, server_subscribed
+             server_messages, complete, server_path, server_subscribed, held_deletion
            from mailboxes where ${column} = any($1::uuid[]) and not hidden order by upper(path) <> 'INBOX', path collate "C"`,
     values: ['accounts' in by ? by.accounts : by.ids],
   })
@@ -80,6 +83,7 @@ export function mailboxListView(row: MailboxRecord): MailboxListView {
     serverMessages: Number(row.server_messages ?? 0),
     complete: row.complete,
     isPending: row.server_path !== row.path || row.server_subscribed !== row.subscribed,
+    heldDeletion: Number(row.held_deletion ?? 0),
   }
 }
 

@@ -168,6 +168,10 @@ const projectors: Projectors = {
   ServerMailboxChanged: ({ mailboxId, path, subscribed }) => [
     { change: 'set mailbox', mailboxId, columns: { server_path: path, server_subscribed: subscribed } },
   ],
+  DeletionHeld: ({ mailboxId, messages }) => [
+    { change: 'set mailbox', mailboxId, columns: { held_deletion: messages || null, deletion_confirmed: false } },
+  ],
+  DeletionConfirmed: ({ mailboxId }) => [{ change: 'set mailbox', mailboxId, columns: { deletion_confirmed: true } }],
   MessageForgotten: ({ messageId, fingerprint }) => [
     { change: 'set message', messageId, columns: {} },
     { change: 'add forgotten', fingerprint },

@@ -47,6 +47,8 @@ export type MailboxColumns = Partial<{
   server_path: string | null
   server_subscribed: boolean
   hidden: boolean
+  held_deletion: number | null
+  deletion_confirmed: boolean
 }>
 
 /** A row of `messages`. */

@@ -17,7 +17,14 @@ import { viewForgotten } from './forgotten-views.js'
 import { viewWaiting } from './operation-views.js'
 
 /** A mailbox with how far it is known. */
-export type MailboxView = KnownMailbox & { place: KnownPlace; resetAfter: string | null; foundLater: boolean }
+export type MailboxView = KnownMailbox & {
+  place: KnownPlace
+  resetAfter: string | null
+  foundLater: boolean
+  /** how many messages that are gone from the server a client is asked about, and whether it said yes */
+  heldDeletion: number
+  isDeletionConfirmed: boolean
+}
 
 type MailboxRecord = {
   mailbox_id: string
@@ -37,6 +44,8 @@ type MailboxRecord = {
   complete: boolean
   reset_after: Date | null
   found_later: boolean
+  held_deletion: string | null
+  deletion_confirmed: boolean
   messages: string
 }
 
@@ -53,6 +62,7 @@ export async function viewMailboxes(session: Queryable, accountId: string): Prom
            )
            select mailbox_id, path, delimiter, attributes, special_use, subscribed, selectable, object_id, uid_validity,
              uid_next, highest_modseq, complete, reset_after, found_later, server_path, server_subscribed, hidden,
+             held_deletion, deletion_confirmed,
              mailboxes.messages + coalesce(apart.messages, 0) - coalesce(shown.messages, 0) as messages
            from mailboxes left join apart using (mailbox_id) left join shown using (mailbox_id)
            where account_id = $1 and server_path is not null`,
@@ -72,6 +82,8 @@ export async function viewMailboxes(session: Queryable, accountId: string): Prom
     messages: Number(row.messages),
     resetAfter: row.reset_after?.toISOString() ?? null,
     foundLater: row.found_later,
+    heldDeletion: Number(row.held_deletion ?? 0),
+    isDeletionConfirmed: row.deletion_confirmed,
     place: {
       uidValidity: row.uid_validity,
       uidNext: Number(row.uid_next),
@@ -199,6 +211,19 @@ export async function viewUnconfirmed(
     values: [mailboxId, uidValidity, limit],
   })
   return knownMessages(session, rows)
+}
+
+/** How many there are. */
+export async function viewUnconfirmedCount(
+  session: Queryable,
+  { mailboxId, uidValidity }: MailboxPlace,
+): Promise<number> {
+  const { rows } = await session.query<{ count: string }>({
+    name: 'view-unconfirmed-count',
+    text: 'select count(*) from server_messages where mailbox_id = $1 and uid_validity <> $2',
+    values: [mailboxId, uidValidity],
+  })
+  return Number(rows[0]?.count)
 }
 
 /** INTERNALDATE of the newest message of a mailbox, null where it has none. */

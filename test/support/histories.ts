@@ -165,6 +165,8 @@ export class History {
 
   private hide({ mailboxId, path }: KnownMailbox, of: number): void {
     if (of % 2) return this.say('MailboxHidden', { mailboxId, hidden: of % 3 === 0 })
+    if (of % 8 === 0) return this.say('DeletionHeld', { mailboxId, messages: of % 3 })
+    if (of % 8 === 2) return this.say('DeletionConfirmed', { mailboxId })
     this.say('ServerMailboxChanged', { mailboxId, path: of % 3 ? path : null, subscribed: of % 4 > 0 })
   }
 

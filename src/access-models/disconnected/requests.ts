@@ -11,6 +11,7 @@ import {
   requestRename,
   requestSubscription,
 } from '../../mailbox/mailbox-requests.js'
+import { massDeletionOf } from '../../mailbox/mass-deletion.js'
 import type { OperationKind } from '../../mailbox/operation.js'
 import {
   requestAppend,
@@ -65,10 +66,12 @@ export class Requests implements MailWork {
     return 'failure' in outcome ? outcome : { ...outcome, ids: addedBy(outcome.events) }
   }
 
-  delete(accountId: string, messages: WantedMessages, forGood: boolean) {
+  delete(accountId: string, messages: WantedMessages, forGood: boolean, isConfirmed: boolean) {
     return this.request(accountId, messages, 'DELETE', (view, request) => {
       const trash = trashOf(view.mailboxes)
       if (!forGood && !trash) return { failure: { kind: 'MailboxNotFound' } }
+      const mass = isConfirmed ? null : massDeletionOf(view.messages, view.mailboxes, trash?.mailboxId ?? null, forGood)
+      if (mass) return { failure: { kind: 'MassDeletion', ...mass } }
       return { events: requestDeletion(view.messages, trash?.mailboxId ?? null, forGood, request) }
     })
   }

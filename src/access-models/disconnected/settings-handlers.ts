@@ -3,10 +3,17 @@ import { CommandHandler, EventBus, type ICommandHandler } from '@nestjs/cqrs'
 import { WorkNeeded } from '../../mailbox/commands.js'
 import type { AccountEvent } from '../../mailbox/events.js'
 import type { ChangeFailure } from '../../mailbox/local-work.js'
-import { GoOffline, GoOnline, SetConflictPolicy, type ChangeOutcome } from '../../mailbox/mail-commands.js'
+import {
+  ConfirmDeletion,
+  GoOffline,
+  GoOnline,
+  SetConflictPolicy,
+  type ChangeOutcome,
+} from '../../mailbox/mail-commands.js'
 import { StreamNotFound, Streams } from '../../event-store/streams.js'
 import { Platform } from '../../platform/platform.js'
 import { viewAccounts, type AccountView } from '../../projections/account-views.js'
+import { viewMailboxList } from '../../projections/mailbox-views.js'
 
 const failed = (failure: ChangeFailure) => ({ failure })
 
@@ -72,5 +79,28 @@ class GoOnlineHandler implements ICommandHandler<GoOnline, ChangeOutcome> {
   }
 }
 
+@CommandHandler(ConfirmDeletion)
+class ConfirmDeletionHandler implements ICommandHandler<ConfirmDeletion, ChangeOutcome> {
+  constructor(
+    private readonly platform: Platform,
+    private readonly setting: Setting,
+  ) {}
+
+  async execute({ mailboxId }: ConfirmDeletion): Promise<ChangeOutcome> {
+    const { pool } = this.platform.database
+    const [mailbox] = await viewMailboxList(pool, { ids: [mailboxId] })
+    if (!mailbox) return failed({ kind: 'MailboxNotFound' })
+    const events: AccountEvent[] = mailbox.heldDeletion > 0 ? [{ type: 'DeletionConfirmed', data: { mailboxId } }] : []
+    const outcome = await this.setting.set(mailbox.accountId, () => events)
+    return 'failure' in outcome ? outcome : { ...outcome, ids: [mailboxId] }
+  }
+}
+
 /** How a DISCONNECTED account is worked with. */
-export const DISCONNECTED_SETTINGS = [Setting, SetConflictPolicyHandler, GoOfflineHandler, GoOnlineHandler]
+export const DISCONNECTED_SETTINGS = [
+  Setting,
+  SetConflictPolicyHandler,
+  GoOfflineHandler,
+  GoOnlineHandler,
+  ConfirmDeletionHandler,
+]

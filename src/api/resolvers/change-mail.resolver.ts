@@ -4,6 +4,7 @@ import { Readable } from 'node:stream'
 import {
   AppendMessage,
   ChangeFlags,
+  ConfirmDeletion,
   CopyMessages,
   CreateMailbox,
   DeleteMailbox,
@@ -68,7 +69,7 @@ export class ChangeMailResolver {
 
   @Mutation(() => ChangeMessagesPayload, { description: 'Deletes messages: into Trash, or for good.' })
   deleteMessages(@Args('input', INPUT) input: DeleteMessagesInput, @Context() context: ApiContext) {
-    return this.messages(new DeleteMessages(messagesOf(input), input.forGood), context)
+    return this.messages(new DeleteMessages(messagesOf(input), input.forGood, input.confirmed), context)
   }
 
   @Mutation(() => ChangeMessagesPayload, {
@@ -118,6 +119,17 @@ export class ChangeMailResolver {
     return this.mailbox(new SubscribeMailbox(readIdOf('Mailbox', input.mailboxId), input.subscribed), context)
   }
 
+  @Mutation(() => ChangeMailboxPayload, {
+    description:
+      'Says that the messages which are gone from a mailbox on the server, unusually many at once, are to be gone.',
+  })
+  confirmDeletion(
+    @Args('mailboxId', { type: () => ID, description: 'The mailbox.' }) mailboxId: string,
+    @Context() context: ApiContext,
+  ) {
+    return this.mailbox(new ConfirmDeletion(readIdOf('Mailbox', mailboxId)), context)
+  }
+
   private async messages(
     command: ChangeFlags | MoveMessages | CopyMessages | DeleteMessages | AppendMessage,
     context: ApiContext,
@@ -136,7 +148,7 @@ export class ChangeMailResolver {
   }
 
   private async mailbox(
-    command: CreateMailbox | RenameMailbox | DeleteMailbox | SubscribeMailbox,
+    command: CreateMailbox | RenameMailbox | DeleteMailbox | SubscribeMailbox | ConfirmDeletion,
     context: ApiContext,
   ): Promise<ChangeMailboxPayload> {
     const outcome = await this.commands.execute<typeof command, ChangeOutcome>(command)

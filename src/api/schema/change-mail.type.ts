@@ -27,6 +27,15 @@ export class MailboxNotEmpty extends UserError {
 }
 
 const TooManyMessages = plainError('TooManyMessages', 'The change would be about more messages than one may be.')
+@ObjectType({ implements: () => [UserError], description: 'Unusually many messages would be deleted for good.' })
+export class MassDeletion extends UserError {
+  @Field(() => Float, { description: 'How many.' })
+  messages!: number
+
+  @Field(() => Float, { description: 'Of how many in their mailbox.' })
+  of!: number
+}
+
 const OperationNotFound = plainError('OperationNotFound', 'There is no such operation.')
 const OperationNotPending = plainError('OperationNotPending', 'The server was told of the operation, or it has ended.')
 const LaterOperation = plainError('LaterOperation', 'A later operation stands on this one.')
@@ -46,6 +55,7 @@ export const ChangeError = createUnionType({
       MailboxNotEmpty,
       MailboxExists,
       TooManyMessages,
+      MassDeletion,
       OperationNotFound,
       OperationNotPending,
       LaterOperation,
@@ -78,6 +88,11 @@ export function changeErrorOf(failure: ChangeFailure): UserError {
       return Object.assign(new TooManyMessages(), {
         message: `The change would be about more than ${failure.most} messages: narrow the filter.`,
       })
+    case 'MassDeletion': {
+      const { messages, of } = failure
+      const message = `${messages} of ${of} messages would be deleted for good: say that it is meant.`
+      return Object.assign(new MassDeletion(), { message, messages, of })
+    }
     case 'OperationNotFound':
       return Object.assign(new OperationNotFound(), { message: 'There is no such operation.' })
     case 'OperationNotPending':
@@ -148,6 +163,13 @@ export class DeleteMessagesInput extends MessagesInput {
     description: 'For good, rather than into Trash. What is in Trash goes for good anyway.',
   })
   forGood!: boolean
+
+  @Field({
+    defaultValue: false,
+    description:
+      'That it is meant: to delete for good 100 messages or more, and more than half of a mailbox, of a DISCONNECTED account.',
+  })
+  confirmed!: boolean
 }
 
 @InputType({ description: 'A message to put into a mailbox.' })

@@ -43,6 +43,12 @@ export class Mailbox implements Node {
   @Field({ description: 'Whether it is shown otherwise than the server has it, since operations on it are pending.' })
   isPending!: boolean
 
+  @Field(() => Int, {
+    description:
+      'Messages that are gone from the server, unusually many at once: they are shown until `confirmDeletion` says that they are to be gone. 0 as a rule.',
+  })
+  heldDeletion!: number
+
   @Field(() => SyncProgress, { description: 'How far it has been read.' })
   progress!: SyncProgress
 
@@ -70,6 +76,7 @@ export function mailboxOf(view: MailboxListView, at: number | null = null): Mail
     messageCount: view.messages,
     unreadCount: view.unseen,
     isPending: view.isPending,
+    heldDeletion: view.heldDeletion,
     progress: progressOf([view]),
   }
 }

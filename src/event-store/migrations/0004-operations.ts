@@ -18,7 +18,9 @@ export class Operations1764300000000 implements MigrationInterface {
       alter table mailboxes
         add server_path text,
         add server_subscribed boolean,
-        add hidden boolean not null default false;
+        add hidden boolean not null default false,
+        add held_deletion bigint,
+        add deletion_confirmed boolean not null default false;
       alter table accounts
         add conflict_policy text not null default 'ASK',
         add offline_until timestamptz;
@@ -95,7 +97,8 @@ export class Operations1764300000000 implements MigrationInterface {
       drop view server_messages;
       drop table operation_messages, operations, server_places;
       alter table accounts drop conflict_policy, drop offline_until;
-      alter table mailboxes drop server_path, drop server_subscribed, drop hidden;
+      alter table mailboxes drop server_path, drop server_subscribed, drop hidden, drop held_deletion,
+        drop deletion_confirmed;
       ${PAST_TABLES}
       delete from messages where uid is null;
       alter table messages alter uid set not null, alter uid_validity set not null;

@@ -126,6 +126,11 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
     return this.client.mailbox ? this.client.mailbox.path : null
   }
 
+  /** UIDVALIDITY of the selected mailbox as it was when it was selected, null where none is. */
+  get selectedUidValidity(): string | null {
+    return this.client.mailbox ? this.client.mailbox.uidValidity.toString() : null
+  }
+
   /** All mailboxes with where they stand, in one round trip where the server has LIST-STATUS (RFC 5819). */
   async listMailboxes(): Promise<MailboxReport[]> {
     const statusQuery = { messages: true, uidNext: true, uidValidity: true, highestModseq: this.abilities.condstore }
