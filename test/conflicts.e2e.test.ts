@@ -7,7 +7,7 @@ import { OperationCase } from './support/operation-case.ts'
 import { Service, until } from './support/service.ts'
 
 /** Lines of the table that are tried at once: most of each is waiting. */
-const AT_ONCE = 6
+const AT_ONCE = 10
 
 let dovecot: Dovecot
 let service: Service

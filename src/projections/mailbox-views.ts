@@ -50,7 +50,7 @@ export async function viewMailboxList(
     name: `mailbox-list-by-${column}`,
     text: `select mailbox_id, account_id, path, delimiter, attributes, special_use, subscribed, selectable, messages, unseen,
              server_messages, complete, server_path, server_subscribed, held_deletion
-           from mailboxes where ${column} = any($1::uuid[]) and not hidden order by upper(path) <> 'INBOX', path collate "C"`,
+           from mailboxes where ${column} = any($1::uuid[]) and not hidden order by upper(path) <> 'INBOX', path collate "C", mailbox_id`,
     values: ['accounts' in by ? by.accounts : by.ids],
   })
   return rows.map(mailboxListView)

@@ -29,10 +29,12 @@ export async function viewPastAccount(session: Queryable, accountId: string, ver
   }
 }
 
-/** As SQL orders them: INBOX, then by path, byte by byte. */
+/** As SQL orders them: INBOX, then by path, byte by byte; while one is being replaced, two may have the same. */
 function byPath(one: MailboxListView, other: MailboxListView): number {
   const isInbox = ({ path }: MailboxListView) => path.toUpperCase() === 'INBOX'
-  return Number(isInbox(other)) - Number(isInbox(one)) || Buffer.compare(Buffer.from(one.path), Buffer.from(other.path))
+  const first = Number(isInbox(other)) - Number(isInbox(one))
+  const byName = Buffer.compare(Buffer.from(one.path), Buffer.from(other.path))
+  return first || byName || (one.mailboxId < other.mailboxId ? -1 : 1)
 }
 
 async function snapshot(session: Queryable, accountId: string, at: number): Promise<Rows> {
