@@ -86,8 +86,8 @@ const PLUGS: [string, (cut: () => void) => Promise<void>][] = [
 test.each(PLUGS)(
   'when %s goes at any step of an upload of any kind, each operation is carried out exactly once',
   async (what, pull) => {
-    // Postgres and Dovecot go where it matters: between what was done and what is known of it
-    const all = await held(what === 'Postgres' || what === 'Dovecot' ? ['hold answer'] : PLACES)
+    // at every place for the connection; the others go where it matters most: between what was done and what is known of it
+    const all = await held(what === 'the connection' ? PLACES : ['hold answer'])
     await pull(() => {
       for (const { each } of all) {
         each.mine.wire.answering = () => null

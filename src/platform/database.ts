@@ -33,7 +33,7 @@ export class Database {
       throw new StartFailure(`the database cannot be reached: ${(error as Error).message}`)
     }
     const pool = (source.driver as unknown as { master: pg.Pool }).master
-    pool.on('error', () => undefined)
+    survive(pool)
     await migrateAlone(source, pool)
     return new Database(url, source, pool)
   }
@@ -107,8 +107,14 @@ function socketAddress(url: string): { host: string; database: string; username:
 export function openQueuePool(url: string): pg.Pool {
   const options = { max: 10, application_name: 'mailfold-queues', options: '-c search_path=bullmq' }
   const pool = new pg.Pool({ ...poolAddress(url), ...options })
-  pool.on('error', () => undefined)
+  survive(pool)
   return pool
+}
+
+/** A session that breaks, in use or not, is an error of its statements and of nothing else. */
+function survive(pool: pg.Pool): void {
+  pool.on('error', () => undefined)
+  pool.on('connect', (session) => session.on('error', () => undefined))
 }
 
 function poolAddress(url: string): pg.PoolConfig {
