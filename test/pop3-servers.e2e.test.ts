@@ -289,7 +289,7 @@ describe('a hostile server', () => {
     clearInterval(timer)
     expect(peak - idle).toBeLessThan(20)
     await expectHere([held(1), { uidl: 'large', raw }])
-  })
+  }, 180_000)
 })
 
 test('a login delay is kept to, and told', async () => {
