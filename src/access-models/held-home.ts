@@ -175,12 +175,11 @@ export class HeldHome implements AccountHome {
       this.accountId,
       async (session) => {
         const messages = await viewTrackedIn(session, [...believedGone])
-        const operations = messages.flatMap((message) => message.operations.map(({ operationId }) => operationId))
         return {
           known: await viewMailboxes(session, this.accountId),
           tracked: await viewTrackedMailboxes(session, this.accountId),
           messages,
-          tallies: await viewTallies(session, [...new Set(operations)]),
+          tallies: await viewTallies(session, messages),
         }
       },
       ({ tallies, ...view }) => {

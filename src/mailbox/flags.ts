@@ -16,6 +16,11 @@ export function sameFlags(one: Flags, other: Flags): boolean {
   return one.length === other.length && one.every((flag, index) => flag.toLowerCase() === other[index]?.toLowerCase())
 }
 
+/** Flags with some added and others removed; where one is in both, it is added. */
+export function changeFlags(flags: Flags, add: readonly string[], remove: readonly string[]): Flags {
+  return normaliseFlags([...flags.filter((flag) => !hasFlag(remove, flag)), ...add])
+}
+
 /** Whether a flag is among the given ones. */
 export function hasFlag(flags: Flags, flag: string): boolean {
   const name = flag.toLowerCase()

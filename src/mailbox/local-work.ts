@@ -1,5 +1,5 @@
 import type { AccountEvent, StoredContent } from './events.js'
-import { hasFlag, normaliseFlags, sameFlags, type Flags } from './flags.js'
+import { changeFlags, sameFlags, type Flags } from './flags.js'
 import { DELIMITER, localListing, numbered, type LocalMailbox, type Maker } from './local-mailboxes.js'
 import type { MessageData } from './message.js'
 
@@ -48,7 +48,7 @@ export function decideFlagChange(
 ): AccountEvent[] {
   return messages.flatMap(({ messageId, mailboxId, data }): AccountEvent[] => {
     const { uid, flags: previousFlags, modseq } = data
-    const flags: Flags = normaliseFlags([...previousFlags.filter((flag) => !hasFlag(remove, flag)), ...add])
+    const flags: Flags = changeFlags(previousFlags, add, remove)
     if (sameFlags(flags, previousFlags)) return []
     return [{ type: 'MessageFlagsChanged', data: { messageId, mailboxId, uid, flags, previousFlags, modseq } }]
   })
@@ -175,14 +175,26 @@ function whyTaken(mailboxes: readonly LocalMailbox[], path: string): ChangeFailu
   return mailboxes.some((mailbox) => mailbox.path === path) ? { kind: 'MailboxExists', path } : null
 }
 
+/** What is wrong with the names between the delimiters of a path; null when nothing is. @param delimiter null in a flat namespace */
+export function whyNoLevels(path: string, delimiter: string | null): ChangeFailure | null {
+  // eslint-disable-next-line no-control-regex
+  if (/[\u0000-\u001f\u007f]/.test(path) || !path.isWellFormed()) return invalidPath('may have no control characters')
+  const levels = delimiter === null ? [path] : path.split(delimiter)
+  if (path.length > 1_000 || levels.some((level) => level.trim() === ''))
+    return invalidPath(`must be names between ${delimiter ?? 'nothing'}, 1000 characters at most`)
+  return null
+}
+
+/** A path that cannot be used. */
+export function invalidPath(reason: string): ChangeFailure {
+  return { kind: 'InvalidSettings', field: 'path', reason }
+}
+
 /** What is wrong with the path of a mailbox that a client wants; null when nothing is. */
 export function whyNoPath(path: string): ChangeFailure | null {
-  const invalid = (reason: string): ChangeFailure => ({ kind: 'InvalidSettings', field: 'path', reason })
-  // eslint-disable-next-line no-control-regex
-  if (/[\u0000-\u001f\u007f]/.test(path) || !path.isWellFormed()) return invalid('may have no control characters')
-  const levels = path.split(DELIMITER)
-  if (path.length > 1_000 || levels.some((level) => level.trim() === ''))
-    return invalid(`must be names between ${DELIMITER}, 1000 characters at most`)
-  if (levels[0]?.toUpperCase() === 'INBOX') return invalid('INBOX is there already, and has nothing below it')
+  const failure = whyNoLevels(path, DELIMITER)
+  if (failure) return failure
+  if (path.split(DELIMITER)[0]?.toUpperCase() === 'INBOX')
+    return invalidPath('INBOX is there already, and has nothing below it')
   return null
 }

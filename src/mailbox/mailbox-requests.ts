@@ -1,6 +1,6 @@
 import { endingOf } from './conflicts.js'
 import type { AccountEvent, MailboxListing } from './events.js'
-import type { ChangeFailure, Decision } from './local-work.js'
+import { invalidPath, whyNoLevels, type ChangeFailure, type Decision } from './local-work.js'
 import type { OperationKind, OperationOutcome, OutcomeReason, ServerChange } from './operation.js'
 import type { Request } from './requests.js'
 import { compareMailboxes, type KnownMailbox, type ListedMailbox } from './mailbox-list.js'
@@ -313,7 +313,7 @@ function listingOf(mailbox: TrackedMailbox): MailboxListing {
 }
 
 /** What stands between the levels of an account's paths, as its server has it. */
-export function delimiterOf(mailboxes: readonly TrackedMailbox[]): string | null {
+function delimiterOf(mailboxes: readonly TrackedMailbox[]): string | null {
   return mailboxes.find(({ delimiter }) => delimiter !== null)?.delimiter ?? null
 }
 
@@ -328,13 +328,9 @@ function whyTaken(mailboxes: readonly TrackedMailbox[], path: string): ChangeFai
 }
 
 /** What is wrong with the path of a mailbox that a client wants on a server; null when nothing is. */
-export function whyNoServerPath(path: string, delimiter: string | null): ChangeFailure | null {
-  const invalid = (reason: string): ChangeFailure => ({ kind: 'InvalidSettings', field: 'path', reason })
-  // eslint-disable-next-line no-control-regex
-  if (/[\u0000-\u001f\u007f]/.test(path) || !path.isWellFormed()) return invalid('may have no control characters')
-  const levels = delimiter === null ? [path] : path.split(delimiter)
-  if (path.length > 1_000 || levels.some((level) => level.trim() === ''))
-    return invalid(`must be names between ${delimiter ?? 'nothing'}, 1000 characters at most`)
-  if (/[%*]/.test(path)) return invalid('may have neither % nor *')
-  return path.toUpperCase() === 'INBOX' ? invalid('INBOX is there already') : null
+function whyNoServerPath(path: string, delimiter: string | null): ChangeFailure | null {
+  const failure = whyNoLevels(path, delimiter)
+  if (failure) return failure
+  if (/[%*]/.test(path)) return invalidPath('may have neither % nor *')
+  return path.toUpperCase() === 'INBOX' ? invalidPath('INBOX is there already') : null
 }

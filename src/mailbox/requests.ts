@@ -1,5 +1,5 @@
 import type { AccountEvent, StoredContent } from './events.js'
-import { hasFlag, normaliseFlags, type Flags } from './flags.js'
+import { changeFlags, hasFlag, type Flags } from './flags.js'
 import type { Decision, LocalMessage } from './local-work.js'
 import type { MessageData } from './message.js'
 import { changesPlace, type Effect, type OperationKind, type PendingOperation } from './operation.js'
@@ -34,7 +34,7 @@ export function requestFlags(
   const changes = messages.flatMap((message) => {
     const { add, remove } = change(message.messageId)
     const before = message.shown?.data.flags ?? []
-    const flags = normaliseFlags([...before.filter((flag) => !hasFlag(remove, flag)), ...add])
+    const flags = changeFlags(before, add, remove)
     const events = flagsShown(message, flags)
     const effect: Effect = { messageId: message.messageId, ...flagDifference(before, flags) }
     return events.length > 0 ? [{ message, effect, events }] : []
@@ -271,7 +271,7 @@ function takenBack(
     isFirst(flag) && server.state === 'THERE' ? hasFlag(server.flags, flag) : before
   const touched = flagsOf(own.effect)
   const set = [...added.filter((flag) => wasSet(flag, false)), ...removed.filter((flag) => wasSet(flag, true))]
-  return flagsShown(message, normaliseFlags([...flags.filter((flag) => !hasFlag(touched, flag)), ...set]))
+  return flagsShown(message, changeFlags(flags, set, touched))
 }
 
 /** Whether the undone operation was all that lay between what is shown and what the server has. */

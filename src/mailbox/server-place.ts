@@ -1,4 +1,4 @@
-import { hasFlag, normaliseFlags, type Flags } from './flags.js'
+import { changeFlags, hasFlag, type Flags } from './flags.js'
 
 /**
  * Where the server has a message of which something else is shown here, since operations on it are pending. THERE: in a
@@ -41,7 +41,7 @@ export type MessageIdentity = {
 /** What the shown flags are to become when the server's change: flag by flag, what was changed here stays changed. */
 export function mergeFlags(before: Flags, shown: Flags, now: Flags): Flags {
   const { added, removed } = flagDifference(before, shown)
-  return normaliseFlags([...now.filter((flag) => !hasFlag(removed, flag)), ...added])
+  return changeFlags(now, added, removed)
 }
 
 /** The flags of one set that are not in the other, each way. */

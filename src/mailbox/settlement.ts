@@ -1,6 +1,6 @@
 import { endingOf } from './conflicts.js'
 import type { AccountEvent } from './events.js'
-import { hasFlag, normaliseFlags, sameFlags } from './flags.js'
+import { changeFlags, hasFlag, sameFlags } from './flags.js'
 import {
   changesPlace,
   type ConflictPolicy,
@@ -182,7 +182,7 @@ function refuseFlags(
   })
   settling.settle(message, refused, 'REJECTED', change)
   const kept = server.flags.filter((flag) => hasFlag(flags, flag))
-  const reverted = normaliseFlags([...shown.data.flags.filter((flag) => !hasFlag(flags, flag)), ...kept])
+  const reverted = changeFlags(shown.data.flags, kept, flags)
   const isFree = refused.length === operations.length
   settling.show(message, isFree ? toServer(message) : flagsShown(message, reverted), isFree)
 }

@@ -1,5 +1,5 @@
 import type { AccountEvent, StoredContent } from './events.js'
-import type { LocalMessage } from './local-work.js'
+import { decideExpunge, type LocalMessage } from './local-work.js'
 import { changesPlace, type PendingOperation } from './operation.js'
 import { flagDifference, type MessageIdentity, type PlaceThere, type ServerPlace } from './server-place.js'
 
@@ -94,9 +94,6 @@ export function flagsShown({ messageId, shown }: TrackedMessage, flags: readonly
 }
 
 /** Shows a message no longer. */
-export function hideShown({ messageId, shown }: TrackedMessage): AccountEvent[] {
-  if (shown === null) return []
-  const { mailboxId, data } = shown
-  const { uid, flags, fingerprint, internalDate, emailId } = data
-  return [{ type: 'MessageExpunged', data: { messageId, mailboxId, uid, flags, fingerprint, internalDate, emailId } }]
+export function hideShown({ shown }: TrackedMessage): AccountEvent[] {
+  return shown === null ? [] : decideExpunge([shown])
 }

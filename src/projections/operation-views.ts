@@ -1,7 +1,9 @@
+import { offersOf } from '../mailbox/conflicts.js'
 import type { StoredContent } from '../mailbox/events.js'
 import type { LocalMessage } from '../mailbox/local-work.js'
 import type {
   Effect,
+  Offer,
   OperationKind,
   OperationOutcome,
   OperationState,
@@ -63,8 +65,9 @@ export async function viewTracked(session: Queryable, ids: readonly string[]): P
 }
 
 /**
- * The messages of an account of which the server has something else than is shown: those of the earliest operations first,
- * at most `limit`.
+ * The messages of an account of which the server has something else than is shown, by their ids, at most `limit`.
+ *
+ * @param after only those behind this id; null for the first
  */
 export async function viewTrackedApart(
   session: Queryable,
@@ -154,8 +157,13 @@ export async function viewContents(session: Queryable, ids: readonly string[]): 
   return new Map(rows.map(({ message_id: id, sha256, size }) => [id, { sha256, size: Number(size) }]))
 }
 
-/** How far operations are. */
-export async function viewTallies(session: Queryable, ids: readonly string[]): Promise<Map<string, Tally>> {
+/** How far the operations are that wait of messages. */
+export async function viewTallies(
+  session: Queryable,
+  messages: readonly TrackedMessage[],
+): Promise<Map<string, Tally>> {
+  const ids = new Set(messages.flatMap((message) => message.operations.map(({ operationId }) => operationId)))
+  if (ids.size === 0) return new Map()
   const { rows } = await session.query<
     Record<'operation_id' | 'waiting' | 'applied' | 'superseded' | 'rejected' | 'undone', string>
   >({
@@ -163,7 +171,7 @@ export async function viewTallies(session: Queryable, ids: readonly string[]): P
     text: `select operation_id, messages - applied - superseded - rejected - undone as waiting, applied, superseded,
              rejected, undone
            from operations where operation_id = any($1::uuid[])`,
-    values: [ids],
+    values: [[...ids]],
   })
   return new Map(
     rows.map((row) => [
@@ -342,7 +350,7 @@ export async function viewEffects(
 }
 
 /** Messages that are no longer shown, with what they were last and what is kept of them; those that are shown are missing. */
-export async function viewGone(session: Queryable, ids: readonly string[]): Promise<TrackedMessage[]> {
+async function viewGone(session: Queryable, ids: readonly string[]): Promise<TrackedMessage[]> {
   const shown = new Set((await viewLocalMessages(session, ids)).map(({ messageId }) => messageId))
   const last = (await viewLastMessages(session, ids)).filter(({ messageId }) => !shown.has(messageId))
   const contents = await viewContents(session, ids)
@@ -352,6 +360,24 @@ export async function viewGone(session: Queryable, ids: readonly string[]): Prom
     const known = { messageId, identity: identityOf(message), shown: null, last: message, server, isApart: false }
     return { ...known, content: contents.get(messageId) ?? null, operations: [] }
   })
+}
+
+/** What can be done about an operation, with the messages for which it was rejected, and those of them that are gone. */
+export type OperationOffers = { offers: readonly Offer[]; rejected: Effect[]; gone: TrackedMessage[] }
+
+/** What can be done about an operation; nothing where it was not rejected, be it in part. */
+export async function viewOffers(session: Queryable, operation: OperationView): Promise<OperationOffers> {
+  const isRejected = operation.rejected > 0 || operation.state === 'REJECTED'
+  if (!isRejected) return { offers: [], rejected: [], gone: [] }
+  const effects = (await viewEffects(session, operation.operationId)).filter(({ reason }) => reason !== null)
+  const rejected = effects.map(({ effect }) => effect)
+  const gone = await viewGone(
+    session,
+    rejected.map(({ messageId }) => messageId),
+  )
+  const isKept = gone.some(({ content }) => content !== null && content.sha256 !== null)
+  const offers = offersOf(operation.kind, effects[0]?.reason ?? operation.reason, isKept)
+  return { offers, rejected, gone }
 }
 
 /** Whether an operation was tried again, and that was not rejected, or not yet. */

@@ -177,6 +177,15 @@ export async function viewMessages(
   return new Map((await knownMessages(session, rows)).map((message) => [message.uid, message]))
 }
 
+/** The same for a set of UIDs, which may be sparse over a wide range. */
+export function viewMessagesOf(
+  session: Queryable,
+  place: MailboxPlace,
+  uids: UidSet,
+): Promise<Map<number, KnownMessage>> {
+  return viewMessages(session, place, uidsOf(uids))
+}
+
 /** The flags that the server has for the messages of a mailbox's numbering, as far as recorded, by UID. */
 export async function viewServerFlags(
   session: Queryable,
@@ -188,15 +197,6 @@ export async function viewServerFlags(
     values: [mailboxId, uidValidity],
   })
   return new Map(rows.map(({ uid, flags }) => [Number(uid), flags]))
-}
-
-/** The same for a set of UIDs, which may be sparse over a wide range. */
-export function viewMessagesOf(
-  session: Queryable,
-  place: MailboxPlace,
-  uids: UidSet,
-): Promise<Map<number, KnownMessage>> {
-  return viewMessages(session, place, uidsOf(uids))
 }
 
 /** Messages of the numbering before a reset which nothing on the server has matched; at most `limit`. */

@@ -1,6 +1,5 @@
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs'
 import { v7 as newId } from 'uuid'
-import { offersOf } from '../../mailbox/conflicts.js'
 import type { AccountEvent } from '../../mailbox/events.js'
 import type { ChangeFailure, Decision } from '../../mailbox/local-work.js'
 import { AnswerOperation, UndoOperation, type ChangeOutcome } from '../../mailbox/mail-commands.js'
@@ -17,17 +16,19 @@ import {
   requestRestore,
   type Request,
 } from '../../mailbox/requests.js'
+import type { TrackedMessage } from '../../mailbox/tracked-message.js'
 import { Streams } from '../../event-store/streams.js'
 import { Platform } from '../../platform/platform.js'
 import {
   viewEffects,
-  viewGone,
   viewIsRetried,
+  viewOffers,
   viewOperations,
   viewTracked,
   viewTrackedMailboxes,
   type OperationView,
 } from '../../projections/operation-views.js'
+import { decideOrFail } from '../decide-or-fail.js'
 import { into, Requests, type RequestView } from './requests.js'
 
 const failed = (failure: ChangeFailure) => ({ failure })
@@ -43,8 +44,8 @@ class UndoOperationHandler implements ICommandHandler<UndoOperation, ChangeOutco
     const [found] = await viewOperations(this.platform.database.pool, [operationId])
     if (!found) return failed({ kind: 'OperationNotFound' })
     const { accountId } = found
-    let failure: ChangeFailure | null = null
-    const { events } = await this.streams.decide(
+    const outcome = await decideOrFail(
+      this.streams,
       accountId,
       async (session) => {
         const [operation = found] = await viewOperations(session, [operationId])
@@ -55,13 +56,9 @@ class UndoOperationHandler implements ICommandHandler<UndoOperation, ChangeOutco
         )
         return { operation, messages, mailboxes: await viewTrackedMailboxes(session, accountId) }
       },
-      (view) => {
-        const decision = undo(view)
-        failure = 'failure' in decision ? decision.failure : null
-        return 'failure' in decision ? [] : decision.events
-      },
+      undo,
     )
-    return failure ? { failure } : { accountId, ids: touchedBy(events), operationId }
+    return 'failure' in outcome ? outcome : { accountId, ids: touchedBy(outcome.events), operationId }
   }
 }
 
@@ -89,20 +86,11 @@ class AnswerOperationHandler implements ICommandHandler<AnswerOperation, ChangeO
     const { pool } = this.platform.database
     const [operation] = await viewOperations(pool, [operationId])
     if (!operation) return failed({ kind: 'OperationNotFound' })
-    const effects = (await viewEffects(pool, operationId)).filter(({ reason }) => reason !== null)
-    const gone = await viewGone(
-      pool,
-      effects.map(({ effect }) => effect.messageId),
-    )
-    const reason = effects[0]?.reason ?? operation.reason
-    const isKept = gone.some(({ content }) => content !== null && content.sha256 !== null)
-    const isOffered = operation.rejected > 0 || operation.state === 'REJECTED'
-    if (!isOffered || !offersOf(operation.kind, reason, isKept).includes(answer))
-      return failed({ kind: 'NotOffered', answer })
-    const rejected = effects.map(({ effect }) => effect)
+    const { offers, rejected, gone } = await viewOffers(pool, operation)
+    if (!offers.includes(answer)) return failed({ kind: 'NotOffered', answer })
     if (answer === 'DISCARD') return this.discard(operation, rejected)
     if (await viewIsRetried(pool, operationId)) return failed({ kind: 'NotOffered', answer })
-    return answer === 'RETRY' ? this.retry(operation, rejected) : this.restore(operation, rejected)
+    return answer === 'RETRY' ? this.retry(operation, rejected) : this.restore(operation, gone)
   }
 
   private async retry(operation: OperationView, effects: readonly Effect[]): Promise<ChangeOutcome> {
@@ -136,31 +124,27 @@ class AnswerOperationHandler implements ICommandHandler<AnswerOperation, ChangeO
     return this.requests.recorded(accountId, async () => ids, kind, decide, operationId)
   }
 
-  private restore(operation: OperationView, effects: readonly Effect[]): Promise<ChangeOutcome> {
-    const ids = effects.map(({ messageId }) => messageId)
-    const { pool } = this.platform.database
-    return viewGone(pool, ids).then((gone) =>
-      this.requests.recorded(
-        operation.accountId,
-        async () => [],
-        'APPEND',
-        (view, request) => {
-          const wanted = [operation.mailboxId, gone[0]?.last?.mailboxId]
-          const isThere = (id: string | null | undefined) =>
-            view.mailboxes.some(({ mailboxId, isHidden }) => mailboxId === id && !isHidden)
-          const inbox = view.mailboxes.find(({ path }) => path.toUpperCase() === 'INBOX')?.mailboxId
-          const target = wanted.find(isThere) ?? inbox ?? ''
-          return into(view, target, () => requestRestore(gone, target, request, newId))
-        },
-        operation.operationId,
-      ),
+  private restore(operation: OperationView, gone: readonly TrackedMessage[]): Promise<ChangeOutcome> {
+    return this.requests.recorded(
+      operation.accountId,
+      async () => [],
+      'APPEND',
+      (view, request) => {
+        const wanted = [operation.mailboxId, gone[0]?.last?.mailboxId]
+        const isThere = (id: string | null | undefined) =>
+          view.mailboxes.some(({ mailboxId, isHidden }) => mailboxId === id && !isHidden)
+        const inbox = view.mailboxes.find(({ path }) => path.toUpperCase() === 'INBOX')?.mailboxId
+        const target = wanted.find(isThere) ?? inbox ?? ''
+        return into(view, target, () => requestRestore(gone, target, request, newId))
+      },
+      operation.operationId,
     )
   }
 
   private async discard({ accountId, operationId, mailboxId }: OperationView, effects: readonly Effect[]) {
     const ids = effects.map(({ messageId }) => messageId)
-    let failure: ChangeFailure | null = null
-    await this.streams.decide(
+    const outcome = await decideOrFail(
+      this.streams,
       accountId,
       async (session) => ({
         messages: await viewTracked(session, ids),
@@ -168,12 +152,10 @@ class AnswerOperationHandler implements ICommandHandler<AnswerOperation, ChangeO
       }),
       ({ messages, mailboxes }) => {
         const mailbox = effects.length === 0 ? mailboxes.find((each) => each.mailboxId === mailboxId) : undefined
-        const decision = mailbox ? decideMailboxDiscard(mailbox) : { events: decideDiscard(messages) }
-        failure = 'failure' in decision ? decision.failure : null
-        return 'failure' in decision ? [] : decision.events
+        return mailbox ? decideMailboxDiscard(mailbox) : { events: decideDiscard(messages) }
       },
     )
-    return failure ? { failure } : { accountId, ids, operationId }
+    return 'failure' in outcome ? outcome : { accountId, ids, operationId }
   }
 }
 

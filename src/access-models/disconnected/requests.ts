@@ -23,11 +23,12 @@ import {
 } from '../../mailbox/requests.js'
 import type { TrackedMessage } from '../../mailbox/tracked-message.js'
 import type { TrackedMailbox } from '../../mailbox/upload-plan.js'
-import { StreamNotFound, Streams } from '../../event-store/streams.js'
+import { Streams } from '../../event-store/streams.js'
 import type { Queryable } from '../../platform/database.js'
 import { viewTracked, viewTrackedMailboxes } from '../../projections/operation-views.js'
 import { viewMatchingIds } from '../../projections/message-views.js'
 import { AppendedContents } from '../appended-contents.js'
+import { addedBy, decideOrFail } from '../decide-or-fail.js'
 import type { MailWork, WantedMessages } from '../mail-work.js'
 
 /** What a request is decided on. */
@@ -48,13 +49,13 @@ export class Requests implements MailWork {
   ) {}
 
   changeFlags(accountId: string, messages: WantedMessages, add: readonly string[], remove: readonly string[]) {
-    return this.request(accountId, messages, 'CHANGE_FLAGS', (view, request) => ({
+    return this.recorded(accountId, messages, 'CHANGE_FLAGS', (view, request) => ({
       events: requestFlags(view.messages, () => ({ add, remove }), request),
     }))
   }
 
   move(accountId: string, messages: WantedMessages, mailboxId: string) {
-    return this.request(accountId, messages, 'MOVE', (view, request) =>
+    return this.recorded(accountId, messages, 'MOVE', (view, request) =>
       into(view, mailboxId, () => requestMove(view.messages, mailboxId, request)),
     )
   }
@@ -67,7 +68,7 @@ export class Requests implements MailWork {
   }
 
   delete(accountId: string, messages: WantedMessages, forGood: boolean, isConfirmed: boolean) {
-    return this.request(accountId, messages, 'DELETE', (view, request) => {
+    return this.recorded(accountId, messages, 'DELETE', (view, request) => {
       const trash = trashOf(view.mailboxes)
       if (!forGood && !trash) return { failure: { kind: 'MailboxNotFound' } }
       const mass = isConfirmed ? null : massDeletionOf(view.messages, view.mailboxes, trash?.mailboxId ?? null, forGood)
@@ -107,7 +108,7 @@ export class Requests implements MailWork {
       const trash = trashOf(await viewTrackedMailboxes(session, accountId))
       return trash ? viewMatchingIds(session, accountId, trash.mailboxId, {}, MOST_MATCHED + 1) : []
     }
-    return this.request(accountId, wanted, 'DELETE', (view, request) => ({
+    return this.recorded(accountId, wanted, 'DELETE', (view, request) => ({
       events: requestDeletion(view.messages, null, true, request),
     }))
   }
@@ -157,36 +158,18 @@ export class Requests implements MailWork {
   > {
     const operationId = newId()
     let ids: readonly string[] = []
-    let failure: ChangeFailure | null = null
-    try {
-      const { events } = await this.streams.decide(
-        accountId,
-        async (session) => {
-          ids = await wanted(session)
-          return this.view(session, accountId, ids)
-        },
-        (view) => {
-          const decision = whyNot(ids, view) ?? decide(view, { operationId, kind, mailboxId: null, retryOf })
-          failure = 'failure' in decision ? decision.failure : null
-          return 'failure' in decision ? [] : decision.events
-        },
-      )
-      if (failure) return { failure }
-      this.bus.publish(new WorkNeeded(accountId, 'DISCONNECTED'))
-      return { accountId, ids: [...ids], operationId, events }
-    } catch (error) {
-      if (error instanceof StreamNotFound) return { failure: { kind: 'AccountNotFound' } }
-      throw error
-    }
-  }
-
-  private async request(
-    accountId: string,
-    wanted: WantedMessages,
-    kind: OperationKind,
-    decide: (view: RequestView, request: Request) => Decision,
-  ): Promise<ChangeOutcome> {
-    return this.recorded(accountId, wanted, kind, decide)
+    const outcome = await decideOrFail(
+      this.streams,
+      accountId,
+      async (session) => {
+        ids = await wanted(session)
+        return this.view(session, accountId, ids)
+      },
+      (view) => whyNot(ids, view) ?? decide(view, { operationId, kind, mailboxId: null, retryOf }),
+    )
+    if ('failure' in outcome) return outcome
+    this.bus.publish(new WorkNeeded(accountId, 'DISCONNECTED'))
+    return { accountId, ids: [...ids], operationId, events: outcome.events }
   }
 
   private async ofMailbox(
@@ -222,6 +205,3 @@ export function into({ mailboxes }: RequestView, mailboxId: string, decide: () =
 function trashOf(mailboxes: readonly TrackedMailbox[]): TrackedMailbox | undefined {
   return mailboxes.find(({ specialUse, isHidden }) => specialUse === '\\Trash' && !isHidden)
 }
-
-const addedBy = (events: readonly AccountEvent[]) =>
-  events.flatMap(({ type, data }) => (type === 'MessageAdded' ? [data.messageId] : []))

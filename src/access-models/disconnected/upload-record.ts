@@ -33,8 +33,7 @@ export class UploadRecord {
     await this.decide(
       async (session) => {
         const messages = await viewTracked(session, ids)
-        const operations = messages.flatMap((message) => message.operations.map(({ operationId }) => operationId))
-        return { messages, tallies: await viewTallies(session, [...new Set(operations)]) }
+        return { messages, tallies: await viewTallies(session, messages) }
       },
       ({ messages, tallies }) => decide(messages, { ...this.terms, tallies }),
     )

@@ -18,12 +18,13 @@ import {
   type LocalMessage,
 } from '../../mailbox/local-work.js'
 import { MOST_MATCHED, type AppendedMessage, type ChangeOutcome } from '../../mailbox/mail-commands.js'
-import { StreamNotFound, Streams } from '../../event-store/streams.js'
+import { Streams } from '../../event-store/streams.js'
 import type { Queryable } from '../../platform/database.js'
 import { Platform } from '../../platform/platform.js'
 import { viewFirstMessages, viewLocalMailboxes, viewLocalMessages } from '../../projections/local-views.js'
 import { viewContents } from '../../projections/operation-views.js'
 import { AppendedContents } from '../appended-contents.js'
+import { addedBy, decideOrFail } from '../decide-or-fail.js'
 import type { MailWork, WantedMessages } from '../mail-work.js'
 
 /** Messages of Trash that go in one append. */
@@ -167,22 +168,12 @@ export class LocalWork implements MailWork {
     decide: (view: LocalView, contents: Awaited<ReturnType<typeof viewContents>>, isHeld: boolean) => Decision,
     sha256: string | null = null,
   ): Promise<{ events: readonly AccountEvent[] } | { failure: ChangeFailure }> {
-    let failure: ChangeFailure | null = null
-    try {
-      const { events } = await this.streams.decide(
-        accountId,
-        async (session) => this.view(session, accountId, await messages(session), sha256),
-        ({ ids, view, contents, isHeld }) => {
-          const decision = whyNot(ids, view) ?? decide(view, contents, isHeld)
-          failure = 'failure' in decision ? decision.failure : null
-          return 'failure' in decision ? [] : decision.events
-        },
-      )
-      return failure ? { failure } : { events }
-    } catch (error) {
-      if (error instanceof StreamNotFound) return { failure: { kind: 'AccountNotFound' } }
-      throw error
-    }
+    return decideOrFail(
+      this.streams,
+      accountId,
+      async (session) => this.view(session, accountId, await messages(session), sha256),
+      ({ ids, view, contents, isHeld }) => whyNot(ids, view) ?? decide(view, contents, isHeld),
+    )
   }
 
   private async view(session: Queryable, accountId: string, ids: readonly string[], sha256: string | null) {
@@ -200,6 +191,3 @@ function whyNot(ids: readonly string[], { messages }: LocalView): { failure: Cha
   if (ids.length > MOST_MATCHED) return { failure: { kind: 'TooManyMessages', most: MOST_MATCHED } }
   return messages.length < ids.length ? { failure: { kind: 'MessageNotFound' } } : null
 }
-
-const addedBy = (events: readonly AccountEvent[]) =>
-  events.flatMap(({ type, data }) => (type === 'MessageAdded' ? [data.messageId] : []))

@@ -1,6 +1,5 @@
 import { CommandBus } from '@nestjs/cqrs'
 import { Args, Context, ID, Int, Mutation, Parent, Query, ResolveField, Resolver } from '@nestjs/graphql'
-import { offersOf } from '../../mailbox/conflicts.js'
 import {
   AnswerOperation,
   GoOffline,
@@ -10,7 +9,7 @@ import {
   type ChangeOutcome,
 } from '../../mailbox/mail-commands.js'
 import { Platform } from '../../platform/platform.js'
-import { viewEffects, viewGone, viewOperationList } from '../../projections/operation-views.js'
+import { viewEffects, viewOffers, viewOperationList } from '../../projections/operation-views.js'
 import type { ApiContext } from '../context.js'
 import { badInput, nodeId, operationCursor, readIdOf, readOperationCursor } from '../ids.js'
 import { Nodes } from '../nodes.js'
@@ -68,12 +67,7 @@ export class OperationResolver {
     complexity: 10,
   })
   async offers(@Parent() { view }: Operation): Promise<OfferEnum[]> {
-    if (view.rejected === 0 && view.state !== 'REJECTED') return []
-    const { pool } = this.platform.database
-    const effects = (await viewEffects(pool, view.operationId)).filter(({ reason }) => reason !== null)
-    const ids = effects.map(({ effect }) => effect.messageId)
-    const isKept = (await viewGone(pool, ids)).some(({ content }) => content !== null && content.sha256 !== null)
-    return [...offersOf(view.kind, effects[0]?.reason ?? view.reason, isKept)] as OfferEnum[]
+    return [...(await viewOffers(this.platform.database.pool, view)).offers] as OfferEnum[]
   }
 
   @Mutation(() => OperationPayload, {

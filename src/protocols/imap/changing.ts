@@ -16,12 +16,12 @@ const MOST_UIDS = 500
 export type NewUids = { uidValidity: string; uids: ReadonlyMap<number, number> }
 
 /** Whether single messages can be expunged (RFC 4315 §2.1). */
-export function canExpunge(connection: ImapConnection): boolean {
+export function canExpunge(connection: Pick<ImapConnection, 'offers'>): boolean {
   return connection.offers('UIDPLUS') || connection.offers('IMAP4REV2')
 }
 
 /** Whether messages can be moved (RFC 6851). */
-export function canMove(connection: ImapConnection): boolean {
+export function canMove(connection: Pick<ImapConnection, 'offers'>): boolean {
   return connection.offers('MOVE') || connection.offers('IMAP4REV2')
 }
 

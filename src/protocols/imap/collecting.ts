@@ -3,6 +3,7 @@ import type { FetchMessageObject } from 'imapflow'
 import { normaliseFlags, type Flags } from '../../mailbox/flags.js'
 import { groupsOf } from '../../mailbox/groups.js'
 import { formatUidSet, uidSetOf, uidsOf, withoutUids } from '../../mailbox/uid-set.js'
+import { canExpunge, canMove } from './changing.js'
 import type { ImapConnection } from './imap-connection.js'
 
 /*
@@ -109,9 +110,8 @@ export function deletionOffered(
   offers: (capability: string) => boolean,
   removal: 'EXPUNGE' | 'MOVE_TO_TRASH',
 ): Deletion {
-  const canExpunge = offers('UIDPLUS') || offers('IMAP4REV2')
-  if (removal === 'EXPUNGE') return canExpunge ? 'UID EXPUNGE' : null
-  return offers('MOVE') || canExpunge ? 'MOVE' : null
+  if (removal === 'EXPUNGE') return canExpunge({ offers }) ? 'UID EXPUNGE' : null
+  return canMove({ offers }) || canExpunge({ offers }) ? 'MOVE' : null
 }
 
 /**
