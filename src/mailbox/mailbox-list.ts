@@ -7,7 +7,7 @@ export type KnownMailbox = MailboxListing & {
   mailboxId: string
   uidValidity: string | null
   messages: number
-  shown: { path: string; subscribed: boolean; isHidden: boolean }
+  shown: { path: string; subscribed: boolean }
 }
 
 /** A mailbox as the server lists it, with what tells it again after a rename. */

@@ -19,7 +19,7 @@ const knownAs = (path: string, wish: Partial<KnownMailbox> = {}): KnownMailbox =
   mailboxId: `id of ${path}`,
   uidValidity: `${path.length}${path}`,
   messages: path.length,
-  shown: { path, subscribed: true, isHidden: false },
+  shown: { path, subscribed: true },
   ...wish,
 })
 const terms = (believedGone: ReadonlySet<string> = none): ComparisonTerms => {

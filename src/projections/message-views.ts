@@ -170,12 +170,9 @@ export async function viewListSize(
   mailboxId: string | null,
   filter: MessageFilter,
 ): Promise<{ messages: number; bytes: number }> {
-  const values: unknown[] = [accountId]
-  const given = (value: unknown) => `$${values.push(value)}`
-  const conditions = ['message.account_id = $1', ...conditionsOf(filter, given)]
-  if (mailboxId !== null) conditions.push(`message.mailbox_id = ${given(mailboxId)}`)
+  const { values, where } = matching(accountId, mailboxId, filter)
   const { rows } = await session.query<{ messages: string; bytes: string | null }>(
-    `select count(*) as messages, sum(size) as bytes from messages as message where ${conditions.join(' and ')}`,
+    `select count(*) as messages, sum(size) as bytes from messages as message where ${where}`,
     values,
   )
   return { messages: Number(rows[0]?.messages), bytes: Number(rows[0]?.bytes ?? 0) }
@@ -189,15 +186,21 @@ export async function viewMatchingIds(
   filter: MessageFilter,
   limit: number,
 ): Promise<string[]> {
+  const { values, given, where } = matching(accountId, mailboxId, filter)
+  const { rows } = await session.query<{ message_id: string }>(
+    `select message_id from messages as message where ${where} order by message_id limit ${given(limit)}`,
+    values,
+  )
+  return rows.map((row) => row.message_id)
+}
+
+/** What holds of the rows, called `message`, that a filter finds in an account, or in one of its mailboxes. */
+function matching(accountId: string, mailboxId: string | null, filter: MessageFilter) {
   const values: unknown[] = [accountId]
   const given = (value: unknown) => `$${values.push(value)}`
   const conditions = ['message.account_id = $1', ...conditionsOf(filter, given)]
   if (mailboxId !== null) conditions.push(`message.mailbox_id = ${given(mailboxId)}`)
-  const { rows } = await session.query<{ message_id: string }>(
-    `select message_id from messages as message where ${conditions.join(' and ')} order by message_id limit ${given(limit)}`,
-    values,
-  )
-  return rows.map((row) => row.message_id)
+  return { values, given, where: conditions.join(' and ') }
 }
 
 /** A filter as conditions on a row called `message`. */

@@ -85,6 +85,16 @@ export async function viewTrackedApart(
   return tracked(session, ids, rows)
 }
 
+/** The ids of all of them. */
+export async function viewApartIds(session: Queryable, accountId: string): Promise<string[]> {
+  const { rows } = await session.query<{ message_id: string }>({
+    name: 'apart-ids-of-account',
+    text: 'select message_id from server_places where account_id = $1 order by message_id',
+    values: [accountId],
+  })
+  return rows.map((row) => row.message_id)
+}
+
 /** Those of which the server has, or had, something in given mailboxes, or that are shown in one of them. */
 export async function viewTrackedIn(session: Queryable, mailboxIds: readonly string[]): Promise<TrackedMessage[]> {
   if (mailboxIds.length === 0) return []

@@ -31,7 +31,6 @@ type MailboxRecord = {
   path: string
   server_path: string
   server_subscribed: boolean
-  hidden: boolean
   delimiter: string | null
   attributes: string[]
   special_use: string | null
@@ -61,7 +60,7 @@ export async function viewMailboxes(session: Queryable, accountId: string): Prom
              where server_places.account_id = $1 group by messages.mailbox_id
            )
            select mailbox_id, path, delimiter, attributes, special_use, subscribed, selectable, object_id, uid_validity,
-             uid_next, highest_modseq, complete, reset_after, found_later, server_path, server_subscribed, hidden,
+             uid_next, highest_modseq, complete, reset_after, found_later, server_path, server_subscribed,
              held_deletion, deletion_confirmed,
              mailboxes.messages + coalesce(apart.messages, 0) - coalesce(shown.messages, 0) as messages
            from mailboxes left join apart using (mailbox_id) left join shown using (mailbox_id)
@@ -71,7 +70,7 @@ export async function viewMailboxes(session: Queryable, accountId: string): Prom
   return rows.map((row) => ({
     mailboxId: row.mailbox_id,
     path: row.server_path,
-    shown: { path: row.path, subscribed: row.subscribed, isHidden: row.hidden },
+    shown: { path: row.path, subscribed: row.subscribed },
     delimiter: row.delimiter,
     attributes: row.attributes,
     specialUse: row.special_use,

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { BlobStore } from '../../content/blob-store.js'
+import { groupsOf } from '../../mailbox/groups.js'
 import { decideMailboxSettlement } from '../../mailbox/mailbox-requests.js'
 import { decideSettlement } from '../../mailbox/settlement.js'
 import { sentTo, type TrackedMessage } from '../../mailbox/tracked-message.js'
@@ -13,6 +14,7 @@ import {
 import { decideSent } from '../../mailbox/upload-results.js'
 import type { Logger } from '../../platform/logs.js'
 import {
+  viewApartIds,
   viewHasWaiting,
   viewTracked,
   viewTrackedApart,
@@ -57,11 +59,11 @@ export class Uploads {
   private missingBefore: ReadonlySet<string> = new Set()
   private missing: ReadonlySet<string> = new Set()
   /** whether what an earlier connection may have left under way was waited for */
-  private isSettled = false
+  private hasWaited = false
 
   /** Takes notice of a new connection: what was sent over the last one may not have been carried out yet. */
   connected(): void {
-    this.isSettled = false
+    this.hasWaited = false
   }
 
   /** Takes notice that the mailboxes are being listed, and then looked at. */
@@ -112,9 +114,10 @@ export class Uploads {
   /** @param certain messages that are nowhere for certain; null to settle the others */
   private async settle(tools: UploadTools, record: UploadRecord, certain: ReadonlySet<string> | null): Promise<void> {
     if (certain === null) await record.ofMailboxes(decideMailboxSettlement)
-    for await (const piece of piecesOf(tools)) {
-      const ids = piece.map(({ messageId }) => messageId).filter((id) => certain === null || certain.has(id))
-      await record.ofMessages(ids, (messages, terms) =>
+    const apart = await viewApartIds(tools.database.pool, tools.accountId)
+    const ids = apart.filter((id) => certain === null || certain.has(id))
+    for (const piece of groupsOf(ids, PIECE)) {
+      await record.ofMessages(piece, (messages, terms) =>
         decideSettlement(messages, { ...terms, isEverywhereLooked: certain !== null }),
       )
     }
@@ -122,8 +125,8 @@ export class Uploads {
 
   /** An upload over a connection that ended may reach its mailbox a moment later; sent again, it would be there twice. */
   private async waitForEarlier(tools: UploadTools): Promise<void> {
-    if (this.isSettled) return
-    this.isSettled = true
+    if (this.hasWaited) return
+    this.hasWaited = true
     for await (const piece of piecesOf(tools)) {
       if (!piece.some(({ server, operations }) => server.state === 'NOT_YET' && sentTo(operations) !== null)) continue
       await sleep(SETTLING_TIME)
