@@ -21,6 +21,7 @@ function run(world: World, steps: readonly (readonly [number, number, number])[]
     if (kind === 0) world.deliver(MAILBOXES[one % 3] ?? 'A')
     else if (kind <= 6) world.other(one % 20 === 0 ? 4 : one % 4, one, other)
     else if (kind <= 15) world.ask(one % 7, one, other)
+    else if (kind === 16) world.glance()
     else world.connect(left.splice(0, 4))
   }
 }

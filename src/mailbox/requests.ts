@@ -3,7 +3,7 @@ import { changeFlags, hasFlag, type Flags } from './flags.js'
 import type { Decision, LocalMessage } from './local-work.js'
 import type { MessageData } from './message.js'
 import { changesPlace, type Effect, type OperationKind, type PendingOperation } from './operation.js'
-import { flagDifference, type ServerPlace } from './server-place.js'
+import { flagDifference, mergeFlags, type ServerPlace } from './server-place.js'
 import { flagsShown, hideShown, identityOf, showAt, type TrackedMessage } from './tracked-message.js'
 
 /*
@@ -263,7 +263,10 @@ function takenBack(
   if (from === null) return hideShown(message)
   if (from !== undefined) {
     const isFirst = server.state === 'THERE' && !earlier.some(changesPlace)
-    return showAt(message, isFirst ? server.mailboxId : from, flags)
+    // while it was not shown, what the server changed could not be merged into what is
+    const isMissed = shown === null && server.state === 'THERE' && own.effect.serverFlags !== undefined
+    const merged = isMissed ? mergeFlags(own.effect.serverFlags ?? [], flags, server.flags) : flags
+    return showAt(message, isFirst ? server.mailboxId : from, merged)
   }
   const isFirst = (flag: string) =>
     server.state === 'THERE' && !earlier.some(({ effect }) => hasFlag(flagsOf(effect), flag))
