@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import { hasFlag } from '../src/mailbox/flags.js'
 import { MAILBOXES } from './support/model-server.ts'
 import { World, type Fate } from './support/world.ts'
 
@@ -21,9 +22,19 @@ function run(world: World, steps: readonly (readonly [number, number, number])[]
     if (kind === 0) world.deliver(MAILBOXES[one % 3] ?? 'A')
     else if (kind <= 6) world.other(one % 20 === 0 ? 4 : one % 4, one, other)
     else if (kind <= 15) world.ask(one % 7, one, other)
-    else if (kind === 16) world.glance()
+    else if (kind === 16) world.glance(one)
     else world.connect(left.splice(0, 4))
   }
+}
+
+/** What the server has in a mailbox; but what it was told to delete and cannot expunge, so that it stays there, marked. */
+function stayingIn({ server, abilities, places, shown }: World, name: string) {
+  const isMarked = (uid: number) =>
+    [...places].some(([id, { server: place }]) => {
+      if (shown.has(id) || place.state !== 'THERE' || place.mailboxId !== name) return false
+      return place.uid === uid && hasFlag(place.flags, '\\Deleted')
+    })
+  return server.of(name).messages.filter(({ uid }) => abilities.uidplus || !isMarked(uid))
 }
 
 /** What is shown, and what the server has, in one form. */
@@ -32,7 +43,7 @@ function sides(world: World) {
     ({ mailboxId, data }) => `${mailboxId} ${data.uid} ${data.fingerprint} ${data.flags.join()}`,
   )
   const there = MAILBOXES.flatMap((name) =>
-    world.server.of(name).messages.map(({ uid, content, flags }) => `${name} ${uid} c${content} ${flags.join()}`),
+    stayingIn(world, name).map(({ uid, content, flags }) => `${name} ${uid} c${content} ${flags.join()}`),
   )
   return { shown: shown.sort(), there: there.sort() }
 }
@@ -54,7 +65,12 @@ test('whatever client, others and connection do: in the end all agree, nothing i
         for (const id of kept) world.shown.delete(id)
         const { shown, there } = sides(world)
         expect(shown).toEqual(there)
-        expect([...world.places.keys()].filter((id) => !kept.has(id))).toEqual([])
+        for (const [id, { server }] of world.places) {
+          if (kept.has(id)) continue
+          expect(able.uidplus).toBe(false)
+          expect(world.shown.has(id)).toBe(false)
+          expect(server).toMatchObject({ state: 'THERE', flags: expect.arrayContaining(['\\Deleted']) })
+        }
 
         for (const { state, outcomes, ends } of world.operations.values()) {
           expect(outcomes).toEqual([state])
@@ -64,7 +80,7 @@ test('whatever client, others and connection do: in the end all agree, nothing i
         const { births, expungedByOthers, movedByOthers } = world.server
         const here = new Map<number, number>()
         for (const name of MAILBOXES)
-          for (const { content } of world.server.of(name).messages) here.set(content, (here.get(content) ?? 0) + 1)
+          for (const { content } of stayingIn(world, name)) here.set(content, (here.get(content) ?? 0) + 1)
         const deleted = world.contentsAskedToGo()
         for (const born of expungedByOthers) deleted.add(births[born]?.content ?? -1)
         const delivered = new Set(births.map(({ content }) => content))

@@ -79,7 +79,7 @@ function settleHidden(message: TrackedMessage, terms: SettlementTerms, settling:
   if (server.state === 'THERE') {
     const change = changeOfHidden(message)
     const ending = change && endingOf('DELETE', change, terms.policy)
-    const isMarked = hasFlag(server.flags, '\\Deleted') && isSent && !terms.canExpunge
+    const isMarked = hasFlag(server.flags, '\\Deleted') && !terms.canExpunge
     // as much as can be done: it is hidden here, and goes when somebody expunges the mailbox
     if (isMarked && !ending) return settling.done(message, operations)
     if (!change || !ending) return

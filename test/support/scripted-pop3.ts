@@ -122,15 +122,27 @@ export class ScriptedPop3 {
 
   /** A multi-line answer: dots doubled, ended by the mark, a line end before it where there is none. */
   private async send(socket: Socket, raw: Buffer): Promise<void> {
-    const text = raw.toString('latin1')
-    const stuffed = text.replace(/(^|\r\n)\./g, '$1..')
-    const bytes = Buffer.from(`${stuffed}${text.endsWith('\r\n') || text === '' ? '' : '\r\n'}.\r\n`, 'latin1')
+    const bytes = sentFormOf(raw)
     const piece = this.manner.piece ?? bytes.length
     for (let at = 0; at < bytes.length; at += piece) {
       socket.write(bytes.subarray(at, at + piece))
       if (piece < bytes.length) await new Promise((done) => setImmediate(done))
     }
   }
+}
+
+const sentForms = new WeakMap<Buffer, Buffer>()
+
+/** Made once: for a large message it takes longer than clients wait, on a busy machine. */
+function sentFormOf(raw: Buffer): Buffer {
+  const known = sentForms.get(raw)
+  if (known) return known
+  const text = raw.toString('latin1')
+  const stuffed = text.replace(/(^|\r\n)\./g, '$1..')
+  const end = text.endsWith('\r\n') || text === '' ? '' : '\r\n'
+  const form = Buffer.from(`${stuffed}${end}.\r\n`, 'latin1')
+  sentForms.set(raw, form)
+  return form
 }
 
 function headerOf(raw: Buffer): Buffer {

@@ -1,4 +1,4 @@
-import { hasFlag, normaliseFlags } from '../../src/mailbox/flags.js'
+import { changeFlags, hasFlag, normaliseFlags } from '../../src/mailbox/flags.js'
 import {
   decideAdded,
   decideExpunged,
@@ -41,7 +41,7 @@ export class World extends FoldedAccount {
   private readonly attempts = new Map<string, number>()
   /** messages that the server would not expunge: what was copied to be moved is there twice then */
   refusedExpunges = 0
-  private readonly abilities: Abilities
+  readonly abilities: Abilities
 
   constructor(abilities: Abilities) {
     super()
@@ -145,9 +145,9 @@ export class World extends FoldedAccount {
     return true
   }
 
-  /** A connection that ends when everything was looked at, and before anything was told. */
-  glance(): void {
-    for (const name of MAILBOXES) this.look(name)
+  /** A connection that ends when some mailboxes were looked at, one bit of `which` each, and before anything was told. */
+  glance(which: number): void {
+    for (const [index, name] of MAILBOXES.entries()) if (which & (1 << index)) this.look(name)
   }
 
   private plan(): UploadStep[] {
@@ -162,7 +162,7 @@ export class World extends FoldedAccount {
       mailboxes: TRACKED_MAILBOXES,
       messages,
       originals,
-      canExpunge: true,
+      canExpunge: this.abilities.uidplus,
     })
     if (impossible.length > 0)
       this.refuse(
@@ -232,7 +232,12 @@ export class World extends FoldedAccount {
         return this.placer(placed, step.to, !abilities.move)
       }
       case 'expunge':
-        for (const { uid } of step.on.messages) server.remove(step.on.mailboxId, uid)
+        for (const { uid } of step.on.messages) {
+          const message = server.of(step.on.mailboxId).messages.find((each) => each.uid === uid)
+          // as much as can be done without UID EXPUNGE (RFC 4315)
+          if (!abilities.uidplus && message) message.flags = changeFlags(message.flags, ['\\Deleted'], [])
+          else server.remove(step.on.mailboxId, uid)
+        }
         return nothing
       default:
         throw new Error('no mailbox changes here')
@@ -256,13 +261,13 @@ export class World extends FoldedAccount {
 
   private settle(isEverywhereLooked: boolean): void {
     const messages = this.tracked([...this.places.keys()])
-    const terms = { policy: this.abilities.policy, tallies: this.tallies(), isEverywhereLooked, canExpunge: true }
+    const terms = { policy: this.abilities.policy, tallies: this.tallies(), isEverywhereLooked, canExpunge: this.abilities.uidplus }
     this.record(decideSettlement(messages, terms))
   }
 
   private refuse(ids: readonly string[], aspect: { flags: readonly string[] } | 'place', change: ServerChange): void {
-    const { policy } = this.abilities
-    const terms = { policy, tallies: this.tallies(), isEverywhereLooked: false, canExpunge: true }
+    const { policy, uidplus: canExpunge } = this.abilities
+    const terms = { policy, tallies: this.tallies(), isEverywhereLooked: false, canExpunge }
     this.record(decideRefusal(this.tracked(ids), aspect, change, terms))
   }
 
