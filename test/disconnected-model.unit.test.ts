@@ -23,7 +23,7 @@ function run(world: World, steps: readonly (readonly [number, number, number])[]
     else if (kind <= 6) world.other(one % 20 === 0 ? 4 : one % 4, one, other)
     else if (kind <= 15) world.ask(one % 7, one, other)
     else if (kind === 16) world.glance(one)
-    else world.connect(left.splice(0, 4))
+    else world.connect(left.splice(0, 4), () => (kind === 17 ? undefined : world.ask(one % 7, one, other)))
   }
 }
 

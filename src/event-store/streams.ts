@@ -77,6 +77,7 @@ export class Streams {
    *
    * @param fence the worker's token, when a worker writes what a server said
    * @param cause who made the events necessary; the server where a worker writes, else the client
+   * @returns what was recorded, the version after it, and the view that was decided on
    * @throws FenceRefused when the token is not the newest; StreamNotFound
    */
   async decide<View>(
@@ -85,12 +86,13 @@ export class Streams {
     decide: (view: View) => readonly AccountEvent[],
     fence?: FenceToken,
     cause: Cause = fence === undefined ? 'CLIENT' : 'SERVER',
-  ): Promise<{ version: number; events: readonly AccountEvent[] }> {
+  ): Promise<{ version: number; events: readonly AccountEvent[]; view: View }> {
     const result = await this.database.transaction(async (session) => {
       const head = await takeHead(session, accountId)
       if (fence !== undefined && head.fence !== fence) throw new FenceRefused(`the token for ${accountId} is stale`)
-      const events = decide(await loadView(session))
-      return { version: await this.write(session, accountId, head, events, cause), events }
+      const view = await loadView(session)
+      const events = decide(view)
+      return { version: await this.write(session, accountId, head, events, cause), events, view }
     })
     if (result.events.length > 0) this.advanced(accountId, result.version)
     return result

@@ -1,5 +1,5 @@
 import { hasFlag, type Flags } from './flags.js'
-import { changesPlace, type PendingOperation } from './operation.js'
+import { changesPlace, type OperationKind, type PendingOperation } from './operation.js'
 import type { MailboxListing, StoredContent } from './events.js'
 import { flagsToSend, isPlaceSettled, type TrackedMessage } from './tracked-message.js'
 
@@ -209,6 +209,18 @@ export function messagesOf(step: UploadStep): string[] {
     default:
       return []
   }
+}
+
+const OPERATION_OF = {
+  create: 'CREATE_MAILBOX',
+  rename: 'RENAME_MAILBOX',
+  subscribe: 'SUBSCRIBE',
+  delete: 'DELETE_MAILBOX',
+} as const satisfies Record<string, OperationKind>
+
+/** The kind of operations that a step on a mailbox carries out; null for a step on messages. */
+export function operationOf({ kind }: UploadStep): OperationKind | null {
+  return kind in OPERATION_OF ? OPERATION_OF[kind as keyof typeof OPERATION_OF] : null
 }
 
 /** What of a step's flags a mailbox does not let anybody keep (PERMANENTFLAGS, RFC 9051 §7.1); null where it said nothing. */

@@ -3,7 +3,7 @@ import { leftOver } from './message-changes.js'
 import type { ServerChange } from './operation.js'
 import type { PlaceThere } from './server-place.js'
 import type { TrackedMessage } from './tracked-message.js'
-import type { UploadStep } from './upload-plan.js'
+import { messagesOf, operationOf, type UploadStep, type UploadView } from './upload-plan.js'
 
 /** Decides what the server's word changes that messages have new places: their copies, moves or uploads are done. */
 export function decidePlaced(
@@ -26,19 +26,32 @@ export function decideCopiedToMove(
   placed: ReadonlyMap<string, PlaceThere>,
   makeId: () => string,
 ): AccountEvent[] {
-  const left = messages.flatMap(({ messageId, shown, server }) =>
-    placed.has(messageId) && server.state === 'THERE' && shown !== null
-      ? leftOver(makeId(), messageId, shown.data, server)
-      : [],
-  )
+  const left = messages.flatMap(({ messageId, shown, last, server }) => {
+    // it may have been deleted here while it was being copied
+    const known = shown ?? last
+    if (!placed.has(messageId) || server.state !== 'THERE' || known === null) return []
+    return leftOver(makeId(), messageId, known.data, server)
+  })
   return [...decidePlaced(messages, placed), ...left]
 }
 
-/** Decides which operations are to be recorded as sent before the steps are taken that carry them out. */
-export function decideSent(messages: readonly TrackedMessage[]): AccountEvent[] {
-  const ids = messages.flatMap(({ operations }) =>
-    operations.flatMap(({ operationId, isSent }) => (isSent ? [] : [operationId])),
-  )
+/**
+ * Decides which operations are to be recorded as sent: those that the steps of a plan carry out. It is recorded together with
+ * the plan, before any step is taken, so that what was taken back is not sent, and what was asked for later is not taken for it.
+ */
+export function decideSent(
+  steps: readonly UploadStep[],
+  { messages, mailboxes }: Pick<UploadView, 'messages' | 'mailboxes'>,
+): AccountEvent[] {
+  const touched = new Set(steps.flatMap(messagesOf))
+  const onMessages = messages.flatMap(({ messageId, operations }) => (touched.has(messageId) ? operations : []))
+  const onMailboxes = steps.flatMap((step) => {
+    const kind = operationOf(step)
+    if (kind === null || !('mailboxId' in step)) return []
+    const operations = mailboxes.find(({ mailboxId }) => mailboxId === step.mailboxId)?.operations ?? []
+    return operations.filter((operation) => operation.kind === kind)
+  })
+  const ids = [...onMessages, ...onMailboxes].flatMap(({ operationId, isSent }) => (isSent ? [] : [operationId]))
   return ids.length > 0 ? [{ type: 'OperationsSent', data: { operationIds: [...new Set(ids)] } }] : []
 }
 

@@ -38,6 +38,7 @@ export class World extends FoldedAccount {
     MAILBOXES.map((name) => [name, { uidValidity: 1, uidNext: 1 }]),
   )
   private made = 0
+  private meanwhile: () => void = () => undefined
   private readonly attempts = new Map<string, number>()
   /** messages that the server would not expunge: what was copied to be moved is there twice then */
   refusedExpunges = 0
@@ -129,15 +130,23 @@ export class World extends FoldedAccount {
 
   // ---- what the account's worker does
 
-  /** A connection: everything is looked at, what waits is told, and what was touched is looked at again. @returns whether it held */
-  connect(fates: readonly Fate[]): boolean {
+  /**
+   * A connection: everything is looked at, what waits is told, and what was touched is looked at again.
+   *
+   * @param meanwhile what a client does while the server is being told of the first thing
+   * @returns whether it held
+   */
+  connect(fates: readonly Fate[], meanwhile: () => void = () => undefined): boolean {
     const left = [...fates]
+    this.meanwhile = meanwhile
     for (const name of MAILBOXES) this.look(name)
     for (let round = 0; round < 50; round++) {
       this.settle(false)
       const steps = this.plan()
       if (steps.length === 0) break
-      this.record(decideSent(this.tracked([...new Set(steps.flatMap(messagesOf))])))
+      this.record(
+        decideSent(steps, { messages: this.tracked(steps.flatMap(messagesOf)), mailboxes: TRACKED_MAILBOXES }),
+      )
       for (const step of steps) if (!this.take(step, left.shift() ?? 'works')) return false
       for (const name of MAILBOXES) this.look(name)
     }
@@ -182,6 +191,8 @@ export class World extends FoldedAccount {
       return true
     }
     const record = this.carryOut(step)
+    this.meanwhile()
+    this.meanwhile = () => undefined
     if (fate === 'cut after') return false
     record()
     const key = `${step.kind} ${messagesOf(step).join()}`
@@ -261,7 +272,12 @@ export class World extends FoldedAccount {
 
   private settle(isEverywhereLooked: boolean): void {
     const messages = this.tracked([...this.places.keys()])
-    const terms = { policy: this.abilities.policy, tallies: this.tallies(), isEverywhereLooked, canExpunge: this.abilities.uidplus }
+    const terms = {
+      policy: this.abilities.policy,
+      tallies: this.tallies(),
+      isEverywhereLooked,
+      canExpunge: this.abilities.uidplus,
+    }
     this.record(decideSettlement(messages, terms))
   }
 

@@ -4,7 +4,8 @@ import { decideMailboxRefusal } from '../../mailbox/mailbox-requests.js'
 import type { ConflictPolicy, OperationKind, ServerChange } from '../../mailbox/operation.js'
 import { decideRefusal, type SettlementTerms } from '../../mailbox/settlement.js'
 import type { TrackedMessage } from '../../mailbox/tracked-message.js'
-import type { TrackedMailbox } from '../../mailbox/upload-plan.js'
+import type { TrackedMailbox, UploadPlan, UploadView } from '../../mailbox/upload-plan.js'
+import { decideSent } from '../../mailbox/upload-results.js'
 import type { Database, Queryable } from '../../platform/database.js'
 import { viewTallies, viewTracked, viewTrackedMailboxes } from '../../projections/operation-views.js'
 
@@ -16,6 +17,9 @@ export type RecordTools = {
   fence: FenceToken
   conflictPolicy: ConflictPolicy
 }
+
+/** A plan, and what it is made of. */
+export type Planned = { plan: UploadPlan; view: UploadView }
 
 /** Records what becomes of operations, each decided on what is known when it is recorded. */
 export class UploadRecord {
@@ -80,11 +84,9 @@ export class UploadRecord {
     })
   }
 
-  /** The server is about to be told of operations. */
-  async sent(operationIds: readonly string[]): Promise<void> {
-    const { streams, accountId, fence } = this.tools
-    if (operationIds.length > 0)
-      await streams.record(accountId, [{ type: 'OperationsSent', data: { operationIds } }], 'SERVER', fence)
+  /** Records that what a plan tells the server is being sent, on what the plan is made of. @returns the plan and that */
+  sent(load: (session: Queryable) => Promise<Planned>): Promise<Planned> {
+    return this.decide(load, ({ plan, view }) => decideSent(plan.steps, view))
   }
 
   private get terms(): Omit<SettlementTerms, 'tallies'> {
@@ -94,8 +96,8 @@ export class UploadRecord {
   private async decide<View>(
     load: (session: Queryable) => Promise<View>,
     decide: (view: View) => readonly AccountEvent[],
-  ): Promise<void> {
+  ): Promise<View> {
     const { streams, accountId, fence } = this.tools
-    await streams.decide(accountId, load, decide, fence)
+    return (await streams.decide(accountId, load, decide, fence)).view
   }
 }

@@ -2,11 +2,12 @@ import { v7 as newId } from 'uuid'
 import type { BlobStore } from '../../content/blob-store.js'
 import { ServerFailed } from '../../mailbox/failures.js'
 import { decideMailboxGone } from '../../mailbox/mailbox-requests.js'
-import type { OperationKind, ServerChange } from '../../mailbox/operation.js'
+import type { ServerChange } from '../../mailbox/operation.js'
 import type { PlaceThere } from '../../mailbox/server-place.js'
 import {
   flagsNotKept,
   messagesOf,
+  operationOf,
   type TrackedMailbox,
   type UploadSet,
   type UploadStep,
@@ -47,14 +48,6 @@ export type StepTools = {
   /** asks for the list of mailboxes to be looked at again */
   lookAtList: () => void
 }
-
-/** The kinds of operations that steps on mailboxes carry out. */
-export const OPERATION_OF = {
-  create: 'CREATE_MAILBOX',
-  rename: 'RENAME_MAILBOX',
-  subscribe: 'SUBSCRIBE',
-  delete: 'DELETE_MAILBOX',
-} as const satisfies Record<string, OperationKind>
 
 type Step<Kind extends UploadStep['kind']> = Extract<UploadStep, { kind: Kind }>
 
@@ -214,7 +207,8 @@ async function refuseIfRepeated(tools: StepTools, step: UploadStep): Promise<voi
 async function refuse(tools: StepTools, step: UploadStep, change: ServerChange): Promise<void> {
   const ids = messagesOf(step)
   if (ids.length > 0) return tools.record.refused(ids, aspectOf(step), change)
-  if (!(step.kind in OPERATION_OF) || !('mailboxId' in step)) return
+  const kind = operationOf(step)
+  if (kind === null || !('mailboxId' in step)) return
   tools.lookAtList()
-  await tools.record.mailboxRefused(step.mailboxId, OPERATION_OF[step.kind as keyof typeof OPERATION_OF], change)
+  await tools.record.mailboxRefused(step.mailboxId, kind, change)
 }

@@ -4,14 +4,8 @@ import { groupsOf } from '../../mailbox/groups.js'
 import { decideMailboxSettlement } from '../../mailbox/mailbox-requests.js'
 import { decideSettlement } from '../../mailbox/settlement.js'
 import { sentTo, type TrackedMessage } from '../../mailbox/tracked-message.js'
-import {
-  messagesOf,
-  planUpload,
-  type TrackedMailbox,
-  type UploadPlan,
-  type UploadStep,
-} from '../../mailbox/upload-plan.js'
-import { decideSent } from '../../mailbox/upload-results.js'
+import { planUpload, type TrackedMailbox, type UploadStep, type UploadView } from '../../mailbox/upload-plan.js'
+import type { Queryable } from '../../platform/database.js'
 import type { Logger } from '../../platform/logs.js'
 import {
   viewApartIds,
@@ -23,7 +17,7 @@ import {
 import { canExpunge } from '../../protocols/imap/changing.js'
 import type { ImapConnection } from '../../protocols/imap/imap-connection.js'
 import { UploadRecord, type RecordTools } from './upload-record.js'
-import { OPERATION_OF, takeStep, type StepTools } from './upload-steps.js'
+import { takeStep, type StepTools } from './upload-steps.js'
 
 /** Messages that are looked at together. */
 const PIECE = 1_000
@@ -79,9 +73,13 @@ export class Uploads {
     await tools.lookIfChanged(await this.pathsInvolved(tools))
     for (let after: string | null = null; !tools.interrupted();) {
       await this.settle(tools, record, null)
-      const { plan, mailboxes, last } = await this.plan(tools, after)
-      if (plan.steps.length > 0) await this.take(tools, record, plan.steps, mailboxes)
-      else if (last !== null) after = last
+      const { plan, view } = await record.sent(async (session) => {
+        const view = await this.view(session, tools, after)
+        return { plan: planUpload(view), view }
+      })
+      const last = view.messages.length < PIECE ? null : view.messages.at(-1)
+      if (plan.steps.length > 0) await this.take(tools, record, plan.steps, view.mailboxes)
+      else if (last) after = last.messageId
       else return this.attempts.clear()
     }
   }
@@ -97,7 +95,9 @@ export class Uploads {
     for await (const piece of piecesOf(tools))
       for (const { messageId, server, shown } of piece)
         if (server.state === 'GONE' || (shown === null && server.state === 'NOT_YET')) missing.add(messageId)
-    const uncopied = (await this.plan(tools, null)).plan.impossible.map(({ messageId }) => messageId)
+    const uncopied = planUpload(await this.view(tools.database.pool, tools, null)).impossible.map(
+      ({ messageId }) => messageId,
+    )
     for (const id of uncopied) missing.add(id)
     const certain = new Set([...missing].filter((id) => this.missingBefore.has(id)))
     this.missing = missing
@@ -155,26 +155,26 @@ export class Uploads {
     )
   }
 
-  private async plan(
-    { database: { pool }, accountId, missing, connection }: UploadTools,
+  private async view(
+    session: Queryable,
+    { accountId, missing, connection }: UploadTools,
     after: string | null,
-  ): Promise<{ plan: UploadPlan; mailboxes: TrackedMailbox[]; last: string | null }> {
-    const mailboxes = (await viewTrackedMailboxes(pool, accountId)).map((mailbox) =>
+  ): Promise<UploadView> {
+    const mailboxes = (await viewTrackedMailboxes(session, accountId)).map((mailbox) =>
       // nothing is told of one that may be gone before that is certain
       missing.has(mailbox.mailboxId) ? { ...mailbox, serverPath: null, operations: [] } : mailbox,
     )
-    const messages = await viewTrackedApart(pool, accountId, after, PIECE)
+    const messages = await viewTrackedApart(session, accountId, after, PIECE)
     const copied = messages.flatMap(({ operations }) => operations.flatMap(({ effect }) => effect.copyOf ?? []))
     const originals = new Map(
-      (await viewTracked(pool, copied)).flatMap(({ messageId, server }) =>
+      (await viewTracked(session, copied)).flatMap(({ messageId, server }) =>
         server.state === 'THERE' ? [[messageId, server] as const] : [],
       ),
     )
-    const last = messages.length < PIECE ? null : (messages.at(-1)?.messageId ?? null)
-    return { plan: planUpload({ mailboxes, messages, originals, canExpunge: canExpunge(connection) }), mailboxes, last }
+    return { mailboxes, messages, originals, canExpunge: canExpunge(connection) }
   }
 
-  /** Takes the steps, after it is recorded that they are taken, and looks at what they have touched. */
+  /** Takes the steps, and looks at what they have touched. */
   private async take(
     tools: UploadTools,
     record: UploadRecord,
@@ -185,8 +185,6 @@ export class Uploads {
     const { accountId, connection, blobs, logger, lookAtList } = tools
     const { attempts } = this
     const stepTools: StepTools = { accountId, connection, blobs, logger, record, mailboxes, attempts, lookAtList }
-    await record.ofMessages([...new Set(steps.flatMap(messagesOf))], decideSent)
-    await record.sent(steps.flatMap((step) => operationsOn(step, mailboxes)))
     const touched = new Set<string>()
     for (const step of steps) {
       if (tools.interrupted()) break
@@ -204,14 +202,6 @@ async function* piecesOf({ database, accountId }: UploadTools): AsyncGenerator<T
     if (piece.length < PIECE) return
     after = piece.at(-1)?.messageId ?? null
   }
-}
-
-/** The operations on a mailbox that a step carries out, and that are not recorded as sent yet. */
-function operationsOn(step: UploadStep, mailboxes: ReadonlyMap<string, TrackedMailbox>): string[] {
-  if (!(step.kind in OPERATION_OF) || !('mailboxId' in step)) return []
-  const kind = OPERATION_OF[step.kind as keyof typeof OPERATION_OF]
-  const operations = mailboxes.get(step.mailboxId)?.operations ?? []
-  return operations.flatMap((each) => (each.kind === kind && !each.isSent ? [each.operationId] : []))
 }
 
 /** The mailboxes in which something is other after a step. */
