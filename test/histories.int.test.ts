@@ -28,7 +28,7 @@ import { Fold, History, steps } from './support/histories.ts'
 import { Store } from './support/store.ts'
 
 /** Histories of each property; the long form is `MAILFOLD_CASES=1000000 npm test -- test/histories`. */
-const CASES = Number(process.env['MAILFOLD_CASES'] ?? 600)
+const CASES = Number(process.env['MAILFOLD_CASES'] ?? 300)
 const runs = (share: number) => ({
   numRuns: Math.max(10, Math.round(CASES * share)),
   endOnFailure: process.env['MAILFOLD_CASES'] === undefined,

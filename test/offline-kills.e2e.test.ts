@@ -19,7 +19,7 @@ afterAll(async () => {
 })
 
 test('a service that is killed at any step, with every protocol and policy, loses nothing and doubles nothing', async () => {
-  const rounds = 8
+  const rounds = 5
   let held = 0
   for (let round = 0; round < rounds; round++) {
     const all = await Promise.all(TABLE.map(async (each) => ({ each, made: await prepared(dovecot, service, each) })))
