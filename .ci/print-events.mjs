@@ -26,6 +26,7 @@ const NAMED = [
   'OutcomeReason',
   'ServerChange',
   'ConflictPolicy',
+  'Selection',
   'AccessModel',
   'StoredContent',
   'CopyPlace',

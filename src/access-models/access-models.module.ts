@@ -5,6 +5,7 @@ import { AppendedContents } from './appended-contents.js'
 import { CHANGE_MAIL } from './change-mail.js'
 import { ChangeCredentialsHandler, ConnectAccountHandler } from './connect-account.js'
 import { OPERATION_HANDLERS } from './disconnected/operation-handlers.js'
+import { SELECTION_HANDLERS } from './disconnected/selection-handlers.js'
 import { DISCONNECTED_SETTINGS } from './disconnected/settings-handlers.js'
 import { ImportMessagesHandler } from './offline/import-mail.js'
 import { SetCollectionHandler, SetDeletionPolicyHandler } from './offline/settings-handlers.js'
@@ -22,6 +23,7 @@ import { SetCollectionHandler, SetDeletionPolicyHandler } from './offline/settin
     ...CHANGE_MAIL,
     ...OPERATION_HANDLERS,
     ...DISCONNECTED_SETTINGS,
+    ...SELECTION_HANDLERS,
   ],
   exports: [ContentModule],
 })

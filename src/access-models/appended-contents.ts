@@ -8,7 +8,8 @@ import { FileBlobs } from '../content/blob-store.js'
 import { Intake, type TakenIn } from '../content/intake.js'
 import type { Queryable } from '../platform/database.js'
 import { Platform } from '../platform/platform.js'
-import { newMessageOf, receiveContent, takeIn, TooLong } from './offline/received.js'
+import { newMessageOf } from './offline/received.js'
+import { receiveContent, takeIn, TooLong } from '../content/received-content.js'
 
 /** Takes in messages that clients put into mailboxes: durable before anything names them. */
 @Injectable()

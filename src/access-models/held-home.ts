@@ -14,6 +14,7 @@ import { ImapConnection } from '../protocols/imap/imap-connection.js'
 import type { AccountHome, HomeTools } from './account-home.js'
 import { Attempts } from './attempts.js'
 import { fetchContent } from './content-fetch.js'
+import { SelectedContents, type SelectedTools } from './disconnected/selected-contents.js'
 import { Uploads, type UploadTools } from './disconnected/upload.js'
 import { Suspects, syncMailbox, type SyncTools } from './mailbox-sync.js'
 
@@ -41,6 +42,7 @@ export class HeldHome implements AccountHome {
   private readonly attempts: Attempts
   private readonly suspects = new Suspects()
   private readonly uploads = new Uploads()
+  private readonly selected = new SelectedContents()
   private refusedMailboxes = new Set<string>()
   /** mailboxes of which a deletion waits to be confirmed; they are looked at again at the next check */
   private readonly heldMailboxes = new Set<string>()
@@ -63,8 +65,10 @@ export class HeldHome implements AccountHome {
       if (this.isCheckDue()) await this.check(account, connection)
       const upload = account.model === 'DISCONNECTED' ? this.uploadTools(account, connection) : null
       if (upload) await this.uploads.upload(upload)
-      const more = await withSmallHeap(() => this.syncMailboxes(connection, Date.now() + SLICE))
+      const deadline = Date.now() + SLICE
+      let more = await withSmallHeap(() => this.syncMailboxes(connection, deadline))
       if (!more && upload && (await this.uploads.settleMissing(upload))) this.listChanged = true
+      if (!more && upload) more = await this.selected.fetch(this.selectedTools(connection, deadline))
       if (more || this.listChanged) this.tools.ask(account)
       if (!this.stopping) await connection.watch('INBOX')
     })
@@ -130,6 +134,7 @@ export class HeldHome implements AccountHome {
     this.connection = connection
     this.listChanged = true
     this.uploads.connected()
+    this.selected.connected()
     this.isGuarded = account.model === 'DISCONNECTED'
     this.refusedMailboxes.clear()
     connection.on('signal', (path) => {
@@ -220,17 +225,22 @@ export class HeldHome implements AccountHome {
     return gone
   }
 
+  /** Whether what is done in the background is to be put down: its time is over, or something else has come up. */
+  private isInterrupted(deadline: number): boolean {
+    return this.stopping || Date.now() >= deadline || this.waiting > 0 || this.dirty.size > 0 || this.listChanged
+  }
+
   /** Works through what changed, then what is still to be fetched. @returns whether something is left */
   private async syncMailboxes(connection: ImapConnection, deadline: number): Promise<boolean> {
     /** the mailbox whose last pieces are being committed while the next one is fetched */
     let behind: { mailboxId: string; committed: Promise<void> } | null = null
-    const interrupted = () =>
-      this.stopping || Date.now() >= deadline || this.waiting > 0 || this.dirty.size > 0 || this.listChanged
     try {
       while (Date.now() < deadline && !this.stopping && this.waiting === 0 && !this.listChanged) {
         const mailbox: MailboxView | undefined = await this.nextMailbox(behind?.mailboxId)
         if (!mailbox && !behind) return false
-        const { committed } = mailbox ? await this.syncOne(connection, mailbox, interrupted) : { committed: null }
+        const { committed } = mailbox
+          ? await this.syncOne(connection, mailbox, () => this.isInterrupted(deadline))
+          : { committed: null }
         await behind?.committed
         behind = mailbox && committed ? { mailboxId: mailbox.mailboxId, committed } : null
         // lets whoever else has work in this process have a turn
@@ -284,6 +294,12 @@ export class HeldHome implements AccountHome {
       lookIfChanged: (paths) => look(paths, (path) => this.dirty.has(path)),
       lookAtList: () => (this.listChanged = true),
     }
+  }
+
+  private selectedTools(connection: ImapConnection, deadline: number): SelectedTools {
+    const { accountId, fence } = this
+    const interrupted = () => this.isInterrupted(deadline)
+    return { ...this.tools, accountId, connection, fence: fence as FenceToken, interrupted }
   }
 
   private async nextMailbox(except: string | undefined): Promise<MailboxView | undefined> {

@@ -15,6 +15,7 @@ import { ForgetResolver } from './resolvers/forget.resolver.js'
 import { ChangeMailResolver } from './resolvers/change-mail.resolver.js'
 import { AccountOperationsResolver, OperationResolver } from './resolvers/operation.resolver.js'
 import { OfflineResolver } from './resolvers/offline.resolver.js'
+import { SelectionResolver } from './resolvers/selection.resolver.js'
 import { DifferenceResolver, HistoryResolver } from './resolvers/history.resolver.js'
 import { Nodes } from './nodes.js'
 import {
@@ -39,6 +40,7 @@ export const RESOLVERS = [
   ChangeMailResolver,
   OperationResolver,
   AccountOperationsResolver,
+  SelectionResolver,
 ]
 
 /** GraphQL over HTTP and WebSocket, files over HTTP, health. */

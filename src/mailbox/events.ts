@@ -5,6 +5,7 @@ import type { Flags } from './flags.js'
 import type { CollectionSettings, MaildropSize } from './maildrop.js'
 import type { MessageData, Origin } from './message.js'
 import type { ConflictPolicy, Effect, OperationKind, OperationOutcome, OutcomeReason } from './operation.js'
+import type { Selection } from './selection.js'
 import type { MessageIdentity, ServerPlace } from './server-place.js'
 
 /** Everything that can have happened to an account. Events carry what results, so that folding them never reads. */
@@ -39,6 +40,8 @@ export type AccountEvent =
   | ServerDeletionAsked
   | ServerCopiesGone
   | ConflictPolicyChanged
+  | SelectionChanged
+  | MessagesKept
   | OperationRequested
   | OperationsSent
   | OperationSettled
@@ -385,6 +388,26 @@ export type ConflictPolicyChanged = Event<
   }
 >
 
+/** Of which messages the raw messages are to be here was set (DISCONNECTED accounts). */
+export type SelectionChanged = Event<
+  'SelectionChanged',
+  {
+    /** the mailbox that it is set for; null for the account */
+    mailboxId: string | null
+    /** the selection from then on; null where the mailbox is to have that of its account */
+    selection: Selection | null
+  }
+>
+
+/** The raw messages of messages are to be here, whatever the selection says (DISCONNECTED accounts), or no longer. */
+export type MessagesKept = Event<
+  'MessagesKept',
+  OfMessages & {
+    /** whether they are to be here */
+    kept: boolean
+  }
+>
+
 /**
  * A client asked for a change of mail that is on the server (DISCONNECTED accounts). What is shown changes at once, by the
  * events that follow; the server is told at the next connection.
@@ -539,6 +562,8 @@ export const EVENT_SHAPES: { readonly [Type in AccountEvent['type']]: number } =
   ServerDeletionAsked: 1,
   ServerCopiesGone: 1,
   ConflictPolicyChanged: 1,
+  SelectionChanged: 1,
+  MessagesKept: 1,
   OperationRequested: 1,
   OperationsSent: 1,
   OperationSettled: 1,

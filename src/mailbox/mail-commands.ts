@@ -2,6 +2,7 @@ import type { Flags } from './flags.js'
 import type { ChangeFailure } from './local-work.js'
 import type { MessageFilter } from './message-filter.js'
 import type { ConflictPolicy } from './operation.js'
+import type { Selection } from './selection.js'
 
 /*
  * What clients ask of mail, whatever the access model. For an OFFLINE account it is done at once; for a DISCONNECTED one it is
@@ -147,5 +148,22 @@ export class SetConflictPolicy {
   constructor(
     readonly accountId: string,
     readonly policy: ConflictPolicy,
+  ) {}
+}
+
+/** Set of which messages a DISCONNECTED account has the raw messages here; null for a mailbox: as its account. */
+export class SetSelection {
+  constructor(
+    readonly accountId: string,
+    readonly mailboxId: string | null,
+    readonly selection: Selection | null,
+  ) {}
+}
+
+/** Have the raw messages of messages here whatever the selection says, or no longer. */
+export class KeepOffline {
+  constructor(
+    readonly messages: MessageSet,
+    readonly kept: boolean,
   ) {}
 }

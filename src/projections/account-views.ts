@@ -2,6 +2,7 @@ import type { AccessModel, Authentication, Protocol, Security, ServerSettings } 
 import { DEFAULT_POLICY, type DeletionPolicy } from '../mailbox/deletion-policy.js'
 import { DEFAULT_COLLECTION, type CollectionSettings, type MaildropSize } from '../mailbox/maildrop.js'
 import { FIRST_CONFLICT_POLICY, type ConflictPolicy } from '../mailbox/operation.js'
+import { FIRST_SELECTION, type Selection } from '../mailbox/selection.js'
 import type { Queryable } from '../platform/database.js'
 
 /** How an account's connection stands. */
@@ -27,6 +28,8 @@ export type AccountView = ServerSettings & {
   maildrop: (MaildropSize & { level: number; at: Date }) | null
   /** whose change stands where an operation and a change on the server contradict each other */
   conflictPolicy: ConflictPolicy
+  /** of which messages the raw messages are here, where a mailbox has no selection of its own */
+  selection: Selection
   version: number
 }
 
@@ -52,6 +55,7 @@ export type AccountRecord = {
   collection: CollectionSettings | null
   maildrop: (MaildropSize & { level: number; at: string }) | null
   conflict_policy?: ConflictPolicy
+  selection?: Selection | null
   version: string
 }
 
@@ -96,6 +100,7 @@ export function accountView(row: AccountRecord): AccountView {
     deletionPolicy: row.deletion_policy ?? DEFAULT_POLICY,
     maildrop: row.maildrop && { ...row.maildrop, at: new Date(row.maildrop.at) },
     conflictPolicy: row.conflict_policy ?? FIRST_CONFLICT_POLICY,
+    selection: row.selection ?? FIRST_SELECTION,
     version: Number(row.version),
   }
 }

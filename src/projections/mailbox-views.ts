@@ -1,3 +1,4 @@
+import type { Selection } from '../mailbox/selection.js'
 import type { Queryable } from '../platform/database.js'
 
 /** A mailbox as the API shows it. */
@@ -19,6 +20,8 @@ export type MailboxListView = {
   isPending: boolean
   /** messages that are gone from the server, unusually many at once; a client is asked whether that is to be so */
   heldDeletion: number
+  /** its own selection of raw messages; null where it has that of its account */
+  selection: Selection | null
 }
 
 /** A row of `mailboxes`, as far as the API shows it. */
@@ -38,6 +41,7 @@ export type MailboxRecord = {
   server_path: string | null
   server_subscribed: boolean | null
   held_deletion: string | null
+  selection: Selection | null
 }
 
 /** The mailboxes of accounts, or those with given ids, by path with INBOX first. */
@@ -49,7 +53,7 @@ export async function viewMailboxList(
   const { rows } = await session.query<MailboxRecord>({
     name: `mailbox-list-by-${column}`,
     text: `select mailbox_id, account_id, path, delimiter, attributes, special_use, subscribed, selectable, messages, unseen,
-             server_messages, complete, server_path, server_subscribed, held_deletion
+             server_messages, complete, server_path, server_subscribed, held_deletion, selection
            from mailboxes where ${column} = any($1::uuid[]) and not hidden order by upper(path) <> 'INBOX', path collate "C", mailbox_id`,
     values: ['accounts' in by ? by.accounts : by.ids],
   })
@@ -84,6 +88,7 @@ export function mailboxListView(row: MailboxRecord): MailboxListView {
     complete: row.complete,
     isPending: row.server_path !== row.path || row.server_subscribed !== row.subscribed,
     heldDeletion: Number(row.held_deletion ?? 0),
+    selection: row.selection,
   }
 }
 

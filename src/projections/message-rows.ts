@@ -11,6 +11,7 @@ import type {
   MessageRow,
   PlaceRow,
 } from './row-changes.js'
+import { addKept, removeKept } from './kept-rows.js'
 import { removePlaces, setPlaces } from './place-rows.js'
 
 /** Versions of a zone, as a power of two: the index of `messages` holds rows by the zone in which they were added. */
@@ -72,6 +73,8 @@ class Layer {
   readonly setCopies: (CopyColumns & { message_id: string })[] = []
   readonly places: PlaceRow[] = []
   readonly unplaced: string[] = []
+  readonly kept: string[] = []
+  readonly unkept: string[] = []
 }
 
 class Layers {
@@ -81,6 +84,7 @@ class Layers {
     expunged: new Map<string, number>(),
     copy: new Map<string, number>(),
     place: new Map<string, number>(),
+    kept: new Map<string, number>(),
   }
 
   add(version: number, change: SingleChange): void {
@@ -112,6 +116,10 @@ class Layers {
         return void this.next('place', change.row.message_id).places.push(change.row)
       case 'remove place':
         return void this.next('place', change.messageId).unplaced.push(change.messageId)
+      case 'add kept':
+        return void this.next('kept', change.messageId).kept.push(change.messageId)
+      case 'remove kept':
+        return void this.next('kept', change.messageId).unkept.push(change.messageId)
       case 'add forgotten':
         return void this.next('message', change.fingerprint).forgotten.push(change.fingerprint)
     }
@@ -124,6 +132,8 @@ class Layers {
       if (layer.set.length > 0) await setMessages(session, layer.set)
       if (layer.moved.length > 0) await moveMessages(session, accountId, layer.moved)
       if (layer.added.length > 0) await addMessages(session, accountId, layer.added)
+      if (layer.unkept.length > 0) await removeKept(session, layer.unkept)
+      if (layer.kept.length > 0) await addKept(session, accountId, layer.kept)
       if (layer.forgotten.length > 0) await addForgotten(session, accountId, layer.forgotten)
       if (layer.expunged.length > 0) await addExpunged(session, accountId, layer.expunged)
       if (layer.copies.length > 0) await addCopies(session, accountId, layer.copies)
@@ -133,7 +143,7 @@ class Layers {
     }
   }
 
-  private next(row: 'message' | 'expunged' | 'copy' | 'place', id: string): Layer {
+  private next(row: 'message' | 'expunged' | 'copy' | 'place' | 'kept', id: string): Layer {
     const depth = this.depths[row].get(id) ?? 0
     this.depths[row].set(id, depth + 1)
     return (this.layers[depth] ??= new Layer())

@@ -151,6 +151,13 @@ const projectors: Projectors = {
   ServerDeletionAsked: ({ messageIds }) => stateOf(messageIds, 'DELETION_ASKED'),
   ServerCopiesGone: ({ messageIds }) => stateOf(messageIds, 'GONE'),
   ConflictPolicyChanged: ({ policy }) => [{ change: 'set account', columns: { conflict_policy: policy } }],
+  SelectionChanged: ({ mailboxId, selection }) => [
+    mailboxId === null
+      ? { change: 'set account', columns: { selection } }
+      : { change: 'set mailbox', mailboxId, columns: { selection } },
+  ],
+  MessagesKept: ({ messageIds, kept }) =>
+    messageIds.map((messageId) => ({ change: kept ? 'add kept' : 'remove kept', messageId })),
   OperationRequested: ({ operationId, kind, mailboxId, retryOf, effects }, recordedAt) => {
     const names = { operation_id: operationId, mailbox_id: mailboxId, retry_of: retryOf }
     const row = { ...names, kind, requested_at: recordedAt, messages: effects.length }

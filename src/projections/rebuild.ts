@@ -35,6 +35,7 @@ export const TABLES = {
   server_copies: ['message_id'],
   maildrop_measures: ['version'],
   server_places: ['message_id'],
+  kept_messages: ['message_id'],
   operations: ['operation_id'],
   operation_messages: ['operation_id', 'message_id'],
   past_accounts: ['at_version'],
@@ -51,6 +52,7 @@ export const OF_MESSAGES: readonly Table[] = [
   'expunged_messages',
   'server_copies',
   'server_places',
+  'kept_messages',
   'past_messages',
   'past_message_states',
 ]

@@ -3,6 +3,7 @@ import type { DeletionPolicy } from '../mailbox/deletion-policy.js'
 import type { CollectionSettings, MaildropSize } from '../mailbox/maildrop.js'
 import type { Address, Structure } from '../mailbox/message.js'
 import type { ConflictPolicy, Effect, OperationOutcome, OperationState } from '../mailbox/operation.js'
+import type { Selection } from '../mailbox/selection.js'
 import type { ServerPlace } from '../mailbox/server-place.js'
 
 /** A row of `accounts`, as far as an event sets it. Keys are column names. */
@@ -26,6 +27,7 @@ export type AccountColumns = Partial<{
   collection: CollectionSettings
   maildrop: MaildropSize & { level: number; at: string }
   conflict_policy: ConflictPolicy
+  selection: Selection | null
 }>
 
 /** A row of `mailboxes`, as far as an event sets it. */
@@ -49,6 +51,7 @@ export type MailboxColumns = Partial<{
   hidden: boolean
   held_deletion: number | null
   deletion_confirmed: boolean
+  selection: Selection | null
 }>
 
 /** A row of `messages`. */
@@ -158,6 +161,8 @@ export type MessageChange =
   | { change: 'add forgotten'; fingerprint: string }
   | { change: 'set place'; row: PlaceRow }
   | { change: 'remove place'; messageId: string }
+  | { change: 'add kept'; messageId: string }
+  | { change: 'remove kept'; messageId: string }
   | { change: 'remove mailbox'; mailboxId: string }
 
 /** What an event does to the rows of operations, and of what they change of each message. */

@@ -104,7 +104,19 @@ export class History {
     else if (choice >= 7) this.measure(one, choice === 8)
     else if (one % 2) this.say('CredentialsChanged', {})
     else if (one % 3) this.say('ConflictPolicyChanged', { policy: one % 4 ? 'CLIENT_WINS' : 'SERVER_WINS' })
+    else if (one % 12 === 0) this.select(one)
     else this.offline(one)
+  }
+
+  private select(one: number): void {
+    const mailbox = this.mailboxes[one % 5]
+    const selection = { keep: 'WHOLE' as const, newest: one % 7 || null, days: null, maxBytes: one, flags: [] }
+    if (one % 24) this.say('SelectionChanged', { mailboxId: mailbox?.mailboxId ?? null, selection })
+    else
+      this.say('MessagesKept', {
+        messageIds: this.messages.slice(0, 3).map(({ messageId }) => messageId),
+        kept: one % 48 === 0,
+      })
   }
 
   private offline(one: number): void {
@@ -413,6 +425,8 @@ export class Fold {
       case 'add forgotten':
       case 'set place':
       case 'remove place':
+      case 'add kept':
+      case 'remove kept':
       case 'add operation':
       case 'set operations':
       case 'settle operation':

@@ -19,7 +19,7 @@ const failed = (failure: ChangeFailure) => ({ failure })
 
 /** Records what is set of a DISCONNECTED account, and has its worker look at it. */
 @Injectable()
-class Setting {
+export class Setting {
   constructor(
     private readonly platform: Platform,
     private readonly streams: Streams,

@@ -17,7 +17,8 @@ import { viewNewMessages } from '../../projections/local-views.js'
 import type { CollectTools } from './collect-tools.js'
 import { removeForgotten } from './forgotten-again.js'
 import type { Maildrop } from './maildrop.js'
-import { bytesInMemory, newMessageOf, placeOf, receive, takeIn, type Received } from './received.js'
+import { bytesInMemory, takeIn } from '../../content/received-content.js'
+import { newMessageOf, placeOf, receive, type Received } from './received.js'
 
 /** Messages, and bytes, that are written, decided on and appended together. */
 const PIECE = 500

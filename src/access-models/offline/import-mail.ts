@@ -24,7 +24,8 @@ import { Platform } from '../../platform/platform.js'
 import { viewAccounts } from '../../projections/account-views.js'
 import { viewContentsHere, viewNewMessages } from '../../projections/local-views.js'
 import { removeForgotten } from './forgotten-again.js'
-import { bytesInMemory, newMessageOf, receiveContent, takeIn, TooLong, type ReceivedContent } from './received.js'
+import { bytesInMemory, receiveContent, takeIn, TooLong, type ReceivedContent } from '../../content/received-content.js'
+import { newMessageOf } from './received.js'
 
 /** Messages, and bytes, that are written, decided on and appended together. */
 const PIECE = 500

@@ -10,6 +10,7 @@ import {
   DeleteMailbox,
   DeleteMessages,
   EmptyTrash,
+  KeepOffline,
   MOST_NAMED,
   MoveMessages,
   RenameMailbox,
@@ -35,6 +36,7 @@ import {
   SubscribeMailboxInput,
   type MatchingInput,
 } from '../schema/change-mail.type.js'
+import { KeepOfflineInput } from '../schema/selection-change.type.js'
 import type { Message } from '../schema/message.type.js'
 import type { Operation } from '../schema/operation.type.js'
 
@@ -70,6 +72,14 @@ export class ChangeMailResolver {
   @Mutation(() => ChangeMessagesPayload, { description: 'Deletes messages: into Trash, or for good.' })
   deleteMessages(@Args('input', INPUT) input: DeleteMessagesInput, @Context() context: ApiContext) {
     return this.messages(new DeleteMessages(messagesOf(input), input.forGood, input.confirmed), context)
+  }
+
+  @Mutation(() => ChangeMessagesPayload, {
+    description:
+      'Has the raw messages of messages of a DISCONNECTED account here, whatever its selection says, or no longer so.',
+  })
+  keepOffline(@Args('input', INPUT) input: KeepOfflineInput, @Context() context: ApiContext) {
+    return this.messages(new KeepOffline(messagesOf(input), input.keep), context)
   }
 
   @Mutation(() => ChangeMessagesPayload, {
@@ -131,7 +141,7 @@ export class ChangeMailResolver {
   }
 
   private async messages(
-    command: ChangeFlags | MoveMessages | CopyMessages | DeleteMessages | AppendMessage,
+    command: ChangeFlags | MoveMessages | CopyMessages | DeleteMessages | AppendMessage | KeepOffline,
     context: ApiContext,
   ): Promise<ChangeMessagesPayload> {
     const outcome = await this.commands.execute<typeof command, ChangeOutcome>(command)

@@ -126,8 +126,9 @@ export class MatchingInput {
   filter?: MessageFilterInput | null
 }
 
+/** Messages that a change is about: by their ids, or by a filter. */
 @InputType({ isAbstract: true })
-abstract class MessagesInput {
+export abstract class MessagesInput {
   @Field(() => [ID], {
     nullable: true,
     description: 'The messages, of one account, 1000 at most; all are changed, or none.',

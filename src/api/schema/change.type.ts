@@ -160,6 +160,21 @@ export class ConflictPolicyChange extends Change {
 
 @ObjectType({
   implements: () => [Change],
+  description: 'Of which messages the raw messages are to be here was set (DISCONNECTED accounts).',
+})
+export class SelectionChange extends Change {
+  @Field(() => ID, {
+    nullable: true,
+    description: 'The mailbox that it was set for; null for the account, or for messages.',
+  })
+  mailboxId!: string | null
+
+  @Field(() => [ID], { description: 'The messages that it was set for, one by one.' })
+  messageIds!: string[]
+}
+
+@ObjectType({
+  implements: () => [Change],
   description:
     "How an OFFLINE account collects, or when it deletes from its server, was set: see the account's fields.",
 })
@@ -228,6 +243,7 @@ export const AccountChange = createUnionType({
       OperationChange,
       ServerPlaceChange,
       ConflictPolicyChange,
+      SelectionChange,
       ForgottenChange,
     ] as const,
   resolveType: (value: object) => value.constructor,
@@ -246,6 +262,7 @@ type Kinds =
   | OperationChange
   | ServerPlaceChange
   | ConflictPolicyChange
+  | SelectionChange
   | ForgottenChange
 
 /** Brings an event into the API's form. */
@@ -328,6 +345,15 @@ export function changeOf(event: RecordedEvent): Kinds {
     }
     case 'ConflictPolicyChanged':
       return Object.assign(new ConflictPolicyChange(), at, { policy: event.data.policy as ConflictPolicyEnum })
+    case 'SelectionChanged':
+    case 'MessagesKept': {
+      const mailboxId = 'mailboxId' in event.data && event.data.mailboxId ? event.data.mailboxId : null
+      const messageIds = 'messageIds' in event.data ? event.data.messageIds : []
+      return Object.assign(new SelectionChange(), at, {
+        mailboxId: mailboxId && nodeId('Mailbox', mailboxId),
+        messageIds: messageIds.map((messageId) => nodeId('Message', messageId)),
+      })
+    }
     case 'MessageForgotten':
     case 'AccountForgotten':
     case 'EventForgotten':

@@ -307,6 +307,19 @@ registerEnumType(OfferEnum, {
   },
 })
 
+export enum SelectionKeepEnum {
+  HEADERS = 'HEADERS',
+  WHOLE = 'WHOLE',
+}
+registerEnumType(SelectionKeepEnum, {
+  name: 'SelectionKeep',
+  description: 'What of messages is copied here from the server of a DISCONNECTED account.',
+  valuesMap: {
+    HEADERS: { description: 'The index alone, and the raw messages that were asked for.' },
+    WHOLE: { description: 'The raw messages as well.' },
+  },
+})
+
 export enum ConflictPolicyEnum {
   SERVER_WINS = 'SERVER_WINS',
   CLIENT_WINS = 'CLIENT_WINS',

@@ -3,6 +3,7 @@ import type { MailboxListView } from '../../projections/mailbox-views.js'
 import { nodeId } from '../ids.js'
 import { SyncProgress } from './account.type.js'
 import { Node } from './node.type.js'
+import { SelectionType, selectionTypeOf } from './selection.type.js'
 
 @ObjectType({ implements: () => [Node], description: 'An IMAP mailbox.' })
 export class Mailbox implements Node {
@@ -49,6 +50,12 @@ export class Mailbox implements Node {
   })
   heldDeletion!: number
 
+  @Field(() => SelectionType, {
+    nullable: true,
+    description: 'Of which of its messages the raw messages are here; null where it has the selection of its account.',
+  })
+  selection!: SelectionType | null
+
   @Field(() => SyncProgress, { description: 'How far it has been read.' })
   progress!: SyncProgress
 
@@ -77,6 +84,7 @@ export function mailboxOf(view: MailboxListView, at: number | null = null): Mail
     unreadCount: view.unseen,
     isPending: view.isPending,
     heldDeletion: view.heldDeletion,
+    selection: view.selection && selectionTypeOf(view.selection),
     progress: progressOf([view]),
   }
 }

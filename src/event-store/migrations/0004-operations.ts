@@ -1,4 +1,5 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm'
+import { PAST_TABLES } from './past-tables.js'
 
 /**
  * Operations on mail that is on its server: what was asked for, what waits, and where the server has what is shown otherwise
@@ -105,15 +106,3 @@ export class Operations1764300000000 implements MigrationInterface {
     `)
   }
 }
-
-/** The tables of the past have the columns of the live ones. */
-const PAST_TABLES = `
-  drop table past_accounts, past_mailboxes;
-  create table past_accounts (like accounts, at_version bigint not null, primary key (account_id, at_version));
-  create table past_mailboxes (
-    like mailboxes, at_version bigint not null, removed boolean not null,
-    primary key (account_id, mailbox_id, at_version)
-  );
-  create index past_mailboxes_removed on past_mailboxes (account_id) where removed;
-  create index past_mailboxes_by_id on past_mailboxes (mailbox_id);
-`

@@ -3,6 +3,7 @@ import { FirstMailbox1764000000000 } from './0001-first-mailbox.js'
 import { History1764100000000 } from './0002-history.js'
 import { Offline1764200000000 } from './0003-offline.js'
 import { Operations1764300000000 } from './0004-operations.js'
+import { Selection1764400000000 } from './0005-selection.js'
 
 /** Every migration, oldest first; run at start. */
 export const MIGRATIONS: (new () => MigrationInterface)[] = [
@@ -10,4 +11,5 @@ export const MIGRATIONS: (new () => MigrationInterface)[] = [
   History1764100000000,
   Offline1764200000000,
   Operations1764300000000,
+  Selection1764400000000,
 ]

@@ -1,0 +1,164 @@
+import { ServerFailed } from '../../mailbox/failures.js'
+import type { AccountEvent } from '../../mailbox/events.js'
+import { holdBlobs, markForRemoval, removeMarked } from '../../content/blob-removal.js'
+import type { BlobStore } from '../../content/blob-store.js'
+import type { Intake, TakenIn } from '../../content/intake.js'
+import { bytesInMemory, receiveContent, takeIn, TooLong, type ReceivedContent } from '../../content/received-content.js'
+import type { FenceToken, Streams } from '../../event-store/streams.js'
+import type { Database } from '../../platform/database.js'
+import { releaseBuffers } from '../../platform/heap.js'
+import type { Logger } from '../../platform/logs.js'
+import { isReferredTo } from '../../projections/content-views.js'
+import { viewContentsToFetch, viewWithoutContent, type SelectedContent } from '../../projections/selection-views.js'
+import { contentsOf } from '../../protocols/imap/collecting.js'
+import type { ImapConnection } from '../../protocols/imap/imap-connection.js'
+
+/** Messages of which the contents are asked for, and recorded, together; and bytes in memory until then. */
+const PIECE = 500
+const PIECE_BYTES = 16 * 1024 * 1024
+
+/** What fetching the selected raw messages works with. */
+export type SelectedTools = {
+  accountId: string
+  connection: ImapConnection
+  streams: Streams
+  database: Database
+  blobs: BlobStore
+  intake: Intake
+  fence: FenceToken
+  maxMessageBytes: number
+  logger: Logger
+  /** whether the work should be put down for now */
+  interrupted: () => boolean
+}
+
+type Came = { messageId: string; content: ReceivedContent }
+
+/**
+ * Copies the raw messages that an account's selection asks for: newest first, when nothing else is to be done. What is to be
+ * copied follows from the log, so it can be cut anywhere; this object only remembers what the server would not give.
+ */
+export class SelectedContents {
+  private readonly refused = new Set<string>()
+  /** a piece that is being written down while the next one comes */
+  private committing: Promise<void> = Promise.resolve()
+
+  /** Takes notice of a new connection: what was refused is asked for again. */
+  connected(): void {
+    this.refused.clear()
+  }
+
+  /** Copies as far as time allows. @returns whether something is left */
+  async fetch(tools: SelectedTools): Promise<boolean> {
+    const { database, accountId, maxMessageBytes } = tools
+    const asked = new Set<string>()
+    try {
+      while (!tools.interrupted()) {
+        const except = [...this.refused, ...asked]
+        const wanted = await viewContentsToFetch(database.pool, accountId, maxMessageBytes, except, PIECE)
+        if (wanted.length === 0) return false
+        for (const group of byMailbox(wanted)) {
+          if (tools.interrupted()) return true
+          for (const { messageId } of group) asked.add(messageId)
+          await this.fetchGroup(tools, group)
+        }
+        // those of before are recorded by now, or were not to be had
+        await this.committing
+        asked.clear()
+      }
+      return true
+    } finally {
+      await this.committing
+    }
+  }
+
+  /** @param group messages of one mailbox */
+  private async fetchGroup(tools: SelectedTools, group: readonly SelectedContent[]): Promise<void> {
+    const { connection, blobs, maxMessageBytes } = tools
+    const [{ path, uidValidity } = { path: '', uidValidity: '' }] = group
+    if (connection.selected !== path || connection.selectedUidValidity !== uidValidity) {
+      const selected = await connection.select(path)
+      // numbered anew: its messages are found again first
+      if (selected.uidValidity !== uidValidity) return this.passOver(group)
+    }
+    const byUid = new Map(group.map((message) => [message.uid, message.messageId]))
+    let piece: Came[] = []
+    try {
+      for await (const { uid, content } of contentsOf(connection, group, maxMessageBytes)) {
+        const messageId = byUid.get(uid)
+        if (messageId === undefined) continue
+        byUid.delete(uid)
+        piece.push({ messageId, content: await receiveContent(content, blobs, maxMessageBytes) })
+        if (piece.reduce((sum, each) => sum + bytesInMemory(each.content), 0) < PIECE_BYTES) continue
+        await this.hand(tools, piece)
+        piece = []
+      }
+      // gone meanwhile, or the server does not give them
+      this.passOver([...byUid].map(([, messageId]) => ({ messageId })))
+    } catch (error) {
+      const isRefusal = error instanceof ServerFailed && error.failure.kind === 'CommandRefused'
+      if (!isRefusal && !(error instanceof TooLong)) throw error
+      tools.logger.warn({ accountId: tools.accountId, error: error.message }, 'raw messages were refused')
+      this.passOver([...byUid].map(([, messageId]) => ({ messageId })))
+    } finally {
+      await this.hand(tools, piece)
+    }
+  }
+
+  private passOver(messages: readonly { messageId: string }[]): void {
+    for (const { messageId } of messages) this.refused.add(messageId)
+  }
+
+  /** Has a piece made durable and recorded, when the one before is. */
+  private async hand(tools: SelectedTools, piece: readonly Came[]): Promise<void> {
+    if (piece.length === 0) return
+    await this.committing
+    releaseBuffers()
+    this.committing = this.commit(tools, piece)
+    // a failure is met by whoever awaits it next
+    this.committing.catch(() => undefined)
+  }
+
+  private async commit(tools: SelectedTools, piece: readonly Came[]): Promise<void> {
+    const { streams, database, blobs, accountId, fence, intake } = tools
+    const contents = await takeIn(
+      intake,
+      piece.map(({ content }) => content),
+    )
+    const names = contents.map(({ blob }) => blob.sha256)
+    const ids = piece.map(({ messageId }) => messageId)
+    const { events } = await streams.decide(
+      accountId,
+      // meanwhile a message may have gone or been forgotten, and a blob, as another message's, been removed
+      async (session) => ({
+        wanted: await viewWithoutContent(session, ids),
+        present: await holdBlobs(session, blobs, names),
+      }),
+      ({ wanted, present }) => storedOf(piece, contents, wanted, present),
+      fence,
+      'POLICY',
+    )
+    if (events.length === piece.length) return
+    await markForRemoval(database.pool, names)
+    await removeMarked(database, blobs, isReferredTo)
+  }
+}
+
+function storedOf(
+  piece: readonly Came[],
+  contents: readonly TakenIn[],
+  wanted: ReadonlySet<string>,
+  present: ReadonlySet<string>,
+): AccountEvent[] {
+  return piece.flatMap(({ messageId }, index): AccountEvent[] => {
+    const { sha256, size } = (contents[index] as TakenIn).blob
+    if (!wanted.has(messageId) || !present.has(sha256)) return []
+    return [{ type: 'MessageContentStored', data: { messageId, sha256, size } }]
+  })
+}
+
+function byMailbox(messages: readonly SelectedContent[]): SelectedContent[][] {
+  const groups = new Map<string, SelectedContent[]>()
+  for (const message of messages) groups.set(message.path, [...(groups.get(message.path) ?? []), message])
+  return [...groups.values()]
+}

@@ -1,0 +1,36 @@
+import { Field, Float, InputType, Int, ObjectType } from '@nestjs/graphql'
+import type { SelectionPreview } from '../../projections/selection-views.js'
+import { ChangeError, MessagesInput } from './change-mail.type.js'
+import type { UserError } from './connect.type.js'
+
+@InputType({ description: 'Messages that are to be here whatever the selection says, or no longer.' })
+export class KeepOfflineInput extends MessagesInput {
+  @Field({ defaultValue: true, description: 'Whether they are to be here.' })
+  keep!: boolean
+}
+
+@ObjectType('SelectionPreview', { description: 'What a selection would change.' })
+export class SelectionPreviewType implements SelectionPreview {
+  @Field(() => Int, { description: 'Messages of which the raw message would be fetched.' })
+  fetchMessages!: number
+
+  @Field(() => Float, { description: 'Their bytes, as the server states them.' })
+  fetchBytes!: number
+
+  @Field(() => Int, {
+    description: 'Messages of which the raw message is here and would not be asked for; it stays here all the same.',
+  })
+  outsideMessages!: number
+
+  @Field(() => Float, { description: 'Their bytes.' })
+  outsideBytes!: number
+}
+
+@ObjectType({ description: 'What a selection would change, or why it cannot be.' })
+export class SelectionPreviewPayload {
+  @Field(() => SelectionPreviewType, { nullable: true, description: 'What it would change.' })
+  preview!: SelectionPreviewType | null
+
+  @Field(() => [ChangeError], { description: 'Why it cannot be set.' })
+  errors!: UserError[]
+}

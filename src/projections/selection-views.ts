@@ -1,0 +1,152 @@
+import type { Selection } from '../mailbox/selection.js'
+import type { Queryable } from '../platform/database.js'
+
+/** A raw message that is to be fetched, and where it is on the server. */
+export type SelectedContent = {
+  messageId: string
+  /** the mailbox's path on the server, and its UIDVALIDITY */
+  path: string
+  uidValidity: string
+  uid: number
+  /** bytes, as the server states them */
+  size: number
+}
+
+/** How much of what is selected there is, and is here: messages, and their bytes. */
+export type SelectionProgress = { messages: number; bytes: number; messagesHere: number; bytesHere: number }
+
+/** What another selection would change: what it would have fetched, and what is here that it does not ask for. */
+export type SelectionPreview = {
+  fetchMessages: number
+  fetchBytes: number
+  outsideMessages: number
+  outsideBytes: number
+}
+
+/** Which selection another one takes the place of, for a preview: a mailbox's own, or that of an account. */
+export type Instead = { mailboxId: string | null; selection: Selection | null }
+
+/**
+ * The messages of account $1 that are selected: by mailbox, the newest first, and those that are kept whatever the selection
+ * says. $2 to $4 are what is supposed to be set instead of what is.
+ */
+const SELECTED = `
+  mailbox as (
+    select mailbox_id, case
+        when $2::boolean and mailbox_id = $3::uuid then coalesce($4::jsonb, accounts.selection)
+        when $2::boolean and $3::uuid is null then coalesce(mailboxes.selection, $4::jsonb)
+        else coalesce(mailboxes.selection, accounts.selection)
+      end as wanted
+    from mailboxes join accounts using (account_id) where account_id = $1 and not hidden
+  ),
+  selected as (
+    select message.message_id, internal_date, size, content_sha256, content_size
+    from mailbox cross join lateral (
+      select message_id, internal_date, size, flags, content_sha256, content_size from messages
+      where messages.mailbox_id = mailbox.mailbox_id and not forgotten
+      order by internal_date desc, message_id desc limit (wanted->>'newest')::bigint
+    ) as message
+    where wanted->>'keep' = 'WHOLE'
+      and (wanted->>'days' is null or internal_date >= now() - make_interval(days => (wanted->>'days')::int))
+      and (wanted->>'maxBytes' is null or size <= (wanted->>'maxBytes')::bigint)
+      and (wanted->'flags' = '[]' or exists (
+        select from unnest(flags) as flag join jsonb_array_elements_text(wanted->'flags') as any_of
+          on lower(flag) = lower(any_of)))
+    union
+    select message_id, internal_date, size, content_sha256, content_size
+    from kept_messages join messages using (message_id) where kept_messages.account_id = $1 and not forgotten
+  )`
+
+const AS_IT_IS = [false, null, null]
+
+/**
+ * Raw messages that are selected, not here, and on the server, newest first, at most `limit`.
+ *
+ * @param maxBytes larger ones are not fetched
+ * @param except messages that are passed over
+ */
+export async function viewContentsToFetch(
+  session: Queryable,
+  accountId: string,
+  maxBytes: number,
+  except: readonly string[],
+  limit: number,
+): Promise<SelectedContent[]> {
+  const { rows } = await session.query<{
+    message_id: string
+    path: string
+    uid_validity: string
+    uid: string
+    size: string
+  }>({
+    name: 'contents-to-fetch',
+    text: `with ${SELECTED}
+           select message_id, server_path as path, place.uid_validity, place.uid, selected.size
+           from selected join server_messages as place using (message_id)
+             join mailboxes on mailboxes.mailbox_id = place.mailbox_id
+           where content_sha256 is null and server_path is not null and selected.size <= $5
+             and message_id <> all($6::uuid[])
+           order by selected.internal_date desc, message_id desc limit $7`,
+    values: [accountId, ...AS_IT_IS, maxBytes, except, limit],
+  })
+  return rows.map((row) => {
+    const { message_id: messageId, path, uid_validity: uidValidity } = row
+    return { messageId, path, uidValidity, uid: Number(row.uid), size: Number(row.size) }
+  })
+}
+
+/** How far the copying of what is selected has come. */
+export async function viewSelectionProgress(session: Queryable, accountId: string): Promise<SelectionProgress> {
+  const { rows } = await session.query<Record<'messages' | 'bytes' | 'messages_here' | 'bytes_here', string>>({
+    name: 'selection-progress',
+    text: `with ${SELECTED}
+           select count(*) as messages, coalesce(sum(size), 0) as bytes, count(content_sha256) as messages_here,
+             coalesce(sum(content_size), 0) as bytes_here
+           from selected`,
+    values: [accountId, ...AS_IT_IS],
+  })
+  const [row] = rows
+  return {
+    messages: Number(row?.messages ?? 0),
+    bytes: Number(row?.bytes ?? 0),
+    messagesHere: Number(row?.messages_here ?? 0),
+    bytesHere: Number(row?.bytes_here ?? 0),
+  }
+}
+
+/** What a selection would change if it was set. */
+export async function viewSelectionPreview(
+  session: Queryable,
+  accountId: string,
+  { mailboxId, selection }: Instead,
+): Promise<SelectionPreview> {
+  const { rows } = await session.query<Record<'missing' | 'missing_bytes' | 'outside' | 'outside_bytes', string>>({
+    name: 'selection-preview',
+    text: `with ${SELECTED},
+           missing as (select count(*) as missing, coalesce(sum(size), 0) as missing_bytes
+             from selected where content_sha256 is null),
+           outside as (select count(*) as outside, coalesce(sum(content_size), 0) as outside_bytes
+             from messages where account_id = $1 and content_sha256 is not null
+               and message_id not in (select message_id from selected))
+           select * from missing, outside`,
+    values: [accountId, true, mailboxId, selection && JSON.stringify(selection)],
+  })
+  const [row] = rows
+  return {
+    fetchMessages: Number(row?.missing ?? 0),
+    fetchBytes: Number(row?.missing_bytes ?? 0),
+    outsideMessages: Number(row?.outside ?? 0),
+    outsideBytes: Number(row?.outside_bytes ?? 0),
+  }
+}
+
+/** Which of the messages are shown, not forgotten, and without their raw message here. */
+export async function viewWithoutContent(session: Queryable, ids: readonly string[]): Promise<ReadonlySet<string>> {
+  const { rows } = await session.query<{ message_id: string }>({
+    name: 'without-content',
+    text: `select message_id from messages
+           where message_id = any($1::uuid[]) and not forgotten and content_sha256 is null`,
+    values: [ids],
+  })
+  return new Set(rows.map((row) => row.message_id))
+}

@@ -1,0 +1,202 @@
+/* Of which messages a DISCONNECTED account has the raw messages here: set, previewed, copied in the background. */
+import { createHash } from 'node:crypto'
+import { DisconnectedAccount } from './support/disconnected.ts'
+import { Dovecot } from './support/dovecot.ts'
+import { mail } from './support/mail.ts'
+import { fillMaildir } from './support/maildir.ts'
+import { Service, until } from './support/service.ts'
+
+let dovecot: Dovecot
+let service: Service
+let made = 0
+
+beforeAll(async () => {
+  dovecot = await Dovecot.start()
+  service = await Service.start({ MAILFOLD_CHECK_INTERVAL: '1000' })
+})
+
+afterAll(async () => {
+  await service?.stop()
+  await dovecot?.stop()
+})
+
+type Progress = { messages: number; bytes: number; messagesHere: number; bytesHere: number }
+type Preview = { fetchMessages: number; fetchBytes: number; outsideMessages: number; outsideBytes: number }
+
+class Selecting {
+  readonly mine: DisconnectedAccount
+  constructor(mine: DisconnectedAccount) {
+    this.mine = mine
+  }
+
+  /** 6 messages in INBOX and 4 in Work, months ago. */
+  static async connect(): Promise<Selecting> {
+    const user = `select${++made}`
+    const base = made * 1_000
+    const folder = dovecot.mailOf(user)
+    await fillMaildir(
+      folder,
+      null,
+      6,
+      (number) => mail(base + number, { subject: `in ${number}` }),
+      0,
+      () => '',
+    )
+    await fillMaildir(
+      folder,
+      'Work',
+      4,
+      (number) => mail(base + 100 + number, { subject: `work ${number}` }),
+      0,
+      () => '',
+    )
+    return new Selecting(await DisconnectedAccount.connect(service, dovecot, user))
+  }
+
+  async set(selection: object | null, path?: string): Promise<string[]> {
+    const query = `mutation ($input: SetSelectionInput!) { setSelection(input: $input) { errors { __typename } } }`
+    const input = await this.input(selection, path)
+    type Answer = { setSelection: { errors: { __typename: string }[] } }
+    return (await service.ask<Answer>(query, { input })).setSelection.errors.map((error) => error.__typename)
+  }
+
+  async preview(selection: object | null, path?: string): Promise<Preview | string> {
+    const query = `query ($input: SetSelectionInput!) { previewSelection(input: $input) {
+      preview { fetchMessages fetchBytes outsideMessages outsideBytes } errors { __typename } } }`
+    type Answer = { previewSelection: { preview: Preview | null; errors: { __typename: string }[] } }
+    const { preview, errors } = (await service.ask<Answer>(query, { input: await this.input(selection, path) }))
+      .previewSelection
+    return preview ?? errors[0]?.__typename ?? ''
+  }
+
+  private async input(selection: object | null, path?: string): Promise<object> {
+    return { accountId: this.mine.id, mailboxId: path === undefined ? null : await this.mine.mailbox(path), selection }
+  }
+
+  async progress(): Promise<Progress> {
+    const query = `query ($id: ID!) { account(id: $id) { selectedContents { messages bytes messagesHere bytesHere } } }`
+    return (await service.ask<{ account: { selectedContents: Progress } }>(query, { id: this.mine.id })).account
+      .selectedContents
+  }
+
+  async untilHere(count: number): Promise<void> {
+    await until(async () => {
+      const { messages, messagesHere } = await this.progress()
+      return messages === count && messagesHere === count
+    })
+  }
+}
+
+test('whole messages are copied in the background, and can be read without a connection, byte for byte', async () => {
+  const selecting = await Selecting.connect()
+  const { mine } = selecting
+  expect(await selecting.progress()).toEqual({ messages: 0, bytes: 0, messagesHere: 0, bytesHere: 0 })
+  const preview = (await selecting.preview({ keep: 'WHOLE' })) as Preview
+  expect(preview).toMatchObject({ fetchMessages: 10, outsideMessages: 0, outsideBytes: 0 })
+  expect(await selecting.set({ keep: 'WHOLE' })).toEqual([])
+  await selecting.untilHere(10)
+  expect(await selecting.progress()).toMatchObject({ bytes: preview.fetchBytes, bytesHere: preview.fetchBytes })
+  await mine.goOffline()
+  for (const { id, subject } of (await mine.state()).messages.nodes) {
+    const number = Number(subject.split(' ')[1]) + made * 1_000 + (subject.startsWith('work') ? 100 : 0)
+    const raw = Buffer.from(await (await service.fetch(`/messages/${uuidOf(id)}/raw`)).arrayBuffer())
+    expect([subject, sha256(raw)]).toEqual([subject, sha256(mail(number, { subject }))])
+  }
+  // what comes later is copied as well
+  await mine.goOnline()
+  await mine.other.append('INBOX', mail(99_000 + made, { subject: 'later' }))
+  await selecting.untilHere(11)
+  await mine.end()
+})
+
+test('a selection is narrowed by the number of newest, age, size, and flags; a mailbox may have its own', async () => {
+  const selecting = await Selecting.connect()
+  const { mine } = selecting
+  const large = mail(98_000 + made, { subject: 'large' }) + 'x'.repeat(200_000)
+  await mine.other.append('Work', large)
+  await mine.other.mailboxOpen('INBOX')
+  await mine.other.messageFlagsAdd('1', ['\\Flagged'])
+  await until(async () => (await mine.state()).messages.nodes.some(({ flags }) => flags.includes('\\Flagged')))
+  await until(async () => (await mine.shown('Work')).length === 5)
+  const count = async (selection: object, path?: string) =>
+    ((await selecting.preview(selection, path)) as Preview).fetchMessages
+  expect(await count({ keep: 'WHOLE' })).toBe(11)
+  expect(await count({ keep: 'WHOLE', newest: 2 })).toBe(4)
+  expect(await count({ keep: 'WHOLE', newest: 2 }, 'INBOX')).toBe(2)
+  expect(await count({ keep: 'WHOLE', maxBytes: 100_000 })).toBe(10)
+  expect(await count({ keep: 'WHOLE', flags: ['\\flagged', '$Work'] })).toBe(1)
+  expect(await count({ keep: 'WHOLE', days: 1 }, 'Work')).toBe(1)
+  expect(await selecting.preview({ keep: 'WHOLE', newest: 0 })).toBe('InvalidSettings')
+  expect(await selecting.set({ keep: 'HEADERS', days: 3 })).toEqual(['InvalidSettings'])
+
+  expect(await selecting.set({ keep: 'WHOLE', newest: 1 }, 'Work')).toEqual([])
+  await selecting.untilHere(1)
+  expect(await selecting.set({ keep: 'WHOLE', flags: ['\\Flagged'] })).toEqual([])
+  await selecting.untilHere(2)
+  // the mailbox as its account again: what is here stays, and is no longer asked for
+  expect(await selecting.set(null, 'Work')).toEqual([])
+  await selecting.untilHere(1)
+  expect(await selecting.preview({ keep: 'HEADERS' })).toMatchObject({ fetchMessages: 0, outsideMessages: 2 })
+  await mine.end()
+})
+
+test('a message outside of the selection can be kept here, and no longer', async () => {
+  const selecting = await Selecting.connect()
+  const { mine } = selecting
+  const { id } = await mine.message('in 3')
+  const keep = (input: object) => mine.asked('keepOffline', 'KeepOfflineInput', input)
+  expect((await keep({ messageIds: [id] })).errors).toEqual([])
+  await selecting.untilHere(1)
+  expect((await keep({ messageIds: [id], keep: false })).errors).toEqual([])
+  expect(await selecting.progress()).toMatchObject({ messages: 0 })
+  expect((await keep({ matching: { accountId: mine.id, filter: { isUnread: true } } })).errors).toEqual([])
+  await selecting.untilHere(10)
+  await mine.end()
+})
+
+test('a copy that is cut off goes on from there, newest first, and nothing comes twice', async () => {
+  const selecting = await Selecting.connect()
+  const { mine } = selecting
+  await mine.other.mailboxCreate('Else')
+  // each is fetched alone, as it is large
+  for (let number = 0; number < 5; number++) {
+    const body = 'y'.repeat(1_200_000 + number)
+    await mine.other.append(
+      'Else',
+      mail(97_000 + number, { subject: `large ${number}` }) + body,
+      [],
+      new Date(2020, number),
+    )
+  }
+  await until(async () =>
+    (await mine.state()).mailboxes.some(({ path, messageCount }) => path === 'Else' && messageCount === 5),
+  )
+  await selecting.set({ keep: 'WHOLE' }, 'Else')
+  await until(async () => (await selecting.progress()).messagesHere >= 2)
+  mine.wire.cut()
+  await selecting.untilHere(5)
+  const uids = [...mine.wire.asked.join('').matchAll(/UID FETCH (\d+) [^\r]*BODY\.PEEK\[\]<0/g)].map(([, uid]) =>
+    Number(uid),
+  )
+  const first = [...new Set(uids)]
+  expect(first).toEqual([...first].sort((one, other) => other - one))
+  // the one that was under way when the connection was cut may have been asked for again
+  expect(uids.length).toBeLessThanOrEqual(first.length + 2)
+  await mine.end()
+})
+
+test('OFFLINE and ONLINE accounts have no selection', async () => {
+  const user = `select${++made}`
+  await fillMaildir(dovecot.mailOf(user), null, 1, (number) => mail(number))
+  const server = { host: '127.0.0.1', port: dovecot.imapPort, security: 'PLAINTEXT', username: user }
+  const id = await service.connect({ ...server, password: 'correct-horse', model: 'ONLINE' })
+  await service.synced(id)
+  const query = `mutation ($input: SetSelectionInput!) { setSelection(input: $input) { errors { __typename } } }`
+  const input = { accountId: id, selection: { keep: 'WHOLE' } }
+  expect(await service.ask(query, { input })).toEqual({
+    setSelection: { errors: [{ __typename: 'ModelNotPossible' }] },
+  })
+})
+
+const uuidOf = (id: string) => Buffer.from(id, 'base64url').toString().replace('Message:', '')
+const sha256 = (raw: string | Buffer) => createHash('sha256').update(raw).digest('hex')
