@@ -13,7 +13,10 @@ import { viewContentsToFetch, viewWithoutContent, type SelectedContent } from '.
 import { contentsOf } from '../../protocols/imap/collecting.js'
 import type { ImapConnection } from '../../protocols/imap/imap-connection.js'
 
-/** Messages of which the contents are asked for, and recorded, together; and bytes in memory until then. */
+/** Messages that are chosen together, newest first, and then asked for mailbox by mailbox. */
+const CHOSEN = 4_000
+
+/** Messages of which the contents are recorded together, and bytes in memory until then. */
 const PIECE = 500
 const PIECE_BYTES = 16 * 1024 * 1024
 
@@ -40,34 +43,40 @@ type Came = { messageId: string; content: ReceivedContent }
  */
 export class SelectedContents {
   private readonly refused = new Set<string>()
+  /** what has come whole */
+  private piece: Came[] = []
+  private bytes = 0
   /** a piece that is being written down while the next one comes */
   private committing: Promise<void> = Promise.resolve()
 
-  /** Takes notice of a new connection: what was refused is asked for again. */
+  /** Takes notice of a new connection: what was refused is asked for again, and nothing is under way. */
   connected(): void {
     this.refused.clear()
+    this.piece = []
+    this.bytes = 0
+    this.committing = Promise.resolve()
   }
 
   /** Copies as far as time allows. @returns whether something is left */
   async fetch(tools: SelectedTools): Promise<boolean> {
     const { database, accountId, maxMessageBytes } = tools
-    const asked = new Set<string>()
     try {
       while (!tools.interrupted()) {
-        const except = [...this.refused, ...asked]
-        const wanted = await viewContentsToFetch(database.pool, accountId, maxMessageBytes, except, PIECE)
+        const except = [...this.refused]
+        const wanted = await viewContentsToFetch(database.pool, accountId, maxMessageBytes, except, CHOSEN)
         if (wanted.length === 0) return false
         for (const group of byMailbox(wanted)) {
           if (tools.interrupted()) return true
-          for (const { messageId } of group) asked.add(messageId)
           await this.fetchGroup(tools, group)
         }
-        // those of before are recorded by now, or were not to be had
+        // what was chosen is recorded by now, or was not to be had
+        await this.hand(tools)
         await this.committing
-        asked.clear()
       }
       return true
     } finally {
+      // what has come whole is not asked for again, even when the connection was lost behind it
+      await this.hand(tools)
       await this.committing
     }
   }
@@ -82,16 +91,16 @@ export class SelectedContents {
       if (selected.uidValidity !== uidValidity) return this.passOver(group)
     }
     const byUid = new Map(group.map((message) => [message.uid, message.messageId]))
-    let piece: Came[] = []
     try {
       for await (const { uid, content } of contentsOf(connection, group, maxMessageBytes)) {
         const messageId = byUid.get(uid)
         if (messageId === undefined) continue
         byUid.delete(uid)
-        piece.push({ messageId, content: await receiveContent(content, blobs, maxMessageBytes) })
-        if (piece.reduce((sum, each) => sum + bytesInMemory(each.content), 0) < PIECE_BYTES) continue
-        await this.hand(tools, piece)
-        piece = []
+        const came = { messageId, content: await receiveContent(content, blobs, maxMessageBytes) }
+        this.piece.push(came)
+        this.bytes += bytesInMemory(came.content)
+        if (this.piece.length >= PIECE || this.bytes >= PIECE_BYTES) await this.hand(tools)
+        if (tools.interrupted()) return
       }
       // gone meanwhile, or the server does not give them
       this.passOver([...byUid].map(([, messageId]) => ({ messageId })))
@@ -100,8 +109,6 @@ export class SelectedContents {
       if (!isRefusal && !(error instanceof TooLong)) throw error
       tools.logger.warn({ accountId: tools.accountId, error: error.message }, 'raw messages were refused')
       this.passOver([...byUid].map(([, messageId]) => ({ messageId })))
-    } finally {
-      await this.hand(tools, piece)
     }
   }
 
@@ -109,9 +116,12 @@ export class SelectedContents {
     for (const { messageId } of messages) this.refused.add(messageId)
   }
 
-  /** Has a piece made durable and recorded, when the one before is. */
-  private async hand(tools: SelectedTools, piece: readonly Came[]): Promise<void> {
+  /** Has what came made durable and recorded, when what came before is. */
+  private async hand(tools: SelectedTools): Promise<void> {
+    const { piece } = this
     if (piece.length === 0) return
+    this.piece = []
+    this.bytes = 0
     await this.committing
     releaseBuffers()
     this.committing = this.commit(tools, piece)
