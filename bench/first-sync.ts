@@ -3,7 +3,8 @@
  * npm run bench:first-sync [messages] [rounds]
  */
 import { ImapFlow } from 'imapflow'
-import { Dovecot, PASSWORD } from '../test/support/dovecot.ts'
+import { Dovecot } from '../test/support/dovecot.ts'
+import { PASSWORD } from '../test/support/imap-server.ts'
 import { variedMail } from '../test/support/mail.ts'
 import { fillMaildir } from '../test/support/maildir.ts'
 import { Service } from '../test/support/service.ts'

@@ -2,7 +2,8 @@
  * From a message's delivery to the subscriber's receipt, beside a raw IDLE socket on the same mailbox.
  * npm run bench:latency [deliveries]
  */
-import { Dovecot, PASSWORD } from '../test/support/dovecot.ts'
+import { Dovecot } from '../test/support/dovecot.ts'
+import { PASSWORD } from '../test/support/imap-server.ts'
 import { mail } from '../test/support/mail.ts'
 import { fillMaildir } from '../test/support/maildir.ts'
 import { Service } from '../test/support/service.ts'

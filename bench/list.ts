@@ -4,7 +4,8 @@
  * npm run bench:list [messages] [seconds]
  */
 import { Agent, request } from 'node:http'
-import { Dovecot, PASSWORD } from '../test/support/dovecot.ts'
+import { Dovecot } from '../test/support/dovecot.ts'
+import { PASSWORD } from '../test/support/imap-server.ts'
 import { mail } from '../test/support/mail.ts'
 import { fillMaildir } from '../test/support/maildir.ts'
 import { Service, until } from '../test/support/service.ts'

@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net'
-import { PASSWORD } from '../test/support/dovecot.ts'
+import { PASSWORD } from '../test/support/imap-server.ts'
 
 /** The floor: a socket that sends IMAP commands and throws the answers away. */
 export class RawImap {

@@ -1,5 +1,5 @@
 import { connect } from 'node:net'
-import { PASSWORD } from '../test/support/dovecot.ts'
+import { PASSWORD } from '../test/support/imap-server.ts'
 
 /** The floor: a socket that asks for every message at once, and throws the answers away. @returns bytes that came */
 export async function drainPop3(port: number, user: string, count: number): Promise<number> {

@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net'
-import { Dovecot, PASSWORD } from './support/dovecot.ts'
+import { Dovecot } from './support/dovecot.ts'
+import { PASSWORD } from './support/imap-server.ts'
 import { honest, ScriptedImap } from './support/scripted-imap.ts'
 import { CONNECT, mailfold, Service } from './support/service.ts'
 

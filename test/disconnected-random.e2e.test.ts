@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { DisconnectedAccount } from './support/disconnected.ts'
+import { Cyrus } from './support/cyrus.ts'
 import { Dovecot } from './support/dovecot.ts'
 import { mail } from './support/mail.ts'
 import { fillMaildir } from './support/maildir.ts'
@@ -9,19 +10,56 @@ import { Service, until } from './support/service.ts'
 const CASES = Number(process.env['MAILFOLD_CASES'] ?? 40)
 const AT_ONCE = 8
 
-let dovecot: Dovecot
 let service: Service
 let made = 0
 
 beforeAll(async () => {
-  dovecot = await Dovecot.start()
   service = await Service.start({ MAILFOLD_CHECK_INTERVAL: '1000' })
 })
 
 afterAll(async () => {
   await service?.stop()
-  await dovecot?.stop()
 })
+
+/** A server, and how somebody comes to have a few messages there. */
+type Side = { server: Dovecot | Cyrus; fill: (user: string, first: number) => Promise<void> }
+
+const subjectOf = (index: number, number: number) => `${index} ${number}`
+
+async function onDovecot(): Promise<Side> {
+  const server = await Dovecot.start()
+  const fill = async (user: string, first: number) => {
+    for (const [index, path] of [null, 'Work', 'Else'].entries())
+      await fillMaildir(
+        server.mailOf(user),
+        path,
+        2,
+        (number) => mail(first + index * 10 + number, { subject: subjectOf(index, number) }),
+        0,
+        () => '',
+      )
+  }
+  return { server, fill }
+}
+
+async function onCyrus(): Promise<Side> {
+  const server = await Cyrus.start()
+  const fill = async (user: string, first: number) => {
+    await server.addUser(user)
+    const client = await server.client(user)
+    for (const path of ['Work', 'Else']) await client.mailboxCreate(path)
+    for (const [index, path] of PATHS.entries())
+      for (const number of [0, 1]) {
+        const raw = mail(first + index * 10 + number, { subject: subjectOf(index, number) })
+        await client.append(path, raw, [], new Date(Date.UTC(2026, 0, 1, index, number)))
+      }
+    await client.logout()
+  }
+  return { server, fill }
+}
+
+/** What none has, since the wire could not read what they say. */
+const NEVER = ['COMPRESS=DEFLATE']
 
 /** What servers lack, by number. */
 const HIDDEN: string[][] = [[], ['QRESYNC'], ['QRESYNC', 'CONDSTORE'], ['MOVE'], ['MOVE', 'UIDPLUS'], ['LIST-STATUS']]
@@ -112,18 +150,10 @@ class Random {
 
 const FLAGS = ['\\Seen', '\\Flagged', 'work']
 
-async function run(steps: readonly Step[], hidden: number, policy: string): Promise<void> {
+async function run(side: Side, steps: readonly Step[], hidden: number, policy: string): Promise<void> {
   const user = `random${++made}`
-  for (const [index, path] of [null, 'Work', 'Else'].entries())
-    await fillMaildir(
-      dovecot.mailOf(user),
-      path,
-      2,
-      (number) => mail(made * 100 + index * 10 + number, { subject: `${index} ${number}` }),
-      0,
-      () => '',
-    )
-  const mine = await DisconnectedAccount.connect(service, dovecot, user, HIDDEN[hidden])
+  await side.fill(user, made * 100)
+  const mine = await DisconnectedAccount.connect(service, side.server, user, [...NEVER, ...(HIDDEN[hidden] ?? [])])
   try {
     await mine.setPolicy(policy)
     const random = new Random(mine)
@@ -153,7 +183,7 @@ async function run(steps: readonly Step[], hidden: number, policy: string): Prom
     const subjects = last.there.map((one) => one.replace(/^\w+: (.*) \S*$/, '$1'))
     for (const index of [0, 1, 2])
       for (const number of [0, 1]) {
-        const subject = `${index} ${number}`
+        const subject = subjectOf(index, number)
         const times = subjects.filter((one) => one === subject).length
         // without MOVE a message is copied first, and somebody may move the one that is then to go
         const twice = HIDDEN[hidden]?.includes('MOVE') ? random.moved.filter((one) => one === subject).length : 0
@@ -167,23 +197,46 @@ async function run(steps: readonly Step[], hidden: number, policy: string): Prom
   }
 }
 
-test('whatever client, another client and the connection do on a real server: in the end all agree, and nothing is lost or doubled', async () => {
-  const histories = fc.sample(
-    fc.record({
-      steps: fc.array(step, { minLength: 3, maxLength: 14 }),
-      hidden: fc.nat(HIDDEN.length - 1),
-      policy: fc.constantFrom('ASK', 'CLIENT_WINS', 'SERVER_WINS'),
-    }),
-    CASES,
-  )
-  let at = 0
-  const work = async () => {
-    for (let history = histories[at++]; history; history = histories[at++]) {
-      const { steps, hidden, policy } = history
-      await run(steps, hidden, policy).catch((error: Error) => {
-        throw new Error(`${JSON.stringify(history)}: ${error.message}`, { cause: error })
-      })
+describe.each([
+  { name: 'Dovecot', start: onDovecot },
+  { name: 'Cyrus', start: onCyrus },
+])('on $name', ({ start }) => {
+  let side: Side
+  beforeAll(async () => {
+    side = await start()
+  }, 120_000)
+  afterAll(() => side?.server.stop())
+
+  test('the newest message, expunged while there was no connection, goes here as well', async () => {
+    const user = `random${++made}`
+    await side.fill(user, made * 100)
+    const mine = await DisconnectedAccount.connect(service, side.server, user, NEVER)
+    await mine.goOffline()
+    await mine.other.mailboxOpen('Else')
+    await mine.other.messageDelete('2')
+    await mine.goOnline()
+    await until(async () => (await mine.shown('Else')).length === 1, 10_000)
+    await mine.end()
+  })
+
+  test('whatever client, another client and the connection do: in the end all agree, and nothing is lost or doubled', async () => {
+    const histories = fc.sample(
+      fc.record({
+        steps: fc.array(step, { minLength: 3, maxLength: 14 }),
+        hidden: fc.nat(HIDDEN.length - 1),
+        policy: fc.constantFrom('ASK', 'CLIENT_WINS', 'SERVER_WINS'),
+      }),
+      CASES,
+    )
+    let at = 0
+    const work = async () => {
+      for (let history = histories[at++]; history; history = histories[at++]) {
+        const { steps, hidden, policy } = history
+        await run(side, steps, hidden, policy).catch((error: Error) => {
+          throw new Error(`${JSON.stringify(history)}: ${error.message}`, { cause: error })
+        })
+      }
     }
-  }
-  await Promise.all(Array.from({ length: AT_ONCE }, work))
-}, 3_600_000)
+    await Promise.all(Array.from({ length: AT_ONCE }, work))
+  }, 3_600_000)
+})

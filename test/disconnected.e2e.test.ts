@@ -123,6 +123,16 @@ test('what cancels out is not sent, and what is alike goes in one command', asyn
   const back = await mine.move([second], 'INBOX')
   const many = await mine.flags(rest, ['\\Seen'])
   for (const id of rest.slice(0, 10)) await mine.flags([id], ['\\Flagged'])
+  const steps = 'query ($id: ID!) { account(id: $id) { nextUpload { kind mailboxId messageCount add remove } } }'
+  const store = { kind: 'STORE', mailboxId: await mine.mailbox('INBOX'), remove: [] }
+  expect(await service.ask(steps, { id: mine.id })).toEqual({
+    account: {
+      nextUpload: expect.arrayContaining([
+        { ...store, messageCount: 28, add: ['\\Seen'] },
+        { ...store, messageCount: 10, add: ['\\Flagged', '\\Seen'] },
+      ]) as object,
+    },
+  })
   const before = mine.wire.asked.length
   await mine.upload()
   const asked = mine.wire.asked.slice(before).join('')

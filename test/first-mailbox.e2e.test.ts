@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { auditServer } from 'graphql-http'
-import { Dovecot, PASSWORD } from './support/dovecot.ts'
+import { Dovecot } from './support/dovecot.ts'
+import { PASSWORD } from './support/imap-server.ts'
 import { mail, variedMail } from './support/mail.ts'
 import { fillMaildir } from './support/maildir.ts'
 import { CONNECT, mailfold, Service, until } from './support/service.ts'

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import type { ImapFlow } from 'imapflow'
-import { Dovecot, PASSWORD } from './support/dovecot.ts'
+import { Dovecot } from './support/dovecot.ts'
+import { PASSWORD } from './support/imap-server.ts'
 import { mail } from './support/mail.ts'
 import { fillMaildir } from './support/maildir.ts'
 import { mailfold, Service, until } from './support/service.ts'

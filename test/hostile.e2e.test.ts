@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
-import { Dovecot, PASSWORD } from './support/dovecot.ts'
+import { Dovecot } from './support/dovecot.ts'
+import { PASSWORD } from './support/imap-server.ts'
 import { mail } from './support/mail.ts'
 import { fillMaildir } from './support/maildir.ts'
 import { honest, ScriptedImap, type Script } from './support/scripted-imap.ts'

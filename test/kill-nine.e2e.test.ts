@@ -1,4 +1,5 @@
-import { Dovecot, PASSWORD } from './support/dovecot.ts'
+import { Dovecot } from './support/dovecot.ts'
+import { PASSWORD } from './support/imap-server.ts'
 import { mail, randomFrom } from './support/mail.ts'
 import { fillMaildir } from './support/maildir.ts'
 import { Service, until } from './support/service.ts'

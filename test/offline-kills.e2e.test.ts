@@ -1,6 +1,7 @@
 /* The service is killed at every step, while accounts of all protocols and policies are in the middle of a run. */
 import { holds, prepared, putAway, TABLE } from './support/broken.ts'
-import { Dovecot, PASSWORD } from './support/dovecot.ts'
+import { Dovecot } from './support/dovecot.ts'
+import { PASSWORD } from './support/imap-server.ts'
 import { mail } from './support/mail.ts'
 import { fillMaildir } from './support/maildir.ts'
 import { Service, until } from './support/service.ts'

@@ -158,7 +158,8 @@ async function catchUp(
   let held = false
   if (plan.changes === 'compare') held = await compareAll(tools, mailbox, place, uidNext)
   else if (plan.changes !== 'none') {
-    const changes = await connection.changesSince(highestModseq ?? '0', PIECE, (piece) =>
+    const upTo = Math.max(uidNext, reported?.uidNext ?? 0, 2) - 1
+    const changes = await connection.changesSince(highestModseq ?? '0', upTo, PIECE, (piece) =>
       recordFlags(tools, place, piece),
     )
     const compares = plan.changes === 'changed since, compare UIDs' && mailbox.place.complete

@@ -171,6 +171,13 @@ test.each([
     condstore,
     { changes: 'changed since, compare UIDs' },
   ],
+  [
+    'QRESYNC, and something vanished of which was not told',
+    knownPlace,
+    { ...reported, messages: 39 },
+    qresync,
+    { changes: 'changed since, compare UIDs' },
+  ],
   ['no CONDSTORE', knownPlace, { ...reported, highestModseq: null }, neither, { newFrom: null, changes: 'compare' }],
   ['another UIDVALIDITY', knownPlace, { ...reported, uidValidity: '8' }, qresync, { begin: 'reset', backfill: true }],
   ['never opened', { ...knownPlace, uidValidity: null }, reported, qresync, { begin: 'first sight', backfill: true }],

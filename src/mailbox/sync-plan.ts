@@ -9,6 +9,7 @@
  *   complete         | UIDNEXT higher                    | fetch UIDNEXT as known and up
  *   complete         | HIGHESTMODSEQ higher, QRESYNC     | FETCH (CHANGEDSINCE VANISHED)
  *   complete         | HIGHESTMODSEQ higher, CONDSTORE   | FETCH (CHANGEDSINCE); compare UIDs if the count is off
+ *   complete         | only the count is off             | compare UIDs
  *   complete         | no CONDSTORE                      | compare UIDs and flags
  *   any              | other UIDVALIDITY                 | record the reset, tell all messages again by content
  */
@@ -68,10 +69,11 @@ function searchForChanges(known: KnownPlace, reported: ReportedPlace, abilities:
   const { condstore, qresync } = abilities
   if (!condstore || known.highestModseq === null || reported.highestModseq === null) return 'compare'
   const moved = BigInt(reported.highestModseq) > BigInt(known.highestModseq)
-  if (qresync) return moved ? 'vanished' : 'none'
   // messages that came and went between two looks leave the count as it was, but raise the modseq
   const arrived = reported.uidNext === null ? 0 : reported.uidNext - known.uidNext
   const countIsOff = known.complete && reported.messages !== known.messages + Math.max(0, arrived)
+  // that of a server with QRESYNC is off where it has not told of all that vanished
+  if (qresync && moved) return 'vanished'
   if (countIsOff) return 'changed since, compare UIDs'
   return moved ? 'changed since, compare UIDs' : 'none'
 }

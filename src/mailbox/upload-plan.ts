@@ -223,6 +223,11 @@ export function operationOf({ kind }: UploadStep): OperationKind | null {
   return kind in OPERATION_OF ? OPERATION_OF[kind as keyof typeof OPERATION_OF] : null
 }
 
+/** Whether a server can expunge single messages (RFC 4315; RFC 9051 has it). @param offers whether it has a capability */
+export function expungesSingly(offers: (capability: string) => boolean): boolean {
+  return offers('UIDPLUS') || offers('IMAP4REV2')
+}
+
 /** What of a step's flags a mailbox does not let anybody keep (PERMANENTFLAGS, RFC 9051 §7.1); null where it said nothing. */
 export function flagsNotKept(flags: Flags, permanent: Flags | null): string[] {
   if (permanent === null) return []

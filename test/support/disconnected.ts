@@ -1,5 +1,6 @@
 import type { ImapFlow } from 'imapflow'
-import { PASSWORD, type Dovecot } from './dovecot.ts'
+import { type Dovecot } from './dovecot.ts'
+import { PASSWORD } from './imap-server.ts'
 import { Service, until } from './service.ts'
 import { Wire } from './wire.ts'
 

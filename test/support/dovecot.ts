@@ -1,38 +1,20 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { ImapFlow } from 'imapflow'
+import type { ImapFlow } from 'imapflow'
 import { createTransport, type Transporter } from 'nodemailer'
+import { answers, freePorts, imapClient, PASSWORD } from './imap-server.ts'
 import { install } from './install.ts'
 
 const run = promisify(execFile)
-
-/** Every user may log in with it. */
-export const PASSWORD = 'correct-horse'
 
 const PACKAGES = ['dovecot-imapd', 'dovecot-pop3d', 'dovecot-lmtpd', 'openssl']
 const PROGRAMS = ['/usr/lib/dovecot/imap', '/usr/lib/dovecot/pop3', '/usr/lib/dovecot/lmtp']
 const FILES = ['/usr/sbin/dovecot', ...PROGRAMS, '/usr/bin/openssl']
 
 type Ports = readonly [imap: number, imaps: number, pop3: number, pop3s: number, lmtp: number]
-
-/** Ports that nobody listens on. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer()
-      await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
-      return server
-    }),
-  )
-  const ports = servers.map((server) => (server.address() as { port: number }).port)
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))))
-  return ports
-}
 
 /** A real Dovecot of this process's own: free ports, a folder that goes with it, TLS from an authority made for it. */
 export class Dovecot {
@@ -126,19 +108,8 @@ export class Dovecot {
   }
 
   /** Another mail client on the same mailbox, to change things as its user would. */
-  async client(user: string): Promise<ImapFlow> {
-    const client = new ImapFlow({
-      host: '127.0.0.1',
-      port: this.imapPort,
-      secure: false,
-      doSTARTTLS: false,
-      auth: { user, pass: PASSWORD },
-      logger: false,
-      disableAutoIdle: true,
-    })
-    client.on('error', () => undefined)
-    await client.connect()
-    return client
+  client(user: string): Promise<ImapFlow> {
+    return imapClient(this.imapPort, user)
   }
 
   /** Runs doveadm against this server. */
@@ -157,20 +128,6 @@ export class Dovecot {
 
 function launch(folder: string): ChildProcess {
   return spawn('dovecot', ['-F', '-c', join(folder, 'dovecot.conf')], { stdio: 'ignore', detached: true })
-}
-
-async function answers(port: number): Promise<void> {
-  for (let tried = 0; tried < 500; tried++) {
-    const up = await new Promise<boolean>((done) => {
-      const socket = connect(port, '127.0.0.1')
-      socket.once('data', () => (socket.destroy(), done(true)))
-      socket.once('error', () => done(false))
-      socket.once('close', () => done(false))
-    })
-    if (up) return
-    await sleep(20)
-  }
-  throw new Error(`Dovecot does not answer on port ${port}`)
 }
 
 async function makeCertificate(folder: string): Promise<void> {

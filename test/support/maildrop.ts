@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Dovecot, PASSWORD } from './dovecot.ts'
+import { Dovecot } from './dovecot.ts'
+import { PASSWORD } from './imap-server.ts'
 import { Service, until } from './service.ts'
 
 /** A protocol by which mail is collected. */

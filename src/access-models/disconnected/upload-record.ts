@@ -4,9 +4,10 @@ import { decideMailboxRefusal } from '../../mailbox/mailbox-requests.js'
 import type { ConflictPolicy, OperationKind, ServerChange } from '../../mailbox/operation.js'
 import { decideRefusal, type SettlementTerms } from '../../mailbox/settlement.js'
 import type { TrackedMessage } from '../../mailbox/tracked-message.js'
-import type { TrackedMailbox, UploadPlan, UploadView } from '../../mailbox/upload-plan.js'
+import type { TrackedMailbox } from '../../mailbox/upload-plan.js'
 import { decideSent } from '../../mailbox/upload-results.js'
 import type { Database, Queryable } from '../../platform/database.js'
+import type { PlannedUpload } from '../../projections/upload-views.js'
 import { viewTallies, viewTracked, viewTrackedMailboxes } from '../../projections/operation-views.js'
 
 /** What recording an upload works with. */
@@ -17,9 +18,6 @@ export type RecordTools = {
   fence: FenceToken
   conflictPolicy: ConflictPolicy
 }
-
-/** A plan, and what it is made of. */
-export type Planned = { plan: UploadPlan; view: UploadView }
 
 /** Records what becomes of operations, each decided on what is known when it is recorded. */
 export class UploadRecord {
@@ -85,7 +83,7 @@ export class UploadRecord {
   }
 
   /** Records that what a plan tells the server is being sent, on what the plan is made of. @returns the plan and that */
-  sent(load: (session: Queryable) => Promise<Planned>): Promise<Planned> {
+  sent(load: (session: Queryable) => Promise<PlannedUpload>): Promise<PlannedUpload> {
     return this.decide(load, ({ plan, view }) => decideSent(plan.steps, view))
   }
 

@@ -4,7 +4,7 @@ import { groupsOf } from '../../mailbox/groups.js'
 import { decideMailboxSettlement } from '../../mailbox/mailbox-requests.js'
 import { decideSettlement } from '../../mailbox/settlement.js'
 import { sentTo, type TrackedMessage } from '../../mailbox/tracked-message.js'
-import { planUpload, type TrackedMailbox, type UploadStep, type UploadView } from '../../mailbox/upload-plan.js'
+import type { TrackedMailbox, UploadStep } from '../../mailbox/upload-plan.js'
 import type { Queryable } from '../../platform/database.js'
 import type { Logger } from '../../platform/logs.js'
 import {
@@ -14,6 +14,7 @@ import {
   viewTrackedApart,
   viewTrackedMailboxes,
 } from '../../projections/operation-views.js'
+import { viewUpload, type PlannedUpload } from '../../projections/upload-views.js'
 import { canExpunge } from '../../protocols/imap/changing.js'
 import type { ImapConnection } from '../../protocols/imap/imap-connection.js'
 import { UploadRecord, type RecordTools } from './upload-record.js'
@@ -73,10 +74,7 @@ export class Uploads {
     await tools.lookIfChanged(await this.pathsInvolved(tools))
     for (let after: string | null = null; !tools.interrupted();) {
       await this.settle(tools, record, null)
-      const { plan, view } = await record.sent(async (session) => {
-        const view = await this.view(session, tools, after)
-        return { plan: planUpload(view), view }
-      })
+      const { plan, view } = await record.sent((session) => this.next(session, tools, after))
       const last = view.messages.length < PIECE ? null : view.messages.at(-1)
       if (plan.steps.length > 0) await this.take(tools, record, plan.steps, view.mailboxes)
       else if (last) after = last.messageId
@@ -95,7 +93,7 @@ export class Uploads {
     for await (const piece of piecesOf(tools))
       for (const { messageId, server, shown } of piece)
         if (server.state === 'GONE' || (shown === null && server.state === 'NOT_YET')) missing.add(messageId)
-    const uncopied = planUpload(await this.view(tools.database.pool, tools, null)).impossible.map(
+    const uncopied = (await this.next(tools.database.pool, tools, null)).plan.impossible.map(
       ({ messageId }) => messageId,
     )
     for (const id of uncopied) missing.add(id)
@@ -155,23 +153,9 @@ export class Uploads {
     )
   }
 
-  private async view(
-    session: Queryable,
-    { accountId, missing, connection }: UploadTools,
-    after: string | null,
-  ): Promise<UploadView> {
-    const mailboxes = (await viewTrackedMailboxes(session, accountId)).map((mailbox) =>
-      // nothing is told of one that may be gone before that is certain
-      missing.has(mailbox.mailboxId) ? { ...mailbox, serverPath: null, operations: [] } : mailbox,
-    )
-    const messages = await viewTrackedApart(session, accountId, after, PIECE)
-    const copied = messages.flatMap(({ operations }) => operations.flatMap(({ effect }) => effect.copyOf ?? []))
-    const originals = new Map(
-      (await viewTracked(session, copied)).flatMap(({ messageId, server }) =>
-        server.state === 'THERE' ? [[messageId, server] as const] : [],
-      ),
-    )
-    return { mailboxes, messages, originals, canExpunge: canExpunge(connection) }
+  private next(session: Queryable, tools: UploadTools, after: string | null): Promise<PlannedUpload> {
+    const { accountId, missing, connection } = tools
+    return viewUpload(session, { accountId, missing, canExpunge: canExpunge(connection), after, limit: PIECE })
   }
 
   /** Takes the steps, and looks at what they have touched. */

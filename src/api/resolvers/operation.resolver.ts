@@ -8,8 +8,10 @@ import {
   UndoOperation,
   type ChangeOutcome,
 } from '../../mailbox/mail-commands.js'
+import { expungesSingly } from '../../mailbox/upload-plan.js'
 import { Platform } from '../../platform/platform.js'
 import { viewEffects, viewOffers, viewOperationList } from '../../projections/operation-views.js'
+import { viewUpload } from '../../projections/upload-views.js'
 import type { ApiContext } from '../context.js'
 import { badInput, nodeId, operationCursor, readIdOf, readOperationCursor } from '../ids.js'
 import { Nodes } from '../nodes.js'
@@ -25,7 +27,14 @@ import {
 import { ConflictPolicyEnum, OfferEnum, OperationStateEnum, type OutcomeReasonEnum } from '../schema/enums.js'
 import { Mailbox } from '../schema/mailbox.type.js'
 import { LARGEST_PAGE } from '../schema/message.type.js'
-import { Operation, OperationConnection, operationOf, OperationRejection } from '../schema/operation.type.js'
+import {
+  Operation,
+  OperationConnection,
+  operationOf,
+  OperationRejection,
+  UploadStep,
+  uploadStepOf,
+} from '../schema/operation.type.js'
 
 @Resolver(() => Operation)
 export class OperationResolver {
@@ -142,6 +151,19 @@ export class AccountOperationsResolver {
         endCursor: edges.at(-1)?.cursor ?? null,
       },
     }
+  }
+
+  @ResolveField(() => [UploadStep], {
+    description:
+      'What the next connection will tell the server, in its order: of mailboxes alone, where anything of them waits, and else of the first 1000 messages. Always as of now.',
+    complexity: 100,
+  })
+  async nextUpload(@Parent() { view }: Account): Promise<UploadStep[]> {
+    const offered = new Set(view.capabilities.map((name) => name.toUpperCase()))
+    const canExpunge = expungesSingly((capability) => offered.has(capability))
+    const scope = { accountId: view.accountId, missing: new Set<string>(), canExpunge, after: null, limit: 1_000 }
+    const { plan } = await viewUpload(this.platform.database.pool, scope)
+    return plan.steps.map(uploadStepOf)
   }
 
   @ResolveField(() => ConflictPolicyEnum, {

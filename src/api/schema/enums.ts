@@ -320,6 +320,33 @@ registerEnumType(SelectionKeepEnum, {
   },
 })
 
+export enum UploadStepKindEnum {
+  APPEND = 'APPEND',
+  COPY = 'COPY',
+  STORE = 'STORE',
+  MOVE = 'MOVE',
+  EXPUNGE = 'EXPUNGE',
+  CREATE = 'CREATE',
+  RENAME = 'RENAME',
+  SUBSCRIBE = 'SUBSCRIBE',
+  DELETE = 'DELETE',
+}
+registerEnumType(UploadStepKindEnum, {
+  name: 'UploadStepKind',
+  description: 'What a server is to be told, by the IMAP command that says it.',
+  valuesMap: {
+    APPEND: { description: 'Put a message into a mailbox.' },
+    COPY: { description: 'Copy messages into a mailbox.' },
+    STORE: { description: 'Add or remove flags and keywords.' },
+    MOVE: { description: 'Move messages into a mailbox; by COPY and UID EXPUNGE where there is no MOVE.' },
+    EXPUNGE: { description: 'Delete messages for good; without UIDPLUS they are only marked.' },
+    CREATE: { description: 'Make a mailbox.' },
+    RENAME: { description: 'Give a mailbox, and those below it, another path.' },
+    SUBSCRIBE: { description: 'Subscribe to a mailbox, or no longer.' },
+    DELETE: { description: 'Delete a mailbox.' },
+  },
+})
+
 export enum ConflictPolicyEnum {
   SERVER_WINS = 'SERVER_WINS',
   CLIENT_WINS = 'CLIENT_WINS',

@@ -1,7 +1,8 @@
 import { Field, ID, Int, ObjectType } from '@nestjs/graphql'
+import { messagesOf, type UploadStep as PlannedStep } from '../../mailbox/upload-plan.js'
 import type { OperationView } from '../../projections/operation-views.js'
 import { nodeId } from '../ids.js'
-import { OperationKindEnum, OperationStateEnum, OutcomeReasonEnum } from './enums.js'
+import { OperationKindEnum, OperationStateEnum, OutcomeReasonEnum, UploadStepKindEnum } from './enums.js'
 import { PageInfo } from './message.type.js'
 import { Node } from './node.type.js'
 
@@ -56,6 +57,24 @@ export class OperationRejection {
   reason!: OutcomeReasonEnum
 }
 
+@ObjectType({ description: 'Something that the server of an account is to be told next.' })
+export class UploadStep {
+  @Field(() => UploadStepKindEnum, { description: 'What.' })
+  kind!: UploadStepKindEnum
+
+  @Field(() => ID, { description: 'The mailbox that messages go into, are in, or that is changed itself.' })
+  mailboxId!: string
+
+  @Field(() => Int, { description: 'How many messages it is about; 0 for a mailbox.' })
+  messageCount!: number
+
+  @Field(() => [String], { description: 'STORE: flags and keywords that are added.' })
+  add!: string[]
+
+  @Field(() => [String], { description: 'STORE: flags and keywords that are removed.' })
+  remove!: string[]
+}
+
 @ObjectType({ description: 'An operation in a list.' })
 export class OperationEdge {
   @Field({ description: 'Its place in the list, for `after`.' })
@@ -75,6 +94,18 @@ export class OperationConnection {
 
   @Field(() => PageInfo, { description: 'Where the page begins and ends.' })
   pageInfo!: PageInfo
+}
+
+/** Brings something that a server is to be told into the API's form. */
+export function uploadStepOf(step: PlannedStep): UploadStep {
+  const [add, remove] = step.kind === 'store' ? [[...step.add], [...step.remove]] : [[], []]
+  const kind = step.kind.toUpperCase() as UploadStepKindEnum
+  return { kind, mailboxId: nodeId('Mailbox', targetOf(step)), messageCount: messagesOf(step).length, add, remove }
+}
+
+function targetOf(step: PlannedStep): string {
+  if (step.kind === 'copy' || step.kind === 'move') return step.to
+  return 'on' in step ? step.on.mailboxId : step.mailboxId
 }
 
 /** Brings an operation into the API's form. */

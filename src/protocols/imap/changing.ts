@@ -2,6 +2,7 @@ import { parseCopyUid } from 'imapflow/lib/commands/copyuid-parser.js'
 import type { Flags } from '../../mailbox/flags.js'
 import { groupsOf } from '../../mailbox/groups.js'
 import { formatUidSet, uidSetOf } from '../../mailbox/uid-set.js'
+import { expungesSingly } from '../../mailbox/upload-plan.js'
 import type { ImapConnection } from './imap-connection.js'
 
 /*
@@ -17,7 +18,7 @@ export type NewUids = { uidValidity: string; uids: ReadonlyMap<number, number> }
 
 /** Whether single messages can be expunged (RFC 4315 §2.1). */
 export function canExpunge(connection: Pick<ImapConnection, 'offers'>): boolean {
-  return connection.offers('UIDPLUS') || connection.offers('IMAP4REV2')
+  return expungesSingly((capability) => connection.offers(capability))
 }
 
 /** Whether messages can be moved (RFC 6851). */

@@ -230,17 +230,20 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
   /**
    * What changed since a modseq: flags as they come, in pieces; then, by QRESYNC (RFC 7162 §3.2.6), what vanished.
    *
+   * @param upTo the highest UID that may have been there: `*` is the highest that still is (RFC 9051 §9), and what vanished
+   * above it would not be told
    * @param report takes a piece of changed flags
    */
   async changesSince(
     modseq: string,
+    upTo: number,
     pieceSize: number,
     report: (piece: FlagsReport[]) => Promise<void>,
   ): Promise<ChangesReport> {
     this.collecting = true
     let highest = BigInt(modseq)
     try {
-      for await (const piece of this.flags('1:*', pieceSize, modseq)) {
+      for await (const piece of this.flags(`1:${upTo}`, pieceSize, modseq)) {
         for (const each of piece)
           if (each.modseq !== null && BigInt(each.modseq) > highest) highest = BigInt(each.modseq)
         await report(piece)
