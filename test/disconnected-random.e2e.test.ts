@@ -7,7 +7,7 @@ import { fillMaildir } from './support/maildir.ts'
 import { Service, until } from './support/service.ts'
 
 /** Histories, some of them at once; the long form is `MAILFOLD_CASES=1000 npm test -- test/disconnected-random`. */
-const CASES = Number(process.env['MAILFOLD_CASES'] ?? 40)
+const CASES = Number(process.env['MAILFOLD_CASES'] ?? 30)
 const AT_ONCE = 8
 
 let service: Service

@@ -5,12 +5,12 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { ImapFlow } from 'imapflow'
 import { answers, freePorts, imapClient, PASSWORD } from './imap-server.ts'
-import { install } from './install.ts'
+import { install, unpack } from './install.ts'
 
 const run = promisify(execFile)
 
-const PACKAGES = ['cyrus-imapd', 'cyrus-admin', 'sasl2-bin', 'libsasl2-modules']
-const FILES = ['/usr/sbin/cyrmaster', '/usr/lib/cyrus/bin/imapd', '/usr/sbin/saslpasswd2']
+const PACKAGES = ['cyrus-common', 'sasl2-bin', 'libsasl2-modules']
+const FILES = ['/usr/sbin/cyrmaster', '/usr/sbin/saslpasswd2']
 
 /** The mailboxes that every user has beside INBOX. */
 const MAILBOXES = ['Drafts', 'Sent', 'Trash']
@@ -30,11 +30,13 @@ export class Cyrus {
 
   static async start(): Promise<Cyrus> {
     await install(PACKAGES, FILES)
+    // Debian's Cyrus and its Dovecot cannot be installed at the same time
+    const programs = await unpack('cyrus-imapd', 'usr/lib/cyrus/bin')
     const folder = await mkdtemp(join(tmpdir(), 'mailfold-cyrus-'))
     const [port = 0] = await freePorts(1)
     for (const name of ['config', 'spool', 'run']) await mkdir(join(folder, name))
     await writeFile(join(folder, 'imapd.conf'), imapdConfiguration(folder))
-    await writeFile(join(folder, 'cyrus.conf'), masterConfiguration(folder, port))
+    await writeFile(join(folder, 'cyrus.conf'), masterConfiguration(folder, programs, port))
     await run('chown', ['-R', 'cyrus:mail', folder])
     const args = ['-C', join(folder, 'imapd.conf'), '-M', join(folder, 'cyrus.conf'), '-p', join(folder, 'run/pid')]
     const child = spawn('/usr/sbin/cyrmaster', args, { stdio: 'ignore', detached: true })
@@ -92,13 +94,13 @@ function imapdConfiguration(folder: string): string {
     .join('')
 }
 
-function masterConfiguration(folder: string, port: number): string {
+function masterConfiguration(folder: string, programs: string, port: number): string {
   return `START {
   recover cmd="/usr/lib/cyrus/bin/ctl_cyrusdb -r -C ${folder}/imapd.conf"
-  idled cmd="/usr/lib/cyrus/bin/idled -C ${folder}/imapd.conf"
+  idled cmd="${programs}/idled -C ${folder}/imapd.conf"
 }
 SERVICES {
-  imap cmd="/usr/lib/cyrus/bin/imapd -C ${folder}/imapd.conf" listen="127.0.0.1:${port}" prefork=1 maxchild=100
+  imap cmd="${programs}/imapd -C ${folder}/imapd.conf" listen="127.0.0.1:${port}" prefork=1 maxchild=100
 }
 EVENTS {
   checkpoint cmd="/usr/lib/cyrus/bin/ctl_cyrusdb -c -C ${folder}/imapd.conf" period=30
