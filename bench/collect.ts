@@ -4,7 +4,7 @@
  * npm run bench:collect [messages] [rounds]
  */
 import { execFile } from 'node:child_process'
-import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -14,7 +14,7 @@ import { install } from '../test/support/install.ts'
 import { mail, randomFrom } from '../test/support/mail.ts'
 import { fillMaildir } from '../test/support/maildir.ts'
 import { Service } from '../test/support/service.ts'
-import { cpuSeconds, median, peakMemory, table } from './measure.ts'
+import { cpuSeconds, median, peakMemory, seconds, secret, table } from './measure.ts'
 import { drainPop3 } from './raw-pop3.ts'
 import { RawImap } from './raw-imap.ts'
 
@@ -26,12 +26,6 @@ const run = promisify(execFile)
 
 /** Seconds of a first run and of one that finds nothing; CPU seconds of the first, and peak memory in MB, where they are known. */
 type Times = { first: number; again: number; cpu: number; peak: number }
-
-const seconds = async (work: () => Promise<unknown>) => {
-  const began = performance.now()
-  await work()
-  return (performance.now() - began) / 1000
-}
 
 /** Removed at the end: ext4 is slow to make files for a minute after many were removed, whoever makes them. */
 const leftBehind: string[] = []
@@ -118,11 +112,6 @@ async function other(prepare: (folder: string, maildir: string) => Promise<[stri
   } finally {
     leftBehind.push(folder)
   }
-}
-
-async function secret(path: string, lines: string[]): Promise<void> {
-  await writeFile(path, lines.join('\n') + '\n')
-  await chmod(path, 0o600)
 }
 
 const mpop = (port: number) =>

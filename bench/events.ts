@@ -11,7 +11,7 @@ import { Readable } from 'node:stream'
 import { from as copyFrom } from 'pg-copy-streams'
 import { v7 as newId } from 'uuid'
 import type { AccountEvent } from '../src/mailbox/events.ts'
-import { percentile, table } from './measure.ts'
+import { percentile, seconds, table } from './measure.ts'
 
 const LARGE = Number(process.argv[2] ?? 1_000_000)
 const PART = Math.min(100_000, LARGE)
@@ -110,12 +110,6 @@ let changes = 0
 
 type Result = readonly (string | number)[]
 const results: Result[] = []
-const seconds = async (work: () => Promise<unknown>): Promise<number> => {
-  const began = performance.now()
-  await work()
-  return (performance.now() - began) / 1000
-}
-
 /** One writer; the chunks are made beforehand, a few at a time, and their making is not counted. */
 async function write(account: BenchAccount, messages: number, each?: (took: number, done: number) => void) {
   let total = 0

@@ -1,4 +1,4 @@
-import { readFile, readdir } from 'node:fs/promises'
+import { chmod, readFile, readdir, writeFile } from 'node:fs/promises'
 
 /** Percentile of a list of numbers. */
 export function percentile(values: readonly number[], share: number): number {
@@ -50,4 +50,17 @@ export function table(headings: readonly string[], rows: readonly (readonly (str
         .map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0)))
         .join('  '),
     )
+}
+
+/** How long something takes, in seconds. */
+export async function seconds(work: () => Promise<unknown>): Promise<number> {
+  const began = performance.now()
+  await work()
+  return (performance.now() - began) / 1000
+}
+
+/** Writes a configuration that holds a password: programs refuse one that others can read. */
+export async function secret(path: string, lines: readonly string[]): Promise<void> {
+  await writeFile(path, lines.join('\n') + '\n')
+  await chmod(path, 0o600)
 }

@@ -5,7 +5,7 @@
  * npm run bench:resync [messages] [rounds] [milliseconds each way, with commas]
  */
 import { execFile } from 'node:child_process'
-import { chmod, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -17,7 +17,7 @@ import { mail } from '../test/support/mail.ts'
 import { fillMaildir } from '../test/support/maildir.ts'
 import { Service } from '../test/support/service.ts'
 import { Wire } from '../test/support/wire.ts'
-import { median, table } from './measure.ts'
+import { median, seconds, secret, table } from './measure.ts'
 import { RawImap } from './raw-imap.ts'
 import { SlowWire } from './slow-wire.ts'
 
@@ -30,12 +30,6 @@ const UPLOADED = Math.min(1_000, MESSAGES / 10)
 const CHANGED = 100
 
 const run = promisify(execFile)
-
-const seconds = async (work: () => Promise<unknown>) => {
-  const began = performance.now()
-  await work()
-  return (performance.now() - began) / 1000
-}
 
 /** Whoever is measured. */
 type Contestant = {
@@ -133,7 +127,6 @@ async function changeMaildir(folder: string): Promise<void> {
 async function program(
   port: number,
   prepare: (folder: string, port: number) => Promise<[string, string[]]>,
-  inbox: string,
 ): Promise<Contestant> {
   const wire = await SlowWire.to(port)
   const folder = await mkdtemp(join(tmpdir(), 'mailfold-bench-'))
@@ -145,7 +138,7 @@ async function program(
     copy: resync,
     leave: () => Promise.resolve(),
     resync,
-    change: () => changeMaildir(join(folder, 'mail', inbox)),
+    change: () => changeMaildir(join(folder, 'mail', 'INBOX')),
     stop: async () => {
       await rm(folder, { recursive: true, force: true })
       wire.stop()
@@ -153,43 +146,30 @@ async function program(
   }
 }
 
-async function secret(path: string, lines: string[]): Promise<void> {
-  await writeFile(path, lines.join('\n') + '\n')
-  await chmod(path, 0o600)
-}
-
 const mbsync = (port: number) =>
-  program(
-    port,
-    async (folder, wirePort) => {
-      const account = ['IMAPAccount a', 'Host 127.0.0.1', `Port ${wirePort}`, `User ${USER}`, `Pass ${PASSWORD}`]
-      const near = ['MaildirStore near', `Inbox ${folder}/mail/INBOX`, `Path ${folder}/mail/`, 'SubFolders Verbatim']
-      const channel = ['Channel c', 'Far :far:', 'Near :near:', 'Patterns *', 'Create Near', 'Expunge Both', 'Sync All']
-      await secret(join(folder, 'mbsyncrc'), [
-        ...['FSync yes', '', ...account, 'SSLType None', 'AuthMechs LOGIN', '', 'IMAPStore far', 'Account a', ''],
-        ...[...near, '', ...channel, 'SyncState *'],
-      ])
-      return ['mbsync', ['-c', join(folder, 'mbsyncrc'), '-q', 'c']]
-    },
-    'INBOX',
-  )
+  program(port, async (folder, wirePort) => {
+    const account = ['IMAPAccount a', 'Host 127.0.0.1', `Port ${wirePort}`, `User ${USER}`, `Pass ${PASSWORD}`]
+    const near = ['MaildirStore near', `Inbox ${folder}/mail/INBOX`, `Path ${folder}/mail/`, 'SubFolders Verbatim']
+    const channel = ['Channel c', 'Far :far:', 'Near :near:', 'Patterns *', 'Create Near', 'Expunge Both', 'Sync All']
+    await secret(join(folder, 'mbsyncrc'), [
+      ...['FSync yes', '', ...account, 'SSLType None', 'AuthMechs LOGIN', '', 'IMAPStore far', 'Account a', ''],
+      ...[...near, '', ...channel, 'SyncState *'],
+    ])
+    return ['mbsync', ['-c', join(folder, 'mbsyncrc'), '-q', 'c']]
+  })
 
 const offlineimap = (port: number) =>
-  program(
-    port,
-    async (folder, wirePort) => {
-      const remote = ['remotehost = 127.0.0.1', `remoteport = ${wirePort}`, `remoteuser = ${USER}`]
-      await secret(join(folder, 'offlineimaprc'), [
-        ...['[general]', 'accounts = a', 'ui = quiet', `metadata = ${folder}/state`, 'fsync = true', ''],
-        ...['[Account a]', 'localrepository = near', 'remoterepository = far', ''],
-        ...['[Repository near]', 'type = Maildir', `localfolders = ${folder}/mail`, ''],
-        ...['[Repository far]', 'type = IMAP', ...remote, `remotepass = ${PASSWORD}`, 'ssl = no', 'starttls = no'],
-        ...['auth_mechanisms = LOGIN'],
-      ])
-      return ['offlineimap', ['-c', join(folder, 'offlineimaprc'), '-u', 'quiet']]
-    },
-    'INBOX',
-  )
+  program(port, async (folder, wirePort) => {
+    const remote = ['remotehost = 127.0.0.1', `remoteport = ${wirePort}`, `remoteuser = ${USER}`]
+    await secret(join(folder, 'offlineimaprc'), [
+      ...['[general]', 'accounts = a', 'ui = quiet', `metadata = ${folder}/state`, 'fsync = true', ''],
+      ...['[Account a]', 'localrepository = near', 'remoterepository = far', ''],
+      ...['[Repository near]', 'type = Maildir', `localfolders = ${folder}/mail`, ''],
+      ...['[Repository far]', 'type = IMAP', ...remote, `remotepass = ${PASSWORD}`, 'ssl = no', 'starttls = no'],
+      ...['auth_mechanisms = LOGIN'],
+    ])
+    return ['offlineimap', ['-c', join(folder, 'offlineimaprc'), '-u', 'quiet']]
+  })
 
 /** The floor of a resync that finds nothing: a login, and one question about all mailboxes. */
 async function floor(port: number, delay: number): Promise<number> {

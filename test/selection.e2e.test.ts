@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { DisconnectedAccount } from './support/disconnected.ts'
 import { Dovecot } from './support/dovecot.ts'
+import { PASSWORD } from './support/imap-server.ts'
 import { mail } from './support/mail.ts'
 import { fillMaildir } from './support/maildir.ts'
 import { Service, until } from './support/service.ts'
@@ -189,7 +190,7 @@ test('OFFLINE and ONLINE accounts have no selection', async () => {
   const user = `select${++made}`
   await fillMaildir(dovecot.mailOf(user), null, 1, (number) => mail(number))
   const server = { host: '127.0.0.1', port: dovecot.imapPort, security: 'PLAINTEXT', username: user }
-  const id = await service.connect({ ...server, password: 'correct-horse', model: 'ONLINE' })
+  const id = await service.connect({ ...server, password: PASSWORD, model: 'ONLINE' })
   await service.synced(id)
   const query = `mutation ($input: SetSelectionInput!) { setSelection(input: $input) { errors { __typename } } }`
   const input = { accountId: id, selection: { keep: 'WHOLE' } }

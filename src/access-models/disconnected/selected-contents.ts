@@ -65,7 +65,7 @@ export class SelectedContents {
         const except = [...this.refused]
         const wanted = await viewContentsToFetch(database.pool, accountId, maxMessageBytes, except, CHOSEN)
         if (wanted.length === 0) return false
-        for (const group of byMailbox(wanted)) {
+        for (const group of Map.groupBy(wanted, ({ path }) => path).values()) {
           if (tools.interrupted()) return true
           await this.fetchGroup(tools, group)
         }
@@ -88,7 +88,7 @@ export class SelectedContents {
     if (connection.selected !== path || connection.selectedUidValidity !== uidValidity) {
       const selected = await connection.select(path)
       // numbered anew: its messages are found again first
-      if (selected.uidValidity !== uidValidity) return this.passOver(group)
+      if (selected.uidValidity !== uidValidity) return this.passOver(group.map(({ messageId }) => messageId))
     }
     const byUid = new Map(group.map((message) => [message.uid, message.messageId]))
     try {
@@ -103,17 +103,17 @@ export class SelectedContents {
         if (tools.interrupted()) return
       }
       // gone meanwhile, or the server does not give them
-      this.passOver([...byUid].map(([, messageId]) => ({ messageId })))
+      this.passOver(byUid.values())
     } catch (error) {
       const isRefusal = error instanceof ServerFailed && error.failure.kind === 'CommandRefused'
       if (!isRefusal && !(error instanceof TooLong)) throw error
       tools.logger.warn({ accountId: tools.accountId, error: error.message }, 'raw messages were refused')
-      this.passOver([...byUid].map(([, messageId]) => ({ messageId })))
+      this.passOver(byUid.values())
     }
   }
 
-  private passOver(messages: readonly { messageId: string }[]): void {
-    for (const { messageId } of messages) this.refused.add(messageId)
+  private passOver(ids: Iterable<string>): void {
+    for (const id of ids) this.refused.add(id)
   }
 
   /** Has what came made durable and recorded, when what came before is. */
@@ -165,10 +165,4 @@ function storedOf(
     if (!wanted.has(messageId) || !present.has(sha256)) return []
     return [{ type: 'MessageContentStored', data: { messageId, sha256, size } }]
   })
-}
-
-function byMailbox(messages: readonly SelectedContent[]): SelectedContent[][] {
-  const groups = new Map<string, SelectedContent[]>()
-  for (const message of messages) groups.set(message.path, [...(groups.get(message.path) ?? []), message])
-  return [...groups.values()]
 }
