@@ -218,6 +218,36 @@ test('moves of what was just moved, changes in a mailbox that was just made, and
   await mine.end()
 })
 
+test('what was uploaded and not confirmed is found again, however the server reads its header', async () => {
+  const mine = await account()
+  const body = '\r\nSubject: odd\r\n\r\nHello.\r\n'
+  const odd = [
+    'From: "Ada <ada@example.org>\r\nMessage-ID: <1@example.org>',
+    'From: Jos=?utf-8?B?w6k=?= <jose@example.es>\r\nTo: a b c\r\nMessage-ID: <2@example.org>',
+    'From: ada@example.org\r\nDate: the day before yesterday\r\nMessage-ID: 3@example.org (a comment)',
+    'From: "Ada <ada@example.org>\r\nTo: <<<>>>, "',
+  ]
+  for (const header of odd) {
+    mine.wire.struck = false
+    mine.wire.answering = (command) => (command.startsWith('APPEND') ? 'hold answer' : null)
+    const { id } = await mine.append('Drafts', header + body)
+    await until(() => mine.wire.struck)
+    mine.wire.answering = () => null
+    mine.wire.cut()
+    await mine.settled()
+    expect(await mine.operation(id)).toMatchObject({ state: 'APPLIED' })
+    expect([header, (await mine.onServer('Drafts')).length]).toEqual([header, odd.indexOf(header) + 1])
+  }
+  expect((await mine.shown('Drafts')).map(({ origin }) => origin)).toEqual(odd.map(() => 'APPENDED'))
+  const { messages } = await mine.append('Drafts', mail(83, { subject: 'plain', from: 'bob@example.net', to: 'ada@example.org' }))
+  await mine.settled()
+  await mine.other.mailboxOpen('Drafts')
+  await mine.other.messageMove(String(odd.length + 1), 'Work')
+  await until(async () => (await mine.shown('Work')).some(({ subject }) => subject === 'plain'))
+  expect((await mine.message('plain')).id).toBe(messages?.[0]?.id)
+  await mine.end()
+})
+
 test('mailboxes are made, renamed with those below, subscribed to and deleted', async () => {
   const mine = await account()
   await mine.create('Projects')

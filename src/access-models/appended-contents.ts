@@ -26,8 +26,10 @@ export class AppendedContents {
       const maxBytes = this.platform.settings.MAILFOLD_MAX_MESSAGE_BYTES
       const received = await receiveContent(content as AsyncIterable<Buffer>, this.blobs, maxBytes)
       const [taken] = (await takeIn(this.intake, [received])) as [TakenIn]
-      const date = (internalDate ?? new Date()).toISOString()
-      return newMessageOf({ flags: normaliseFlags(flags), internalDate: date }, taken, '', null)
+      const date = new Date(internalDate ?? Date.now())
+      // INTERNALDATE has whole seconds (RFC 9051 §9, date-time): a server gives it back without the rest
+      date.setUTCMilliseconds(0)
+      return newMessageOf({ flags: normaliseFlags(flags), internalDate: date.toISOString() }, taken, '', null)
     } catch (error) {
       if (!(error instanceof TooLong)) throw error
       return { failure: { kind: 'InvalidSettings', field: 'raw', reason: error.message } }

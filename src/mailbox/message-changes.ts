@@ -40,7 +40,7 @@ export type Apart = {
 export type AddedView = {
   /** UIDs of this mailbox and numbering that are recorded already */
   knownUids: ReadonlySet<number>
-  /** by fingerprint or EMAILID of the reported message: see keysOf */
+  /** by fingerprint or EMAILID of the reported message: see keysOf; what was made here, also by that of what is perhaps its upload */
   lookalikes: ReadonlyMap<string, readonly Lookalike[]>
   /** messages of a numbering of before a reset, by fingerprint, that have not been told again yet */
   unconfirmed: ReadonlyMap<
@@ -56,6 +56,30 @@ export type AddedView = {
 /** Under what a reported message's lookalikes are found: EMAILID is certain, the fingerprint nearly so. */
 export function keysOf(message: Pick<MessageData, 'emailId' | 'fingerprint'>): string[] {
   return message.emailId === null ? [message.fingerprint] : [message.emailId, message.fingerprint]
+}
+
+/** What tells a message that was made here when the server reports it; see isSameUpload. */
+export type MadeHere = {
+  /** bytes */
+  size: number
+  /** its Message-ID header */
+  headerMessageId: string | null
+  /** the INTERNALDATE that it was uploaded with, in ISO 8601 */
+  internalDate: string
+}
+
+/**
+ * Whether a message that the server reports is, as far as can be told, one that was made here and perhaps uploaded. Servers
+ * read the header of a message that is not as RFC 5322 wants it each in their own way, so that fingerprints differ, and some
+ * give a size that is about right. So two of Message-ID, size and INTERNALDATE have to be the same, and two Message-IDs
+ * that differ are of two messages.
+ */
+export function isSameUpload(made: MadeHere, reported: MessageData): boolean {
+  const { messageId } = reported.envelope
+  const isSameSize = made.size === reported.size
+  const isSameDate = sameMoment(made.internalDate, reported.internalDate)
+  if (made.headerMessageId === null || messageId === null) return isSameSize && isSameDate
+  return made.headerMessageId === messageId && (isSameSize || isSameDate)
 }
 
 /**

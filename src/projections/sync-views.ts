@@ -2,6 +2,7 @@ import type { Flags } from '../mailbox/flags.js'
 import type { KnownMailbox } from '../mailbox/mailbox-list.js'
 import type { MessageData } from '../mailbox/message.js'
 import {
+  isSameUpload,
   keysOf,
   type AddedView,
   type Apart,
@@ -271,8 +272,16 @@ export async function viewCandidates(
     values: [accountId, fingerprints, emailIds],
   })
   const asked = new Set(reported.flatMap(keysOf))
-  const apart = await viewApart(session, rows)
-  return rows.map((row) => ({
+  const keyed = rows.map((row) => ({
+    row,
+    key: row.email_id !== null && asked.has(row.email_id) ? row.email_id : row.fingerprint,
+  }))
+  const all = [...keyed, ...(await viewUploads(session, accountId, reported))]
+  const apart = await viewApart(
+    session,
+    all.map(({ row }) => row),
+  )
+  return all.map(({ row, key }) => ({
     messageId: row.message_id,
     mailboxId: row.mailbox_id ?? '',
     uid: Number(row.uid),
@@ -282,7 +291,7 @@ export async function viewCandidates(
     apart: apart.get(row.message_id) ?? null,
     uidValidity: row.uid_validity,
     path: row.path,
-    key: row.email_id !== null && asked.has(row.email_id) ? row.email_id : row.fingerprint,
+    key,
   }))
 }
 
@@ -291,6 +300,36 @@ type CandidateRecord = MessageRecord & {
   uid_validity: string | null
   path: string | null
   expunged: boolean
+}
+
+/** Messages that were made here, of which reported ones with another fingerprint may be the uploads: see isSameUpload. */
+async function viewUploads(
+  session: Queryable,
+  accountId: string,
+  reported: readonly MessageData[],
+): Promise<{ row: CandidateRecord; key: string }[]> {
+  const { rows } = await session.query<CandidateRecord & { size: string; header_message_id: string | null }>({
+    name: 'view-uploads',
+    // one that is to be deleted again is told by what it was
+    text: `select message_id, place.mailbox_id, place.uid, place.flags, place.internal_date, place.email_id,
+             encode(place.fingerprint, 'hex') as fingerprint, null as uid_validity, null as path, true as expunged, true as apart,
+             made.size, made.header_message_id
+           from server_places as place cross join lateral (
+             select size, header_message_id from messages where message_id = place.message_id
+             union all
+             (select size, header_message_id from past_messages where message_id = place.message_id limit 1)
+             limit 1
+           ) as made
+           where account_id = $1 and state = 'NOT_YET'
+             and (made.size = any($2::bigint[]) or made.header_message_id = any($3::text[]))`,
+    values: [accountId, reported.map(({ size }) => size), reported.flatMap(({ envelope }) => envelope.messageId ?? [])],
+  })
+  return rows.flatMap((row) => {
+    const { size, header_message_id: headerMessageId, internal_date: internalDate } = row
+    const made = { size: Number(size), headerMessageId, internalDate: internalDate.toISOString() }
+    const uploads = reported.filter((each) => each.fingerprint !== row.fingerprint && isSameUpload(made, each))
+    return uploads.map(({ fingerprint }) => ({ row, key: fingerprint }))
+  })
 }
 
 /** What a decision on reported messages needs; see AddedView. `gone` are candidates that the server no longer has. */

@@ -21,9 +21,8 @@ export class Wire {
   /** whether no session can be begun */
   isDown = false
   /**
-   * What is answered to an IMAP command in the server's place: the text after the tag. `cut` passes it on and cuts the wire
-   * before the answer; `hold` keeps it, `hold answer` what the server says to it, until the wire is cut; null leaves it to
-   * the server.
+   * What is answered to an IMAP command in the server's place: the text after the tag. `hold` keeps it, `hold answer` what
+   * the server says to it, until the wire is cut; null leaves it to the server.
    */
   answering: (command: string) => string | null = () => null
   private readonly hidden: readonly string[]
@@ -89,7 +88,6 @@ export class Wire {
       const [, tag = '', command = ''] = /^(\S+) ([^\r\n]*)\r\n/.exec(text) ?? []
       const answer = command === '' ? null : this.answering(command)
       if (answer === null) target.write(data)
-      else if (answer === 'cut') target.write(data, () => setTimeout(() => this.cut(), 50))
       else if (answer === 'hold') this.struck = true
       else if (answer === 'hold answer') {
         heldTag = tag
