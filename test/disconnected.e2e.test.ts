@@ -239,7 +239,10 @@ test('what was uploaded and not confirmed is found again, however the server rea
     expect([header, (await mine.onServer('Drafts')).length]).toEqual([header, odd.indexOf(header) + 1])
   }
   expect((await mine.shown('Drafts')).map(({ origin }) => origin)).toEqual(odd.map(() => 'APPENDED'))
-  const { messages } = await mine.append('Drafts', mail(83, { subject: 'plain', from: 'bob@example.net', to: 'ada@example.org' }))
+  const { messages } = await mine.append(
+    'Drafts',
+    mail(83, { subject: 'plain', from: 'bob@example.net', to: 'ada@example.org' }),
+  )
   await mine.settled()
   await mine.other.mailboxOpen('Drafts')
   await mine.other.messageMove(String(odd.length + 1), 'Work')
