@@ -133,7 +133,8 @@ async function stopStalePostmaster(cluster: string): Promise<void> {
     throw new StartFailure(`the data folder is in use by another Mailfold (process ${guard}): set MAILFOLD_DATA`)
   }
   process.kill(pid, 'SIGINT')
-  for (let waited = 0; isAlive(pid); waited += 20) {
+  // by what it runs: one that has ended, and that nobody has waited for yet, still has its number
+  for (let waited = 0; await isPostmasterOf(pid, cluster); waited += 20) {
     if (waited === 3000) process.kill(pid, 'SIGQUIT')
     if (waited > 10_000) throw new StartFailure(`an earlier Postgres (process ${pid}) does not end: stop it by hand`)
     await sleep(20)
