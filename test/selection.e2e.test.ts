@@ -1,4 +1,5 @@
 /* Of which messages a DISCONNECTED account has the raw messages here: set, previewed, copied in the background. */
+import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { DisconnectedAccount } from './support/disconnected.ts'
 import { Dovecot } from './support/dovecot.ts'
@@ -22,7 +23,7 @@ afterAll(async () => {
 })
 
 type Progress = { messages: number; bytes: number; messagesHere: number; bytesHere: number }
-type Preview = { fetchMessages: number; fetchBytes: number; outsideMessages: number; outsideBytes: number }
+type Preview = { fetchMessages: number; fetchBytes: number; dropMessages: number; dropBytes: number }
 
 class Selecting {
   readonly mine: DisconnectedAccount
@@ -63,7 +64,7 @@ class Selecting {
 
   async preview(selection: object | null, path?: string): Promise<Preview | string> {
     const query = `query ($input: SetSelectionInput!) { previewSelection(input: $input) {
-      preview { fetchMessages fetchBytes outsideMessages outsideBytes } errors { __typename } } }`
+      preview { fetchMessages fetchBytes dropMessages dropBytes } errors { __typename } } }`
     type Answer = { previewSelection: { preview: Preview | null; errors: { __typename: string }[] } }
     const { preview, errors } = (await service.ask<Answer>(query, { input: await this.input(selection, path) }))
       .previewSelection
@@ -93,7 +94,7 @@ test('whole messages are copied in the background, and can be read without a con
   const { mine } = selecting
   expect(await selecting.progress()).toEqual({ messages: 0, bytes: 0, messagesHere: 0, bytesHere: 0 })
   const preview = (await selecting.preview({ keep: 'WHOLE' })) as Preview
-  expect(preview).toMatchObject({ fetchMessages: 10, outsideMessages: 0, outsideBytes: 0 })
+  expect(preview).toMatchObject({ fetchMessages: 10, dropMessages: 0, dropBytes: 0 })
   expect(await selecting.set({ keep: 'WHOLE' })).toEqual([])
   await selecting.untilHere(10)
   expect(await selecting.progress()).toMatchObject({ bytes: preview.fetchBytes, bytesHere: preview.fetchBytes })
@@ -134,10 +135,65 @@ test('a selection is narrowed by the number of newest, age, size, and flags; a m
   await selecting.untilHere(1)
   expect(await selecting.set({ keep: 'WHOLE', flags: ['\\Flagged'] })).toEqual([])
   await selecting.untilHere(2)
-  // the mailbox as its account again: what is here stays, and is no longer asked for
+  // the mailbox as its account again
   expect(await selecting.set(null, 'Work')).toEqual([])
   await selecting.untilHere(1)
-  expect(await selecting.preview({ keep: 'HEADERS' })).toMatchObject({ fetchMessages: 0, outsideMessages: 2 })
+  const dropped = async () => ((await selecting.preview({ keep: 'HEADERS' })) as Preview).dropMessages
+  await until(async () => (await dropped()) === 1)
+  await mine.end()
+})
+
+/** How many raw messages of the account's are on disk. */
+const blobs = () =>
+  Number(execFileSync('sh', ['-c', `grep -rlE '<m${made}[01]0[0-9]@' ${service.folder}/blobs | wc -l`]))
+
+type Seen = { version: number; messages: { nodes: { id: string; flags: string[] }[] } }
+
+/** An account's messages, now or at a version. */
+async function seen(id: string, asOf: { version: number } | null = null): Promise<Seen> {
+  const query = `query ($id: ID!, $asOf: AsOf) { account(id: $id, asOf: $asOf) {
+    version messages(first: 20) { nodes { id flags } } } }`
+  return (await service.ask<{ account: Seen }>(query, { id, asOf })).account
+}
+
+/** Whether a message was here or not, from one change of that to the next. */
+async function changesOf(id: string): Promise<boolean[]> {
+  const query = `query ($id: ID!) { message(id: $id) { history(first: 50) { nodes {
+    ... on MessageContentChange { isHere } } } } }`
+  type Found = { message: { history: { nodes: { isHere?: boolean }[] } } }
+  return (await service.ask<Found>(query, { id })).message.history.nodes.flatMap(({ isHere }) => isHere ?? [])
+}
+
+test('what a narrower selection leaves out is dropped, on disk as well, but for what is kept and what is under way', async () => {
+  const selecting = await Selecting.connect()
+  const { mine } = selecting
+  await selecting.set({ keep: 'WHOLE' })
+  await selecting.untilHere(10)
+  const kept = await mine.message('in 0')
+  const input = { messageIds: [kept.id] }
+  expect((await mine.asked('keepOffline', 'KeepOfflineInput', input)).errors).toEqual([])
+  expect(blobs()).toBe(10)
+  await mine.goOffline()
+  const flagged = await mine.message('in 1')
+  await mine.flags([flagged.id], ['\\Flagged'])
+  // INBOX: the newest two are selected, one is kept, one is under way
+  const narrower = { keep: 'WHOLE', newest: 2 }
+  const preview = (await selecting.preview(narrower)) as Preview
+  expect(preview).toMatchObject({ fetchMessages: 0, dropMessages: 4 })
+  expect(await selecting.set(narrower)).toEqual([])
+  // without a connection nothing goes that could be had from nowhere else
+  expect(blobs()).toBe(10)
+  const shownBefore = await seen(mine.id)
+  await mine.upload()
+  await until(() => blobs() === 5)
+  for (const subject of ['in 1', 'in 2', 'in 3', 'work 0', 'work 1'])
+    expect([subject, await changesOf((await mine.message(subject)).id)]).toEqual([subject, [true, false]])
+  expect(await changesOf(kept.id)).toEqual([true])
+  // what there was, and when, can be seen as before; the content comes from the server again
+  const { id } = await mine.message('in 2')
+  const raw = await (await service.fetch(`/messages/${uuidOf(id)}/raw`)).text()
+  expect(raw).toBe(mail(made * 1_000 + 2, { subject: 'in 2' }))
+  expect(await seen(mine.id, { version: shownBefore.version })).toEqual(shownBefore)
   await mine.end()
 })
 

@@ -68,7 +68,10 @@ export class HeldHome implements AccountHome {
       const deadline = Date.now() + SLICE
       let more = await withSmallHeap(() => this.syncMailboxes(connection, deadline))
       if (!more && upload && (await this.uploads.settleMissing(upload))) this.listChanged = true
-      if (!more && upload) more = await this.selected.fetch(this.selectedTools(connection, deadline))
+      if (!more && upload) {
+        const tools = this.selectedTools(connection, deadline)
+        more = (await this.selected.fetch(tools)) || (await this.selected.drop(tools))
+      }
       if (more || this.listChanged) this.tools.ask(account)
       if (!this.stopping) await connection.watch('INBOX')
     })

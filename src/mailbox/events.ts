@@ -36,6 +36,7 @@ export type AccountEvent =
   | MessageExpunged
   | MessageContentStored
   | MessageContentUnavailable
+  | MessageContentDropped
   | ServerCopyFound
   | ServerDeletionAsked
   | ServerCopiesGone
@@ -359,6 +360,12 @@ export type MessageContentUnavailable = Event<
   }
 >
 
+/**
+ * The raw message is no longer here, being outside of the selection (DISCONNECTED accounts); the server has it. What is
+ * known of the message at any version stays.
+ */
+export type MessageContentDropped = Event<'MessageContentDropped', OfMessage>
+
 /** A collected message is on the server under other names than before, or again, or is not to be deleted after all. */
 export type ServerCopyFound = Event<'ServerCopyFound', OfMessage & CopyPlace>
 
@@ -558,6 +565,7 @@ export const EVENT_SHAPES: { readonly [Type in AccountEvent['type']]: number } =
   MessageExpunged: 1,
   MessageContentStored: 1,
   MessageContentUnavailable: 1,
+  MessageContentDropped: 1,
   ServerCopyFound: 1,
   ServerDeletionAsked: 1,
   ServerCopiesGone: 1,

@@ -65,6 +65,7 @@ class Layer {
   readonly added: (MessageRow & { version: number })[] = []
   readonly moved: (MessageRow & { version: number })[] = []
   readonly set: (MessageColumns & { message_id: string; version: number })[] = []
+  readonly dropped: { message_id: string; version: number }[] = []
   readonly removed: { message_id: string; version: number }[] = []
   readonly expunged: ExpungedRow[] = []
   readonly unexpunged: string[] = []
@@ -99,6 +100,8 @@ class Layers {
           ...change.columns,
           version,
         })
+      case 'drop content':
+        return void this.next('message', change.messageId).dropped.push({ message_id: change.messageId, version })
       case 'remove message':
         return void this.next('message', change.messageId).removed.push({ message_id: change.messageId, version })
       case 'add expunged':
@@ -130,6 +133,7 @@ class Layers {
       if (layer.removed.length > 0) await removeMessages(session, layer.removed)
       if (layer.unexpunged.length > 0) await removeExpunged(session, layer.unexpunged)
       if (layer.set.length > 0) await setMessages(session, layer.set)
+      if (layer.dropped.length > 0) await dropContents(session, accountId, layer.dropped)
       if (layer.moved.length > 0) await moveMessages(session, accountId, layer.moved)
       if (layer.added.length > 0) await addMessages(session, accountId, layer.added)
       if (layer.unkept.length > 0) await removeKept(session, layer.unkept)
@@ -253,6 +257,18 @@ async function setMessages(session: Queryable, changes: Layer['set']): Promise<v
            from change where messages.message_id = change.message_id`,
     values: [JSON.stringify(rows)],
   })
+}
+
+/** Rows of the past lose the reference as well, so that the blobs can go. */
+async function dropContents(session: Queryable, accountId: string, rows: Layer['dropped']): Promise<void> {
+  await setMessages(session, rows)
+  for (const table of ['messages', 'past_messages', 'past_message_states'])
+    await session.query({
+      name: `drop-contents-of-${table}`,
+      text: `update ${table} set content_sha256 = null, content_size = null
+             where account_id = $1 and message_id = any($2::uuid[]) and content_sha256 is not null`,
+      values: [accountId, rows.map((row) => row.message_id)],
+    })
 }
 
 async function removeMessages(session: Queryable, rows: Layer['removed']): Promise<void> {

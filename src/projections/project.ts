@@ -145,6 +145,7 @@ const projectors: Projectors = {
   ],
   // said to whoever waits for it, and the next request tries again: it belongs to the message's history and changes nothing
   MessageContentUnavailable: ({ messageId }) => [{ change: 'set message', messageId, columns: {} }],
+  MessageContentDropped: ({ messageId }) => [{ change: 'drop content', messageId }],
   ServerCopyFound: ({ messageId, ...place }) => [
     { change: 'set copy', messageId, columns: { ...placeOf(place), state: 'THERE' } },
   ],

@@ -153,6 +153,7 @@ export type MessageChange =
   | { change: 'add message'; row: MessageRow }
   | { change: 'move message'; row: MessageRow }
   | { change: 'set message'; messageId: string; columns: MessageColumns }
+  | { change: 'drop content'; messageId: string }
   | { change: 'remove message'; messageId: string }
   | { change: 'add expunged'; row: ExpungedRow }
   | { change: 'remove expunged'; messageId: string }

@@ -15,12 +15,12 @@ export type SelectedContent = {
 /** How much of what is selected there is, and is here: messages, and their bytes. */
 export type SelectionProgress = { messages: number; bytes: number; messagesHere: number; bytesHere: number }
 
-/** What another selection would change: what it would have fetched, and what is here that it does not ask for. */
+/** What another selection would change: what it would have fetched, and what is here and would be dropped. */
 export type SelectionPreview = {
   fetchMessages: number
   fetchBytes: number
-  outsideMessages: number
-  outsideBytes: number
+  dropMessages: number
+  dropBytes: number
 }
 
 /** Which selection another one takes the place of, for a preview: a mailbox's own, or that of an account. */
@@ -56,6 +56,14 @@ const SELECTED = `
     select message_id, internal_date, size, content_sha256, content_size
     from kept_messages join messages using (message_id) where kept_messages.account_id = $1 and not forgotten
   )`
+
+/** Of which messages the content may go: what is under way may still need it. */
+const OUTSIDE = `
+  where account_id = $1 and content_sha256 is not null
+    and not exists (select from selected where selected.message_id = messages.message_id)
+    and not exists (select from server_places where server_places.message_id = messages.message_id)
+    and not exists (
+      select from operation_messages where operation_messages.message_id = messages.message_id and outcome is null)`
 
 const AS_IT_IS = [false, null, null]
 
@@ -114,6 +122,35 @@ export async function viewSelectionProgress(session: Queryable, accountId: strin
   }
 }
 
+/** Raw messages that are here and not selected, and that the server has, nothing being under way with them; at most `limit`. */
+export async function viewContentsToDrop(
+  session: Queryable,
+  accountId: string,
+  limit: number,
+): Promise<{ messageId: string; sha256: string }[]> {
+  const { rows } = await session.query<{ message_id: string; sha256: string }>({
+    name: 'contents-to-drop',
+    text: `with ${SELECTED}
+           select message_id, encode(content_sha256, 'hex') as sha256 from messages ${OUTSIDE} limit $5`,
+    values: [accountId, ...AS_IT_IS, limit],
+  })
+  return rows.map(({ message_id: messageId, sha256 }) => ({ messageId, sha256 }))
+}
+
+/** What all selections of an account are, for comparison: while it is the same text, they are the same. */
+export async function viewSelections(session: Queryable, accountId: string): Promise<string> {
+  const { rows } = await session.query<{ selections: string }>({
+    name: 'selections',
+    text: `select concat(
+             (select selection from accounts where account_id = $1),
+             (select json_agg(json_build_array(mailbox_id, selection) order by mailbox_id)
+              from mailboxes where account_id = $1 and selection is not null),
+             (select count(*) from kept_messages where account_id = $1)) as selections`,
+    values: [accountId],
+  })
+  return rows[0]?.selections ?? ''
+}
+
 /** What a selection would change if it was set. */
 export async function viewSelectionPreview(
   session: Queryable,
@@ -126,8 +163,7 @@ export async function viewSelectionPreview(
            missing as (select count(*) as missing, coalesce(sum(size), 0) as missing_bytes
              from selected where content_sha256 is null),
            outside as (select count(*) as outside, coalesce(sum(content_size), 0) as outside_bytes
-             from messages where account_id = $1 and content_sha256 is not null
-               and message_id not in (select message_id from selected))
+             from messages ${OUTSIDE})
            select * from missing, outside`,
     values: [accountId, true, mailboxId, selection && JSON.stringify(selection)],
   })
@@ -135,8 +171,8 @@ export async function viewSelectionPreview(
   return {
     fetchMessages: Number(row?.missing ?? 0),
     fetchBytes: Number(row?.missing_bytes ?? 0),
-    outsideMessages: Number(row?.outside ?? 0),
-    outsideBytes: Number(row?.outside_bytes ?? 0),
+    dropMessages: Number(row?.outside ?? 0),
+    dropBytes: Number(row?.outside_bytes ?? 0),
   }
 }
 

@@ -322,6 +322,7 @@ export class History {
       return
     }
     if (of % 4 === 0) return this.say('MessageContentUnavailable', { messageId, reason: `none, ${of}` })
+    if (of % 7 === 0) return this.say('MessageContentDropped', { messageId })
     this.say('MessageContentStored', { messageId, sha256: of.toString(16).padStart(64, 'a'), size: of })
   }
 
@@ -346,7 +347,7 @@ export class History {
 }
 
 /** Changes by which something becomes of a message itself. */
-const TOUCHES: ReadonlySet<string> = new Set<RowChange['change']>(['set message', 'remove message'])
+const TOUCHES: ReadonlySet<string> = new Set<RowChange['change']>(['set message', 'drop content', 'remove message'])
 
 const contentOf = (row: Partial<Pick<MessageRow, 'content_sha256' | 'content_size'>> = {}) => ({
   content_sha256: row.content_sha256 ?? null,
@@ -418,6 +419,8 @@ export class Fold {
         })
       case 'set message':
         return void Object.assign(this.messages.get(change.messageId) ?? {}, change.columns)
+      case 'drop content':
+        return void Object.assign(this.messages.get(change.messageId) ?? {}, contentOf())
       case 'remove message':
         return void this.messages.delete(change.messageId)
       case 'add expunged':

@@ -9,7 +9,13 @@ import type { Database } from '../../platform/database.js'
 import { releaseBuffers } from '../../platform/heap.js'
 import type { Logger } from '../../platform/logs.js'
 import { isReferredTo } from '../../projections/content-views.js'
-import { viewContentsToFetch, viewWithoutContent, type SelectedContent } from '../../projections/selection-views.js'
+import {
+  viewContentsToDrop,
+  viewContentsToFetch,
+  viewSelections,
+  viewWithoutContent,
+  type SelectedContent,
+} from '../../projections/selection-views.js'
 import { contentsOf } from '../../protocols/imap/collecting.js'
 import type { ImapConnection } from '../../protocols/imap/imap-connection.js'
 
@@ -19,6 +25,9 @@ const CHOSEN = 4_000
 /** Messages of which the contents are recorded together, and bytes in memory until then. */
 const PIECE = 500
 const PIECE_BYTES = 16 * 1024 * 1024
+
+/** Milliseconds after which it is looked again for what has fallen out of the selection, by its age, say, or was only read once. */
+const DROP_INTERVAL = 24 * 3_600_000
 
 /** What fetching the selected raw messages works with. */
 export type SelectedTools = {
@@ -48,6 +57,9 @@ export class SelectedContents {
   private bytes = 0
   /** a piece that is being written down while the next one comes */
   private committing: Promise<void> = Promise.resolve()
+  /** the selections for which what is outside of them was dropped, and when that was */
+  private droppedFor: string | null = null
+  private droppedAt = 0
 
   /** Takes notice of a new connection: what was refused is asked for again, and nothing is under way. */
   connected(): void {
@@ -79,6 +91,39 @@ export class SelectedContents {
       await this.hand(tools)
       await this.committing
     }
+  }
+
+  /**
+   * Drops the raw messages that are here and not selected: when a selection has changed, and from time to time, so that what
+   * was read once stays a while. Only with a connection, since until there is one it can be had from nowhere else.
+   *
+   * @returns whether something is left
+   */
+  async drop({ streams, database, blobs, accountId, fence, interrupted }: SelectedTools): Promise<boolean> {
+    const selections = await viewSelections(database.pool, accountId)
+    if (selections === this.droppedFor && Date.now() - this.droppedAt < DROP_INTERVAL) return false
+    while (!interrupted()) {
+      const { view } = await streams.decide(
+        accountId,
+        async (session) => {
+          const outside = await viewContentsToDrop(session, accountId, PIECE)
+          await markForRemoval(
+            session,
+            outside.map(({ sha256 }) => sha256),
+          )
+          return outside
+        },
+        (outside) => outside.map(({ messageId }) => ({ type: 'MessageContentDropped', data: { messageId } })),
+        fence,
+        'POLICY',
+      )
+      if (view.length > 0) await removeMarked(database, blobs, isReferredTo)
+      if (view.length === PIECE) continue
+      this.droppedFor = selections
+      this.droppedAt = Date.now()
+      return false
+    }
+    return true
   }
 
   /** @param group messages of one mailbox */

@@ -115,12 +115,22 @@ export class MessageExpungedChange extends Change {
   mailboxId!: string
 }
 
-@ObjectType({ implements: () => [Change], description: "A message's content was fetched, or could not be." })
+@ObjectType({
+  implements: () => [Change],
+  description:
+    "A message's content was fetched, or could not be, or is no longer kept here, being outside of the selection.",
+})
 export class MessageContentChange extends Change {
   @Field(() => ID, { description: 'The message.' })
   messageId!: string
 
-  @Field(() => String, { nullable: true, description: 'Why it could not be fetched; null when it was.' })
+  @Field(() => Boolean, { description: 'Whether it is kept here from then on.' })
+  isHere!: boolean
+
+  @Field(() => String, {
+    nullable: true,
+    description: 'Why it could not be fetched; null when it was, or was not asked for.',
+  })
   reason!: string | null
 }
 
@@ -310,10 +320,12 @@ export function changeOf(event: RecordedEvent): Kinds {
       })
     }
     case 'MessageContentStored':
-    case 'MessageContentUnavailable': {
-      const reason = 'reason' in event.data ? event.data.reason : null
+    case 'MessageContentUnavailable':
+    case 'MessageContentDropped': {
+      const reason = event.type === 'MessageContentUnavailable' ? event.data.reason : null
       return Object.assign(new MessageContentChange(), at, {
         messageId: nodeId('Message', event.data.messageId),
+        isHere: event.type === 'MessageContentStored',
         reason,
       })
     }

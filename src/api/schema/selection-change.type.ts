@@ -18,12 +18,13 @@ export class SelectionPreviewType implements SelectionPreview {
   fetchBytes!: number
 
   @Field(() => Int, {
-    description: 'Messages of which the raw message is here and would not be asked for; it stays here all the same.',
+    description:
+      'Messages of which the raw message is here and would be dropped at the next connection; the server has them.',
   })
-  outsideMessages!: number
+  dropMessages!: number
 
   @Field(() => Float, { description: 'Their bytes.' })
-  outsideBytes!: number
+  dropBytes!: number
 }
 
 @ObjectType({ description: 'What a selection would change, or why it cannot be.' })
