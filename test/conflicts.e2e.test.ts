@@ -1,34 +1,23 @@
 import { CONFLICTS, endingOf } from '../src/mailbox/conflicts.js'
 import type { ConflictPolicy, OperationKind, ServerChange } from '../src/mailbox/operation.js'
 import type { SeenOperation } from './support/disconnected.ts'
-import { Dovecot } from './support/dovecot.ts'
+import type { MailServer } from './support/imap-server.ts'
 import { mail } from './support/mail.ts'
+import { LACKING, SERVERS } from './support/mail-servers.ts'
 import { OperationCase } from './support/operation-case.ts'
 import { Service, until } from './support/service.ts'
 
 /** Lines of the table that are tried at once: most of each is waiting. */
 const AT_ONCE = 10
 
-let dovecot: Dovecot
 let service: Service
 
 beforeAll(async () => {
-  dovecot = await Dovecot.start(`
-    protocol imap {
-      mail_plugins = acl quota
-    }
-    plugin {
-      acl = vfile
-      quota = count:User quota
-      quota_vsizes = yes
-      quota_rule = *:storage=50K
-    }`)
   service = await Service.start({ MAILFOLD_CHECK_INTERVAL: '1000' })
 })
 
 afterAll(async () => {
   await service?.stop()
-  await dovecot?.stop()
 })
 
 const LINES = (Object.keys(CONFLICTS) as OperationKind[]).flatMap((kind) =>
@@ -40,9 +29,25 @@ const LINES = (Object.keys(CONFLICTS) as OperationKind[]).flatMap((kind) =>
   }),
 )
 
+/** A line, and what its server lacks. */
+type Tried = (typeof LINES)[number] & { hidden: readonly string[] }
+
+/**
+ * Each line on a server that offers everything, and on one that lacks something: one thing after the other, or, which takes
+ * long, each (`MAILFOLD_CASES=all npm test -- test/conflicts`).
+ */
+const TRIED: readonly Tried[] = LINES.flatMap((line, index) => {
+  const lacking = LACKING.filter((hidden) => hidden.length > 0)
+  const some = process.env['MAILFOLD_CASES'] === 'all' ? lacking : lacking.slice(index % lacking.length).slice(0, 1)
+  return [[], ...some].map((hidden) => ({ ...line, hidden }))
+})
+
 /** Tries lines of the table, some at once; each fails by its own name. */
-function tried(lines: readonly (typeof LINES)[number][]): Map<string, () => Promise<void>> {
-  const waiting = lines.map((line) => ({ line, name: `${line.kind} and ${line.change}, ${line.policy}` }))
+function tried(lines: readonly Tried[], tryLine: (line: Tried) => Promise<void>): Map<string, () => Promise<void>> {
+  const waiting = lines.map((line) => {
+    const lack = line.hidden.length > 0 ? `, without ${line.hidden.join(' and ')}` : ''
+    return { line, name: `${line.kind} and ${line.change}, ${line.policy}${lack}` }
+  })
   const ends = new Map<string, Promise<Error | null>>()
   const begin = () => {
     let at = 0
@@ -71,8 +76,8 @@ function tried(lines: readonly (typeof LINES)[number][]): Map<string, () => Prom
   )
 }
 
-async function tryLine({ kind, change, policy }: (typeof LINES)[number]): Promise<void> {
-  const each = await OperationCase.begin(service, dovecot)
+async function tryLine(server: MailServer, { kind, change, policy, hidden }: Tried): Promise<void> {
+  const each = await OperationCase.begin(service, server, hidden)
   const { mine } = each
   await mine.setPolicy(policy)
   await mine.goOffline()
@@ -107,11 +112,6 @@ async function tryLine({ kind, change, policy }: (typeof LINES)[number]): Promis
   await mine.end()
 }
 
-describe('each line of the conflict table, on a real server', () => {
-  const lines = tried(LINES)
-  test.each([...lines.keys()])('%s', async (name) => lines.get(name)?.(), 120_000)
-})
-
 /** The outcome of an operation that is uploaded in a session of its own: a server looks at rights when one begins. */
 async function outcomeOf(each: OperationCase, kind: OperationKind): Promise<SeenOperation> {
   await each.mine.goOffline()
@@ -120,76 +120,89 @@ async function outcomeOf(each: OperationCase, kind: OperationKind): Promise<Seen
   return each.mine.operation(id)
 }
 
-test('what its user may only read stays as it is, and nothing is put where it may not be', async () => {
-  const each = await OperationCase.begin(service, dovecot)
-  await each.allow('Home', 'lr')
-  expect(await outcomeOf(each, 'CHANGE_FLAGS')).toMatchObject({ state: 'REJECTED', reason: 'NO_PERMISSION' })
-  expect((await each.mine.message('m')).flags).toEqual([])
-  await each.allow('Work', 'lr')
-  const append = await outcomeOf(each, 'APPEND')
-  expect(append).toMatchObject({ state: 'REJECTED', reason: 'NO_PERMISSION', offers: ['RETRY', 'DISCARD'] })
-  expect((await each.mine.message('new')).mailbox.path).toBe('Work')
-  await each.mine.end()
-})
+describe.each(SERVERS)('on $name', ({ start }) => {
+  let server: MailServer
+  beforeAll(async () => {
+    server = await start(true)
+  }, 120_000)
+  afterAll(() => server?.stop())
 
-test('a message for which there is no room is kept here, and goes when there is some', async () => {
-  const each = await OperationCase.begin(service, dovecot)
-  const { mine } = each
-  const large = mail(8001, { subject: 'large', body: 'x'.repeat(30_000) })
-  await mine.append('Else', large)
-  const second = await mine.append('Work', large.replace('large', 'more'))
-  await mine.settled()
-  expect(await mine.operation(second.id)).toMatchObject({ state: 'REJECTED', reason: 'OVER_QUOTA' })
-  const kept = await mine.message('more')
-  expect(kept.uid).toBeNull()
-  await mine.delete([(await mine.message('large')).id], true)
-  await mine.settled()
-  const retried = await mine.answer(second.id, 'RETRY')
-  expect(retried.errors).toEqual([])
-  await mine.settled()
-  expect((await mine.message('more')).id).toBe(kept.id)
-  expect((await mine.onServer('Work')).map(({ subject }) => subject)).toEqual(['Work', 'more'])
-  expect((await mine.answer(second.id, 'RETRY')).errors).toMatchObject([{ __typename: 'NotOffered' }])
-  await mine.end()
-})
-
-test('a message that is gone is put back from what is kept here, byte for byte', async () => {
-  const each = await OperationCase.begin(service, dovecot)
-  const { mine } = each
-  const { messages } = await service.ask<{ messages: { rawUrl: string } }>(
-    'query ($id: ID!) { messages: message(id: $id) { rawUrl } }',
-    { id: (await mine.message('m')).id },
-  )
-  const raw = Buffer.from(await (await service.fetch(messages.rawUrl)).arrayBuffer())
-  await mine.goOffline()
-  const id = await each.ask('MOVE')
-  await each.change('MOVE', 'MESSAGE_GONE')
-  await mine.upload()
-  expect(await mine.operation(id)).toMatchObject({ state: 'REJECTED', offers: ['RESTORE', 'DISCARD'] })
-  expect((await mine.answer(id, 'RESTORE')).errors).toEqual([])
-  await mine.settled()
-  const lock = await mine.other.getMailboxLock('Work')
-  const found = await mine.other.fetchAll('1:*', { source: true, envelope: true })
-  lock.release()
-  expect(found.find(({ envelope }) => envelope?.subject === 'm')?.source?.equals(raw)).toBe(true)
-  await mine.end()
-})
-
-test('what was asked about is done when it is tried again', async () => {
-  const each = await OperationCase.begin(service, dovecot)
-  const { mine } = each
-  await mine.goOffline()
-  const id = await each.ask('MOVE')
-  await each.change('MOVE', 'MOVED_ELSEWHERE')
-  await mine.upload()
-  expect(await mine.operation(id)).toMatchObject({
-    state: 'REJECTED',
-    reason: 'MOVED_ELSEWHERE',
-    offers: ['RETRY', 'DISCARD'],
+  describe('each line of the conflict table', () => {
+    const lines = tried(TRIED, (line) => tryLine(server, line))
+    test.each([...lines.keys()])('%s', async (name) => lines.get(name)?.(), 120_000)
   })
-  expect((await mine.message('m')).mailbox.path).toBe('Else')
-  expect((await mine.answer(id, 'RETRY')).operation).toMatchObject({ kind: 'MOVE' })
-  await mine.settled()
-  expect((await mine.onServer('Work')).map(({ subject }) => subject)).toEqual(['Work', 'm'])
-  await mine.end()
+
+  test('what its user may only read stays as it is, and nothing is put where it may not be', async () => {
+    const each = await OperationCase.begin(service, server)
+    await each.allow('Home', 'lr')
+    expect(await outcomeOf(each, 'CHANGE_FLAGS')).toMatchObject({ state: 'REJECTED', reason: 'NO_PERMISSION' })
+    expect((await each.mine.message('m')).flags).toEqual([])
+    await each.allow('Work', 'lr')
+    const append = await outcomeOf(each, 'APPEND')
+    expect(append).toMatchObject({ state: 'REJECTED', reason: 'NO_PERMISSION', offers: ['RETRY', 'DISCARD'] })
+    expect((await each.mine.message('new')).mailbox.path).toBe('Work')
+    await each.mine.end()
+  })
+
+  test('a message for which there is no room is kept here, and goes when there is some', async () => {
+    const each = await OperationCase.begin(service, server)
+    const { mine } = each
+    const large = mail(8001, { subject: 'large', body: 'x'.repeat(30_000) })
+    await mine.append('Else', large)
+    const second = await mine.append('Work', large.replace('large', 'more'))
+    await mine.settled()
+    expect(await mine.operation(second.id)).toMatchObject({ state: 'REJECTED', reason: 'OVER_QUOTA' })
+    const kept = await mine.message('more')
+    expect(kept.uid).toBeNull()
+    await mine.delete([(await mine.message('large')).id], true)
+    await mine.settled()
+    const retried = await mine.answer(second.id, 'RETRY')
+    expect(retried.errors).toEqual([])
+    await mine.settled()
+    expect((await mine.message('more')).id).toBe(kept.id)
+    expect((await mine.onServer('Work')).map(({ subject }) => subject)).toEqual(['Work', 'more'])
+    expect((await mine.answer(second.id, 'RETRY')).errors).toMatchObject([{ __typename: 'NotOffered' }])
+    await mine.end()
+  })
+
+  test('a message that is gone is put back from what is kept here, byte for byte', async () => {
+    const each = await OperationCase.begin(service, server)
+    const { mine } = each
+    const { messages } = await service.ask<{ messages: { rawUrl: string } }>(
+      'query ($id: ID!) { messages: message(id: $id) { rawUrl } }',
+      { id: (await mine.message('m')).id },
+    )
+    const raw = Buffer.from(await (await service.fetch(messages.rawUrl)).arrayBuffer())
+    await mine.goOffline()
+    const id = await each.ask('MOVE')
+    await each.change('MOVE', 'MESSAGE_GONE')
+    await mine.upload()
+    expect(await mine.operation(id)).toMatchObject({ state: 'REJECTED', offers: ['RESTORE', 'DISCARD'] })
+    expect((await mine.answer(id, 'RESTORE')).errors).toEqual([])
+    await mine.settled()
+    const lock = await mine.other.getMailboxLock('Work')
+    const found = await mine.other.fetchAll('1:*', { source: true, envelope: true })
+    lock.release()
+    expect(found.find(({ envelope }) => envelope?.subject === 'm')?.source?.equals(raw)).toBe(true)
+    await mine.end()
+  })
+
+  test('what was asked about is done when it is tried again', async () => {
+    const each = await OperationCase.begin(service, server)
+    const { mine } = each
+    await mine.goOffline()
+    const id = await each.ask('MOVE')
+    await each.change('MOVE', 'MOVED_ELSEWHERE')
+    await mine.upload()
+    expect(await mine.operation(id)).toMatchObject({
+      state: 'REJECTED',
+      reason: 'MOVED_ELSEWHERE',
+      offers: ['RETRY', 'DISCARD'],
+    })
+    expect((await mine.message('m')).mailbox.path).toBe('Else')
+    expect((await mine.answer(id, 'RETRY')).operation).toMatchObject({ kind: 'MOVE' })
+    await mine.settled()
+    expect((await mine.onServer('Work')).map(({ subject }) => subject)).toEqual(['Work', 'm'])
+    await mine.end()
+  })
 })

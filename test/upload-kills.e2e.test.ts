@@ -1,26 +1,25 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { groupsOf } from '../src/mailbox/groups.js'
 import type { OperationKind } from '../src/mailbox/operation.js'
-import { Dovecot } from './support/dovecot.ts'
+import type { MailServer } from './support/imap-server.ts'
+import { LACKING, SERVERS } from './support/mail-servers.ts'
 import { COMMANDS, OperationCase } from './support/operation-case.ts'
 import { Service, until } from './support/service.ts'
 
 const KINDS = Object.keys(COMMANDS) as OperationKind[]
 
 /** Where an upload is when the plug is pulled: the server has not been told, or has done it and its answer is on the way. */
-const PLACES = ['hold', 'hold answer'] as const
+const PLACES: ('hold' | 'hold answer')[] = ['hold', 'hold answer']
 
-let dovecot: Dovecot
 let service: Service
 
 beforeAll(async () => {
-  dovecot = await Dovecot.start()
   service = await Service.start({ MAILFOLD_CHECK_INTERVAL: '1000', MAILFOLD_ANSWER_TIMEOUT: '60000' })
 })
 
 afterAll(async () => {
   await service?.stop()
-  await dovecot?.stop()
 })
 
 /** What the server has to have in the end, whatever was pulled, and whenever. */
@@ -36,15 +35,32 @@ const DONE: { readonly [Kind in OperationKind]: { there: string[]; gone: string[
   SUBSCRIBE: { there: ['Empty true'], gone: ['Empty false'] },
 }
 
-/** Accounts of which the uploads of every kind are held, each at every place. */
-async function held(places: readonly (typeof PLACES)[number][]) {
-  const wanted = KINDS.flatMap((kind) => places.map((place) => ({ kind, place })))
+const LACKS = LACKING.filter((hidden) => hidden.length > 0)
+
+/** Uploads that are held at once: each keeps a worker of the service. */
+const AT_ONCE = 18
+
+type Case = { kind: OperationKind; place: (typeof PLACES)[number]; hidden: readonly string[] }
+
+/**
+ * Uploads of every kind, each to be held at every place: over a server that offers everything, and over one that lacks something;
+ * one thing after the other, or, which takes long, each (`MAILFOLD_CASES=all npm test -- test/upload-kills`).
+ */
+function casesOf(places: Case['place'][]): Case[] {
+  return KINDS.flatMap((kind) => places.map((place) => ({ kind, place }))).flatMap((each, index) => {
+    const some = process.env['MAILFOLD_CASES'] === 'all' ? LACKS : [LACKS[index % LACKS.length] ?? []]
+    return [[], ...some].map((hidden) => ({ ...each, hidden }))
+  })
+}
+
+/** Accounts with an upload that is held. */
+function held(server: MailServer, cases: readonly Case[]) {
   return Promise.all(
-    wanted.map(async ({ kind, place }) => {
-      const each = await OperationCase.begin(service, dovecot)
+    cases.map(async ({ kind, place, hidden }) => {
+      const each = await OperationCase.begin(service, server, hidden)
       await each.mine.goOffline()
       const id = await each.ask(kind)
-      each.mine.wire.answering = (command) => (COMMANDS[kind].test(command) ? place : null)
+      each.mine.wire.answering = (command) => (each.command(kind).test(command) ? place : null)
       each.mine.wire.struck = false
       await each.mine.goOnline()
       await until(() => each.mine.wire.struck)
@@ -53,66 +69,83 @@ async function held(places: readonly (typeof PLACES)[number][]) {
   )
 }
 
-const PLUGS: [string, (cut: () => void) => Promise<void>][] = [
-  ['the connection', async (cut) => cut()],
-  [
-    'the service',
-    async (cut) => {
+type Held = Awaited<ReturnType<typeof held>>[number]
+
+/** It was carried out, once, and both sides agree. */
+async function isDoneOnce({ kind, place, id, each }: Held): Promise<void> {
+  const which = `${kind} at ${place}, without ${each.hidden.join() || 'nothing'}`
+  if (each.mine.other.usable) each.mine.other.close()
+  await each.reconnect()
+  await each.mine.syncNow()
+  await each.mine.settled(60_000)
+  const { state, appliedCount } = await each.mine.operation(id)
+  expect([which, state]).toEqual([which, 'APPLIED'])
+  expect(appliedCount).toBe(kind.includes('MAILBOX') || kind === 'SUBSCRIBE' ? 0 : 1)
+  let sides = await each.sides()
+  await until(async () => {
+    sides = await each.sides()
+    return JSON.stringify(sides.shown) === JSON.stringify(sides.there)
+  }, 10_000).catch(() => expect([which, sides.shown]).toEqual([which, sides.there]))
+  const { there, gone } = DONE[kind]
+  for (const line of there) expect([which, sides.there.filter((one) => one === line)]).toEqual([which, [line]])
+  for (const line of gone) expect([which, sides.there]).not.toEqual([which, expect.arrayContaining([line])])
+  await each.mine.end()
+}
+
+type Plug = { what: string; pull: (server: MailServer, cut: () => void) => Promise<void> }
+
+const PLUGS: Plug[] = [
+  { what: 'the connection', pull: async (_, cut) => cut() },
+  {
+    what: 'the service',
+    pull: async (_, cut) => {
       await service.end('SIGKILL')
       cut()
       await service.launch()
     },
-  ],
-  [
-    'Postgres',
-    async (cut) => {
+  },
+  {
+    what: 'Postgres',
+    pull: async (_, cut) => {
       const [pid] = (await readFile(join(service.folder, 'postgres/postmaster.pid'), 'utf8')).split('\n')
       process.kill(-Number(pid), 'SIGKILL')
       await service.ended()
       cut()
       await service.launch()
     },
-  ],
-  [
-    'Dovecot',
-    async (cut) => {
-      await dovecot.kill()
+  },
+  {
+    what: 'the mail server',
+    pull: async (server, cut) => {
+      await server.kill()
       cut()
-      await dovecot.restart()
+      await server.restart()
     },
-  ],
+  },
 ]
 
-test.each(PLUGS)(
-  'when %s goes at any step of an upload of any kind, each operation is carried out exactly once',
-  async (what, pull) => {
-    // at every place for the connection; the others go where it matters most: between what was done and what is known of it
-    const all = await held(what === 'the connection' ? PLACES : ['hold answer'])
-    await pull(() => {
-      for (const { each } of all) {
-        each.mine.wire.answering = () => null
-        each.mine.wire.cut()
+describe.each(SERVERS)('on $name', ({ start }) => {
+  let server: MailServer
+  beforeAll(async () => {
+    server = await start()
+  }, 120_000)
+  afterAll(() => server?.stop())
+
+  test.each(PLUGS)(
+    'when $what goes at any step of an upload of any kind, each operation is carried out exactly once',
+    async ({ what, pull }) => {
+      // at every place for the connection; the others go where it matters most: between what was done and what is known of it
+      for (const cases of groupsOf(casesOf(what === 'the connection' ? PLACES : ['hold answer']), AT_ONCE)) {
+        const all = await held(server, cases)
+        await pull(server, () => {
+          for (const { each } of all) {
+            each.mine.wire.answering = () => null
+            each.mine.wire.cut()
+          }
+        })
+        await Promise.all(all.map(isDoneOnce))
       }
-    })
-    for (const { kind, place, id, each } of all) {
-      const which = `${kind} at ${place}`
-      if (each.mine.other.usable) each.mine.other.close()
-      await each.reconnect()
-      await each.mine.syncNow()
-      await each.mine.settled(60_000)
-      const { state, appliedCount } = await each.mine.operation(id)
-      expect([which, state]).toEqual([which, 'APPLIED'])
-      expect(appliedCount).toBe(kind.includes('MAILBOX') || kind === 'SUBSCRIBE' ? 0 : 1)
-      let sides = await each.sides()
-      await until(async () => {
-        sides = await each.sides()
-        return JSON.stringify(sides.shown) === JSON.stringify(sides.there)
-      }, 10_000).catch(() => expect([which, sides.shown]).toEqual([which, sides.there]))
-      const { there, gone } = DONE[kind]
-      for (const line of there) expect([which, sides.there.filter((one) => one === line)]).toEqual([which, [line]])
-      for (const line of gone) expect([which, sides.there]).not.toEqual([which, expect.arrayContaining([line])])
-      await each.mine.end()
-    }
-  },
-  200_000,
-)
+    },
+    200_000,
+  )
+})

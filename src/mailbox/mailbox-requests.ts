@@ -186,7 +186,7 @@ export function decideMailboxSettlement(mailboxes: readonly TrackedMailbox[]): A
 
 function isSo({ path, serverPath, subscribed, serverSubscribed }: TrackedMailbox, kind: string): boolean {
   if (kind === 'CREATE_MAILBOX') return serverPath !== null && subscribed === serverSubscribed
-  if (kind === 'RENAME_MAILBOX') return serverPath === path
+  if (kind === 'RENAME_MAILBOX') return serverPath === path && subscribed === serverSubscribed
   return kind === 'SUBSCRIBE' && subscribed === serverSubscribed
 }
 

@@ -118,12 +118,12 @@ function planMailboxes(mailboxes: readonly TrackedMailbox[]): UploadStep[] {
   return [
     ...renamed.flatMap((mailbox) => (goesAlong(mailbox, renamed) ? [] : [renameOf(mailbox, renamed)])),
     ...created.map(({ mailboxId, path }): UploadStep => ({ kind: 'create', mailboxId, path })),
-    ...shown.flatMap(({ mailboxId, serverPath: path, subscribed, serverSubscribed, operations }): UploadStep[] => {
-      const isWanted = operations.some(({ kind }) => kind === 'SUBSCRIBE' || kind === 'CREATE_MAILBOX')
-      return path !== null && isWanted && subscribed !== serverSubscribed
+    // asked for, or left over of a renaming that was cut off before the subscription had been taken along
+    ...shown.flatMap(({ mailboxId, path, serverPath, subscribed, serverSubscribed }): UploadStep[] =>
+      path === serverPath && subscribed !== serverSubscribed
         ? [{ kind: 'subscribe', mailboxId, path, subscribed }]
-        : []
-    }),
+        : [],
+    ),
   ]
 }
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { ImapFlow } from 'imapflow'
-import { answers, freePorts, imapClient, PASSWORD } from './imap-server.ts'
+import { answers, arrivalOf, freePorts, imapClient, PASSWORD, type MailServer } from './imap-server.ts'
 import { install, unpack } from './install.ts'
 
 const run = promisify(execFile)
@@ -12,13 +12,18 @@ const run = promisify(execFile)
 const PACKAGES = ['cyrus-common', 'sasl2-bin', 'libsasl2-modules']
 const FILES = ['/usr/sbin/cyrmaster', '/usr/sbin/saslpasswd2']
 
+const ADMINISTRATOR = 'administrator'
+
+/** What ImapFlow can do for commands that it does not know, beside its types. */
+type Executing = { exec: (command: string, attributes: object[]) => Promise<{ next: () => void }> }
+
 /** The mailboxes that every user has beside INBOX. */
-const MAILBOXES = ['Drafts', 'Sent', 'Trash']
+const MAILBOXES = ['Drafts', 'Junk', 'Sent', 'Trash']
 
 /** A real Cyrus IMAP of this process's own: a free port, and a folder that goes with it. */
-export class Cyrus {
+export class Cyrus implements MailServer {
   private readonly folder: string
-  private readonly child: ChildProcess
+  private child: ChildProcess
   /** plain text */
   readonly imapPort: number
 
@@ -28,31 +33,84 @@ export class Cyrus {
     this.imapPort = imapPort
   }
 
-  static async start(): Promise<Cyrus> {
+  /** @param quota what each user has room for, in KiB; 0 for any */
+  static async start(quota = 0): Promise<Cyrus> {
     await install(PACKAGES, FILES)
     // Debian's Cyrus and its Dovecot cannot be installed at the same time
     const programs = await unpack('cyrus-imapd', 'usr/lib/cyrus/bin')
     const folder = await mkdtemp(join(tmpdir(), 'mailfold-cyrus-'))
     const [port = 0] = await freePorts(1)
     for (const name of ['config', 'spool', 'run']) await mkdir(join(folder, name))
-    await writeFile(join(folder, 'imapd.conf'), imapdConfiguration(folder))
+    await writeFile(join(folder, 'imapd.conf'), imapdConfiguration(folder, quota))
     await writeFile(join(folder, 'cyrus.conf'), masterConfiguration(folder, programs, port))
     await run('chown', ['-R', 'cyrus:mail', folder])
-    const args = ['-C', join(folder, 'imapd.conf'), '-M', join(folder, 'cyrus.conf'), '-p', join(folder, 'run/pid')]
-    const child = spawn('/usr/sbin/cyrmaster', args, { stdio: 'ignore', detached: true })
+    const child = launch(folder)
     await answers(port)
-    return new Cyrus(folder, child, port)
+    const cyrus = new Cyrus(folder, child, port)
+    await cyrus.addUser(ADMINISTRATOR)
+    return cyrus
+  }
+
+  async kill(): Promise<void> {
+    const { child } = this
+    const ended = new Promise((done) => child.once('exit', done))
+    // the whole group: sessions outlive their master
+    if (child.pid) process.kill(-child.pid, 'SIGKILL')
+    await ended
+  }
+
+  async restart(): Promise<void> {
+    this.child = launch(this.folder)
+    await answers(this.imapPort)
   }
 
   async stop(): Promise<void> {
-    const ended = new Promise((done) => this.child.once('exit', done))
-    if (this.child.pid) process.kill(-this.child.pid, 'SIGKILL')
-    await ended
+    await this.kill()
     await rm(this.folder, { recursive: true, force: true })
   }
 
+  async fill(user: string, mailboxes: Readonly<Record<string, readonly string[]>>): Promise<void> {
+    await this.addUser(user)
+    const client = await this.client(user)
+    for (const [path, messages] of Object.entries(mailboxes)) {
+      if (path !== 'INBOX') {
+        await client.mailboxCreate(path)
+        await client.mailboxUnsubscribe(path)
+      }
+      for (const [index, raw] of messages.entries()) await client.append(path, raw, [], arrivalOf(index))
+    }
+    await client.logout()
+  }
+
+  async allow(user: string, path: string, rights: string): Promise<void> {
+    const client = await this.client(ADMINISTRATOR)
+    const atoms = [`user/${user}/${path}`, user, rights].map((value) => ({ type: 'ATOM', value }))
+    const { next } = await (client as unknown as Executing).exec('SETACL', atoms)
+    next()
+    await client.logout()
+  }
+
+  /** The mailbox is made again, with the same messages, and nobody subscribed to it. */
+  async renumber(user: string, path: string): Promise<void> {
+    const client = await this.client(user)
+    await client.mailboxOpen(path)
+    const messages = await client.fetchAll('1:*', { source: true, flags: true, internalDate: true })
+    await client.mailboxClose()
+    await client.mailboxDelete(path)
+    await client.mailboxCreate(path)
+    await client.mailboxUnsubscribe(path)
+    for (const { source, flags, internalDate } of messages)
+      await client.append(
+        path,
+        source ?? '',
+        [...(flags ?? [])].filter((flag) => flag !== '\\Recent'),
+        internalDate,
+      )
+    await client.logout()
+  }
+
   /** Makes a user with INBOX and the usual mailboxes. */
-  async addUser(user: string): Promise<void> {
+  private async addUser(user: string): Promise<void> {
     const args = ['-p', '-c', '-f', join(this.folder, 'sasldb2'), '-u', 'localhost', user]
     const child = run('/usr/sbin/saslpasswd2', args)
     child.child.stdin?.end(PASSWORD)
@@ -60,19 +118,23 @@ export class Cyrus {
     await run('chown', ['cyrus:mail', join(this.folder, 'sasldb2')])
   }
 
-  /** Another mail client on the same mailbox, to change things as its user would. */
   client(user: string): Promise<ImapFlow> {
     return imapClient(this.imapPort, user)
   }
 }
 
-function imapdConfiguration(folder: string): string {
+function launch(folder: string): ChildProcess {
+  const args = ['-C', join(folder, 'imapd.conf'), '-M', join(folder, 'cyrus.conf'), '-p', join(folder, 'run/pid')]
+  return spawn('/usr/sbin/cyrmaster', args, { stdio: 'ignore', detached: true })
+}
+
+function imapdConfiguration(folder: string, quota: number): string {
   const settings = {
     configdirectory: join(folder, 'config'),
     'partition-default': join(folder, 'spool'),
     defaultpartition: 'default',
     servername: 'localhost',
-    admins: 'cyrus',
+    admins: ADMINISTRATOR,
     altnamespace: 'yes',
     unixhierarchysep: 'yes',
     allowplaintext: 'yes',
@@ -80,7 +142,7 @@ function imapdConfiguration(folder: string): string {
     sasl_auxprop_plugin: 'sasldb',
     sasl_sasldb_path: join(folder, 'sasldb2'),
     sasl_mech_list: 'PLAIN LOGIN',
-    autocreate_quota: '0',
+    autocreate_quota: String(quota),
     autocreate_inbox_folders: MAILBOXES.join('|'),
     ...Object.fromEntries(MAILBOXES.map((name) => [`xlist-${name.toLowerCase()}`, name])),
     idlesocket: join(folder, 'run/idle'),

@@ -1,6 +1,5 @@
 import type { ImapFlow } from 'imapflow'
-import { type Dovecot } from './dovecot.ts'
-import { PASSWORD } from './imap-server.ts'
+import { PASSWORD, type MailServer } from './imap-server.ts'
 import { Service, until } from './service.ts'
 import { Wire } from './wire.ts'
 
@@ -55,6 +54,9 @@ export type SeenAccount = {
   operations: { nodes: SeenOperation[] }
 }
 
+/** What no server may have, since the wire could not read what is said. */
+const UNREADABLE = ['COMPRESS=DEFLATE']
+
 type Payload = {
   operation: SeenOperation | null
   messages?: SeenMessage[]
@@ -80,11 +82,11 @@ export class DisconnectedAccount {
   /** Connects one, and waits until all its mail has been read. @param hidden capabilities that the server seems not to have */
   static async connect(
     service: Service,
-    server: Pick<Dovecot, 'imapPort' | 'client'>,
+    server: Pick<MailServer, 'imapPort' | 'client'>,
     username: string,
     hidden: readonly string[] = [],
   ): Promise<DisconnectedAccount> {
-    const wire = await Wire.to(server.imapPort, hidden)
+    const wire = await Wire.to(server.imapPort, [...UNREADABLE, ...hidden])
     const input = { host: '127.0.0.1', port: wire.port, security: 'PLAINTEXT', username, password: PASSWORD }
     const id = await service.connect(input)
     await service.synced(id)

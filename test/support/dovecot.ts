@@ -1,12 +1,13 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { ImapFlow } from 'imapflow'
 import { createTransport, type Transporter } from 'nodemailer'
-import { answers, freePorts, imapClient, PASSWORD } from './imap-server.ts'
+import { answers, freePorts, imapClient, PASSWORD, type MailServer } from './imap-server.ts'
 import { install } from './install.ts'
+import { fillMaildir } from './maildir.ts'
 
 const run = promisify(execFile)
 
@@ -17,7 +18,7 @@ const FILES = ['/usr/sbin/dovecot', ...PROGRAMS, '/usr/bin/openssl']
 type Ports = readonly [imap: number, imaps: number, pop3: number, pop3s: number, lmtp: number]
 
 /** A real Dovecot of this process's own: free ports, a folder that goes with it, TLS from an authority made for it. */
-export class Dovecot {
+export class Dovecot implements MailServer {
   private readonly transport: Transporter
 
   private readonly folder: string
@@ -110,6 +111,34 @@ export class Dovecot {
   /** Another mail client on the same mailbox, to change things as its user would. */
   client(user: string): Promise<ImapFlow> {
     return imapClient(this.imapPort, user)
+  }
+
+  async fill(user: string, mailboxes: Readonly<Record<string, readonly string[]>>): Promise<void> {
+    for (const [path, messages] of Object.entries(mailboxes)) {
+      const at = path === 'INBOX' ? null : path
+      await fillMaildir(
+        this.mailOf(user),
+        at,
+        messages.length,
+        (number) => messages[number] ?? '',
+        0,
+        () => '',
+      )
+    }
+  }
+
+  /** The plugin `acl` has to be loaded: see RIGHTS_AND_QUOTA. */
+  async allow(user: string, path: string, rights: string): Promise<void> {
+    await appendFile(join(this.mailOf(user), `.${path}`, 'dovecot-acl'), `owner ${rights}\n`)
+  }
+
+  async renumber(user: string, path: string): Promise<void> {
+    const list = join(this.mailOf(user), `.${path}`, 'dovecot-uidlist')
+    const text = await readFile(list, 'utf8')
+    await writeFile(
+      list,
+      text.replace(/V(\d+)/, (_, number: string) => `V${Number(number) + 7}`),
+    )
   }
 
   /** Runs doveadm against this server. */

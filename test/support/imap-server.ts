@@ -5,6 +5,27 @@ import { ImapFlow } from 'imapflow'
 /** Every user of every server may log in with it. */
 export const PASSWORD = 'correct-horse'
 
+/** A real server, whatever its make, with what a test needs of it that no client may do. */
+export type MailServer = {
+  readonly imapPort: number
+  /** Another mail client, to change things as its user would. */
+  client(user: string): Promise<ImapFlow>
+  /** Makes a user with mailboxes, by their paths, and raw messages in them, without flags, before anybody looks. */
+  fill(user: string, mailboxes: Readonly<Record<string, readonly string[]>>): Promise<void>
+  /** Says what a user may do with a mailbox of theirs (RFC 4314). */
+  allow(user: string, path: string, rights: string): Promise<void>
+  /** Has a mailbox numbered anew: its UIDVALIDITY is another. */
+  renumber(user: string, path: string): Promise<void>
+  /** Ends it as if its machine had lost power, and every connection with it. */
+  kill(): Promise<void>
+  /** Starts it again on the same mail and port. */
+  restart(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** When the messages of a filled mailbox came, by their places in it: a minute apart. */
+export const arrivalOf = (index: number) => new Date(Date.UTC(2026, 0, 1) + index * 60_000)
+
 /** Ports that nobody listens on. */
 export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(

@@ -1,10 +1,7 @@
-import { appendFile, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { OperationKind, ServerChange } from '../../src/mailbox/operation.js'
 import { DisconnectedAccount } from './disconnected.ts'
-import type { Dovecot } from './dovecot.ts'
+import type { MailServer } from './imap-server.ts'
 import { mail } from './mail.ts'
-import { fillMaildir } from './maildir.ts'
 import type { Service } from './service.ts'
 
 let users = 0
@@ -14,42 +11,41 @@ export class OperationCase {
   readonly mine: DisconnectedAccount
   readonly user: string
 
-  private readonly dovecot: Dovecot
+  /** what the server seems to lack */
+  readonly hidden: readonly string[]
 
-  private constructor(mine: DisconnectedAccount, user: string, dovecot: Dovecot) {
+  private readonly server: MailServer
+
+  private constructor(mine: DisconnectedAccount, user: string, server: MailServer, hidden: readonly string[]) {
     this.mine = mine
     this.user = user
-    this.dovecot = dovecot
+    this.server = server
+    this.hidden = hidden
   }
 
-  static async begin(service: Service, dovecot: Dovecot, hidden: readonly string[] = []): Promise<OperationCase> {
+  static async begin(service: Service, server: MailServer, hidden: readonly string[] = []): Promise<OperationCase> {
     const user = `case${++users}`
-    const maildir = dovecot.mailOf(user)
-    await fillMaildir(
-      maildir,
-      'Home',
-      1,
-      () => mail(5000 + users, { subject: 'm' }),
-      0,
-      () => '',
-    )
     // every mailbox has something of its own, by which it is told again when it is renamed
-    for (const [index, name] of ['Work', 'Else'].entries())
-      await fillMaildir(
-        maildir,
-        name,
-        1,
-        () => mail(9000 + users * 10 + index, { subject: name }),
-        0,
-        () => '',
-      )
-    await fillMaildir(maildir, 'Empty', 0, () => '')
-    return new OperationCase(await DisconnectedAccount.connect(service, dovecot, user, hidden), user, dovecot)
+    await server.fill(user, {
+      Home: [mail(5000 + users, { subject: 'm' })],
+      Work: [mail(9000 + users * 10, { subject: 'Work' })],
+      Else: [mail(9001 + users * 10, { subject: 'Else' })],
+      Empty: [],
+    })
+    const mine = await DisconnectedAccount.connect(service, server, user, hidden)
+    return new OperationCase(mine, user, server, hidden)
+  }
+
+  /** The command that carries an operation out here. */
+  command(kind: OperationKind): RegExp {
+    if (kind === 'MOVE' && this.hidden.includes('MOVE')) return COMMANDS.COPY
+    if (kind === 'DELETE' && this.hidden.includes('UIDPLUS')) return COMMANDS.CHANGE_FLAGS
+    return COMMANDS[kind]
   }
 
   /** Has the other client log in again: its server was killed, perhaps. */
   async reconnect(): Promise<void> {
-    this.mine.other = await this.dovecot.client(this.user)
+    this.mine.other = await this.server.client(this.user)
   }
 
   /** Asks for an operation of a kind. @returns its id */
@@ -95,7 +91,7 @@ export class OperationCase {
       await work().finally(() => lock.release())
     }
     const answered = (answer: string) => {
-      wire.answering = (command) => (COMMANDS[kind].test(command) ? answer : null)
+      wire.answering = (command) => (this.command(kind).test(command) ? answer : null)
     }
     switch (change) {
       case 'MESSAGE_GONE':
@@ -112,18 +108,8 @@ export class OperationCase {
         return void (await other.mailboxCreate(kind === 'CREATE_MAILBOX' ? 'New' : 'House'))
       case 'MAILBOX_NOT_EMPTY':
         return void (await other.append('Empty', mail(7000, { subject: 'late' })))
-      case 'UIDVALIDITY_CHANGED': {
-        const list = join(
-          this.dovecot.mailOf(this.user),
-          `.${goesInto && kind !== 'MOVE' ? 'Work' : own}`,
-          'dovecot-uidlist',
-        )
-        const text = await readFile(list, 'utf8')
-        return writeFile(
-          list,
-          text.replace(/V(\d+)/, (_, number: string) => `V${Number(number) + 7}`),
-        )
-      }
+      case 'UIDVALIDITY_CHANGED':
+        return this.server.renumber(this.user, goesInto && kind !== 'MOVE' ? 'Work' : own)
       case 'NO_PERMISSION':
         return answered('NO [NOPERM] not for you')
       case 'OVER_QUOTA':
@@ -135,15 +121,14 @@ export class OperationCase {
         return answered('NO not today')
       case 'NO_ANSWER': {
         let isCut = false
-        wire.answering = (command) => (!isCut && COMMANDS[kind].test(command) ? ((isCut = true), 'cut') : null)
+        wire.answering = (command) => (!isCut && this.command(kind).test(command) ? ((isCut = true), 'cut') : null)
       }
     }
   }
 
   /** What its user may do with a mailbox (RFC 4314). */
-  async allow(mailbox: string, rights: string): Promise<void> {
-    const folder = join(this.dovecot.mailOf(this.user), `.${mailbox}`)
-    await appendFile(join(folder, 'dovecot-acl'), `owner ${rights}\n`)
+  allow(mailbox: string, rights: string): Promise<void> {
+    return this.server.allow(this.user, mailbox, rights)
   }
 
   /** What is shown, and what the server has: mailboxes, and what is in them. */
@@ -154,7 +139,9 @@ export class OperationCase {
     const there: string[] = []
     const listed = await this.mine.other.list()
     for (const { path } of listed)
-      for (const { subject, flags } of await this.mine.onServer(path)) there.push(line(path, subject, flags))
+      for (const { subject, flags } of await this.mine.onServer(path))
+        // without UIDPLUS what is deleted stays, marked
+        if (!(this.hidden.includes('UIDPLUS') && flags.includes('\\Deleted'))) there.push(line(path, subject, flags))
     shown.push(...mailboxes.map(({ path, isSubscribed }) => `${path} ${String(isSubscribed)}`))
     there.push(...listed.map(({ path, subscribed }) => `${path} ${String(subscribed === true)}`))
     return { shown: shown.sort(), there: there.sort() }

@@ -22,7 +22,7 @@ export class Wire {
   isDown = false
   /**
    * What is answered to an IMAP command in the server's place: the text after the tag. `hold` keeps it, `hold answer` what
-   * the server says to it, until the wire is cut; null leaves it to the server.
+   * the server says to it, until the wire is cut; `cut` has the wire cut when the server answers; null leaves it to the server.
    */
   answering: (command: string) => string | null = () => null
   private readonly hidden: readonly string[]
@@ -73,6 +73,7 @@ export class Wire {
     this.fault = null
     let passed = 0
     let heldTag: string | null = null
+    let isToBeCut = false
     for (const socket of [client, target]) {
       this.sockets.add(socket)
       socket.on('error', () => undefined)
@@ -89,8 +90,9 @@ export class Wire {
       const answer = command === '' ? null : this.answering(command)
       if (answer === null) target.write(data)
       else if (answer === 'hold') this.struck = true
-      else if (answer === 'hold answer') {
+      else if (answer === 'hold answer' || answer === 'cut') {
         heldTag = tag
+        isToBeCut = answer === 'cut'
         target.write(data)
       } else client.write(`${tag} ${answer}\r\n`)
     })
@@ -99,7 +101,9 @@ export class Wire {
       const told = data.toString('latin1')
       this.said[session] += told
       if (heldTag !== null) {
-        if (told.startsWith(`${heldTag} `) || told.includes(`\n${heldTag} `)) this.struck = true
+        if (!told.startsWith(`${heldTag} `) && !told.includes(`\n${heldTag} `)) return
+        this.struck = true
+        if (isToBeCut) this.cut()
         return
       }
       if (!fault || passed + data.length < fault.at) {

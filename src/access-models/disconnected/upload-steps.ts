@@ -29,6 +29,7 @@ import {
   type NewUids,
 } from '../../protocols/imap/changing.js'
 import type { ImapConnection } from '../../protocols/imap/imap-connection.js'
+import { causeOfRefusal, type Needs } from '../../protocols/imap/refusal-causes.js'
 import type { UploadRecord } from './upload-record.js'
 
 /** How often a server may say that it did something after which nothing has changed. */
@@ -59,11 +60,57 @@ export async function takeStep(tools: StepTools, step: UploadStep): Promise<void
     const failure = error instanceof ServerFailed ? error.failure : null
     if (failure?.kind !== 'CommandRefused') throw error
     tools.logger.info({ accountId: tools.accountId, step: step.kind, failure }, 'a server refused an operation')
-    const change = failure.command === 'SELECT' ? null : changeOfRefusal(failure.code)
+    const change = failure.command === 'SELECT' ? null : await meaningOf(tools, step, failure.code)
     // the mailbox may be gone: the list says so for certain, and what becomes of the operation follows from that
     if (change === null) tools.lookAtList()
     if (change !== null || isRepeated(tools, step)) await refuse(tools, step, change ?? 'SERVER_REFUSED')
   }
+}
+
+/** What a refusal means: as its response code says, or, where there is none, as the server says when it is asked. */
+async function meaningOf(
+  tools: StepTools,
+  step: UploadStep,
+  code: string | null | undefined,
+): Promise<ServerChange | null> {
+  const change = changeOfRefusal(code)
+  if (change !== 'SERVER_REFUSED') return change
+  return (await causeOfRefusal(tools.connection, needsOf(tools, step))) ?? change
+}
+
+function needsOf(tools: StepTools, step: UploadStep): Needs {
+  const into = (mailboxId: string, bytes: number): Needs => {
+    const path = pathOf(tools, mailboxId)
+    return { rights: [{ path, right: 'i' }], room: { path, bytes }, free: null }
+  }
+  const on = (path: string, ...rights: string[]): Needs => {
+    return { rights: rights.map((right) => ({ path, right })), room: null, free: null }
+  }
+  switch (step.kind) {
+    case 'append':
+      return into(step.mailboxId, step.content.size)
+    case 'copy':
+    case 'move':
+      return into(step.to, 0)
+    case 'store':
+      return on(pathOf(tools, step.on.mailboxId), ...[...step.add, ...step.remove].map(rightOf))
+    case 'expunge':
+      return on(pathOf(tools, step.on.mailboxId), 't', 'e')
+    case 'create':
+      return { ...on(step.path), free: step.path }
+    case 'rename':
+      return { ...on(step.from, 'x'), free: step.to }
+    case 'delete':
+      return on(step.path, 'x')
+    case 'subscribe':
+      return on(step.path)
+  }
+}
+
+/** The right that a flag needs (RFC 4314 §2.1). */
+function rightOf(flag: string): string {
+  if (/^\\seen$/i.test(flag)) return 's'
+  return /^\\deleted$/i.test(flag) ? 't' : 'w'
 }
 
 async function send(tools: StepTools, step: UploadStep): Promise<void> {
@@ -77,7 +124,7 @@ async function send(tools: StepTools, step: UploadStep): Promise<void> {
       await renameMailbox(connection, step.from, step.to)
       tools.lookAtList()
       for (const { mailboxId, path } of [{ mailboxId: step.mailboxId, path: step.to }, ...step.below])
-        await record.mailboxIs(mailboxId, path)
+        await takeAlong(tools, mailboxId, path)
       return
     case 'subscribe':
       await subscribeMailbox(connection, step.path, step.subscribed)
@@ -106,11 +153,26 @@ async function send(tools: StepTools, step: UploadStep): Promise<void> {
   }
 }
 
+/** A subscription is of a name, and stays with the old one when a mailbox is renamed (RFC 9051 §6.3.6, §6.3.7). */
+async function takeAlong({ connection, record, mailboxes }: StepTools, mailboxId: string, path: string): Promise<void> {
+  const { serverPath, serverSubscribed } = mailboxes.get(mailboxId) ?? {}
+  if (serverSubscribed) {
+    await subscribeMailbox(connection, path, true)
+    // to what is no longer there; some servers have moved it along, or will not have it ended
+    await subscribeMailbox(connection, serverPath ?? '', false).catch((error: unknown) => {
+      if (!(error instanceof ServerFailed && error.failure.kind === 'CommandRefused')) throw error
+    })
+  }
+  await record.mailboxIs(mailboxId, path)
+}
+
 async function store(tools: StepTools, step: Step<'store'>): Promise<void> {
   const { connection, record, mailboxes } = tools
   const refused = flagsNotKept(step.add, connection.permanentFlags)
   const ids = messagesOf(step)
-  if (refused.length > 0) await record.refused(ids, { flags: refused }, 'KEYWORD_NOT_ALLOWED')
+  // where none can be set, the user may not
+  const change = connection.permanentFlags?.length === 0 ? 'NO_PERMISSION' : 'KEYWORD_NOT_ALLOWED'
+  if (refused.length > 0) await record.refused(ids, { flags: refused }, change)
   const add = step.add.filter((flag) => !refused.includes(flag))
   const uids = uidsOf(step.on)
   // what has changed since the mailbox was looked at is looked at first; the rest comes the next time

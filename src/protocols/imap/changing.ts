@@ -82,8 +82,10 @@ async function transfer(
     if (map.uidValidity !== undefined) uidValidity = map.uidValidity.toString()
     for (const [before, after] of map.uidMap ?? []) found.set(before, after)
   }
-  for (const group of groupsOf(uids, MOST_UIDS))
-    take(await connection.execute(command, [sequence(group), atom(connection.encoded(path))], take))
+  for (const group of groupsOf(uids, MOST_UIDS)) {
+    const attributes = [sequence(group), atom(connection.encoded(path))]
+    take(await connection.execute(command, attributes, { untagged: 'OK', take }))
+  }
   return uidValidity === null ? null : { uidValidity, uids: found }
 }
 

@@ -343,13 +343,13 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
    * Sends a command that imapflow has no method for, or one that does not say why it was refused; its own door for that is
    * not among its public types.
    *
-   * @param told takes the untagged OK answers
+   * @param told takes the untagged answers of a name
    * @returns the answer that completes it
    */
   async execute(
     command: string,
     attributes: readonly unknown[],
-    told?: (answer: ImapAnswer) => void,
+    told?: { untagged: string; take: (answer: ImapAnswer) => void },
   ): Promise<ImapAnswer> {
     const client = this.client as unknown as {
       exec(command: string, attributes: readonly unknown[], options?: object): Promise<ImapResponse>
@@ -357,7 +357,7 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
     }
     // ends IDLE, which imapflow's own methods do by themselves
     if (client.preCheck) await client.preCheck()
-    const options = told && { untagged: { OK: async (answer: ImapAnswer) => told(answer) } }
+    const options = told && { untagged: { [told.untagged]: async (answer: ImapAnswer) => told.take(answer) } }
     const response = await this.ask(command, () => client.exec(command, attributes, options))
     response.next()
     return response.response
@@ -396,7 +396,7 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
 }
 
 /** An answer of the server, parsed by imapflow; its response code, where it has one, is the section of the first attribute. */
-export type ImapAnswer = { attributes?: { section?: { value?: unknown }[] }[] }
+export type ImapAnswer = { attributes?: { value?: unknown; section?: { value?: unknown }[] }[] }
 
 type ImapResponse = { response: ImapAnswer; next(): void }
 
