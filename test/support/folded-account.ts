@@ -33,6 +33,8 @@ export class FoldedAccount {
   readonly places = new Map<string, { server: ServerPlace; identity: MessageIdentity }>()
   protected readonly expunged = new Map<string, LocalMessage>()
   readonly operations = new Map<string, Operation>()
+  /** the operations that wait of each message, oldest first */
+  private readonly waitingOf = new Map<string, Set<string>>()
   private version = 0
 
   /** The contents of messages that a client has asked to be deleted for good, whatever became of it. */
@@ -60,38 +62,39 @@ export class FoldedAccount {
   }
 
   protected serverMessages(name: string): (KnownMessage & { uidValidity: string })[] {
-    const plain = [...this.shown.values()].flatMap((message) => {
+    const found: (KnownMessage & { uidValidity: string })[] = []
+    for (const message of this.shown.values()) {
       const { messageId, mailboxId, uidValidity, data } = message
-      if (mailboxId !== name || this.places.has(messageId)) return []
-      const { uid, flags } = data
-      return [{ messageId, uid, flags, uidValidity, ...identityOf(message), apart: null }]
-    })
-    const apart = [...this.places].flatMap(([messageId, { server, identity }]) => {
-      if (server.state !== 'THERE' || server.mailboxId !== name) return []
+      if (mailboxId !== name || this.places.has(messageId)) continue
+      found.push({ messageId, uid: data.uid, flags: data.flags, uidValidity, ...identityOf(message), apart: null })
+    }
+    for (const [messageId, { server, identity }] of this.places) {
+      if (server.state !== 'THERE' || server.mailboxId !== name) continue
       const { uid, flags, uidValidity } = server
-      return [{ messageId, uid, flags, uidValidity, ...identity, apart: this.apart(messageId) }]
-    })
-    return [...plain, ...apart]
+      found.push({ messageId, uid, flags, uidValidity, ...identity, apart: this.apart(messageId) })
+    }
+    return found
   }
 
   protected apart(messageId: string): Apart | null {
     const place = this.places.get(messageId)
     if (!place) return null
     const shown = this.shown.get(messageId)
+    const waiting = this.waiting(messageId)
     return {
       shown: shown ? { mailboxId: shown.mailboxId, uid: shown.data.uid, flags: shown.data.flags } : null,
       isNew: place.server.state === 'NOT_YET',
-      sentTo: sentTo(this.waiting(messageId)),
-      isDeletionSent: isDeletionSent(shown !== undefined, this.waiting(messageId)),
+      sentTo: sentTo(waiting),
+      isDeletionSent: isDeletionSent(shown !== undefined, waiting),
       identity: place.identity,
     }
   }
 
   protected waiting(messageId: string): PendingOperation[] {
-    return [...this.operations].flatMap(([operationId, { kind, state, effects }]) => {
-      const found = effects.get(messageId)
-      if (!found || found.outcome !== null) return []
-      return [{ operationId, kind, isSent: state === 'SENT', effect: found.effect }]
+    return [...(this.waitingOf.get(messageId) ?? [])].map((operationId) => {
+      const { kind, state, effects } = this.operations.get(operationId) as Operation
+      const { effect } = effects.get(messageId) as { effect: Effect }
+      return { operationId, kind, isSent: state === 'SENT', effect }
     })
   }
 
@@ -174,6 +177,8 @@ export class FoldedAccount {
         const byMessage = new Map(effects.map((effect) => [effect.messageId, { effect, outcome: null }]))
         const rest = { outcomes: [], ends: new Map(), tally: waiting, version: this.version }
         this.operations.set(operationId, { kind, state: 'PENDING', effects: byMessage, ...rest })
+        for (const { messageId } of effects)
+          this.waitingOf.set(messageId, (this.waitingOf.get(messageId) ?? new Set()).add(operationId))
         return
       }
       case 'OperationsSent':
@@ -186,6 +191,7 @@ export class FoldedAccount {
           for (const id of messageIds) {
             const effect = operation.effects.get(id)
             if (effect) effect.outcome = end
+            this.waitingOf.get(id)?.delete(operationId)
             operation.ends.set(id, [...(operation.ends.get(id) ?? []), { outcome: end, reason }])
             operation.tally[end]++
             operation.tally.waiting--

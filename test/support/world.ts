@@ -6,7 +6,9 @@ import {
   type Apart,
   type KnownMessage,
   type Lookalike,
+  type MailboxPlace,
 } from '../../src/mailbox/message-changes.js'
+import type { MessageData } from '../../src/mailbox/message.js'
 import type { ConflictPolicy, OperationKind, ServerChange } from '../../src/mailbox/operation.js'
 import {
   decideUndo,
@@ -295,16 +297,7 @@ export class World extends FoldedAccount {
     if (known.uidValidity !== mailbox.uidValidity) this.lookAfterReset(name, place)
     else {
       const news = mailbox.messages.filter(({ uid }) => uid >= known.uidNext).map(reported)
-      const knownUids = new Set(this.serverMessages(name).map(({ uid }) => uid))
-      const movesByCopy = !this.abilities.move
-      const view = {
-        movesByCopy,
-        knownUids,
-        lookalikes: this.lookalikes(),
-        unconfirmed: new Map(),
-        forgotten: new Set<string>(),
-      }
-      this.record(decideAdded(place, news, view, 'news', this.makeId))
+      if (news.length > 0) this.addNews(name, place, news)
       const byUid = new Map(this.serverMessages(name).map((message) => [message.uid, message]))
       const flags = mailbox.messages.map(({ uid, flags }) => ({ uid, flags, modseq: null }))
       this.record(decideFlags(place, flags, byUid))
@@ -317,7 +310,15 @@ export class World extends FoldedAccount {
     this.known.set(name, { uidValidity: mailbox.uidValidity, uidNext: mailbox.uidNext })
   }
 
-  private lookAfterReset(name: string, place: { mailboxId: string; uidValidity: string }): void {
+  private addNews(name: string, place: MailboxPlace, news: readonly MessageData[]): void {
+    const knownUids = new Set(this.serverMessages(name).map(({ uid }) => uid))
+    const movesByCopy = !this.abilities.move
+    const lookalikes = this.lookalikes()
+    const view = { movesByCopy, knownUids, lookalikes, unconfirmed: new Map(), forgotten: new Set<string>() }
+    this.record(decideAdded(place, news, view, 'news', this.makeId))
+  }
+
+  private lookAfterReset(name: string, place: MailboxPlace): void {
     const unconfirmed = new Map<string, (KnownMessage & { apart: Apart | null })[]>()
     const placedAnew = new Set<number>()
     for (const each of this.serverMessages(name)) {
