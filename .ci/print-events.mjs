@@ -27,6 +27,7 @@ const NAMED = [
   'ServerChange',
   'ConflictPolicy',
   'Selection',
+  'ConnectionSchedule',
   'AccessModel',
   'StoredContent',
   'CopyPlace',

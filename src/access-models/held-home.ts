@@ -5,6 +5,7 @@ import { fetchOrder } from '../mailbox/mailbox-list.js'
 import { decideList } from '../mailbox/mailbox-requests.js'
 import { looksChanged } from '../mailbox/sync-plan.js'
 import type { FenceToken } from '../event-store/streams.js'
+import type { Queryable } from '../platform/database.js'
 import { withSmallHeap } from '../platform/heap.js'
 import { viewAccounts, type AccountView } from '../projections/account-views.js'
 import { viewTallies, viewTrackedIn, viewTrackedMailboxes } from '../projections/operation-views.js'
@@ -14,6 +15,7 @@ import { ImapConnection } from '../protocols/imap/imap-connection.js'
 import type { AccountHome, HomeTools } from './account-home.js'
 import { Attempts } from './attempts.js'
 import { fetchContent } from './content-fetch.js'
+import { decideSchedule } from './disconnected/connection-schedule.js'
 import { SelectedContents, type SelectedTools } from './disconnected/selected-contents.js'
 import { Uploads, type UploadTools } from './disconnected/upload.js'
 import { Suspects, syncMailbox, type SyncTools } from './mailbox-sync.js'
@@ -108,7 +110,7 @@ export class HeldHome implements AccountHome {
   }
 
   private async work(job: (account: AccountView, connection: ImapConnection) => Promise<void>): Promise<void> {
-    const [account] = await viewAccounts(this.tools.database.pool, [this.accountId])
+    const account = await this.keepToSchedule()
     if (!account || this.stopping) return
     if (!this.attempts.mayBegin(account)) return this.hangUp(account)
     try {
@@ -120,6 +122,21 @@ export class HeldHome implements AccountHome {
       connection?.drop()
       if (!this.stopping) await this.attempts.failed(account, error)
     }
+  }
+
+  /** Has the connection ended when its schedule says so. @returns the account, as it is then */
+  private async keepToSchedule(): Promise<AccountView | undefined> {
+    const view = (session: Queryable) => viewAccounts(session, [this.accountId])
+    const [account] = await view(this.tools.database.pool)
+    if (!account || decideSchedule(account, new Date()).length === 0) return account
+    await this.tools.streams.decide(
+      this.accountId,
+      view,
+      ([now]) => (now ? decideSchedule(now, new Date()) : []),
+      undefined,
+      'POLICY',
+    )
+    return (await view(this.tools.database.pool))[0]
   }
 
   /** What a client has asked for comes before what is going on. */

@@ -5,6 +5,7 @@ import type { Flags } from './flags.js'
 import type { CollectionSettings, MaildropSize } from './maildrop.js'
 import type { MessageData, Origin } from './message.js'
 import type { ConflictPolicy, Effect, OperationKind, OperationOutcome, OutcomeReason } from './operation.js'
+import type { ConnectionSchedule } from './connection-schedule.js'
 import type { Selection } from './selection.js'
 import type { MessageIdentity, ServerPlace } from './server-place.js'
 
@@ -41,6 +42,7 @@ export type AccountEvent =
   | ServerDeletionAsked
   | ServerCopiesGone
   | ConflictPolicyChanged
+  | ConnectionScheduleChanged
   | SelectionChanged
   | MessagesKept
   | OperationRequested
@@ -395,6 +397,15 @@ export type ConflictPolicyChanged = Event<
   }
 >
 
+/** When the account has a connection was set (DISCONNECTED accounts). */
+export type ConnectionScheduleChanged = Event<
+  'ConnectionScheduleChanged',
+  {
+    /** the schedule from then on; null for a connection at all times */
+    schedule: ConnectionSchedule | null
+  }
+>
+
 /** Of which messages the raw messages are to be here was set (DISCONNECTED accounts). */
 export type SelectionChanged = Event<
   'SelectionChanged',
@@ -570,6 +581,7 @@ export const EVENT_SHAPES: { readonly [Type in AccountEvent['type']]: number } =
   ServerDeletionAsked: 1,
   ServerCopiesGone: 1,
   ConflictPolicyChanged: 1,
+  ConnectionScheduleChanged: 1,
   SelectionChanged: 1,
   MessagesKept: 1,
   OperationRequested: 1,

@@ -2,6 +2,7 @@ import type { Flags } from './flags.js'
 import type { ChangeFailure } from './local-work.js'
 import type { MessageFilter } from './message-filter.js'
 import type { ConflictPolicy } from './operation.js'
+import type { ConnectionSchedule } from './connection-schedule.js'
 import type { Selection } from './selection.js'
 
 /*
@@ -148,6 +149,14 @@ export class SetConflictPolicy {
   constructor(
     readonly accountId: string,
     readonly policy: ConflictPolicy,
+  ) {}
+}
+
+/** Set when a DISCONNECTED account has a connection; null for always. */
+export class SetConnectionSchedule {
+  constructor(
+    readonly accountId: string,
+    readonly schedule: ConnectionSchedule | null,
   ) {}
 }
 

@@ -1,4 +1,5 @@
 import type { AccessModel, Authentication, Protocol, Security, ServerSettings } from '../mailbox/access-model.js'
+import type { ConnectionSchedule } from '../mailbox/connection-schedule.js'
 import { DEFAULT_POLICY, type DeletionPolicy } from '../mailbox/deletion-policy.js'
 import { DEFAULT_COLLECTION, type CollectionSettings, type MaildropSize } from '../mailbox/maildrop.js'
 import { FIRST_CONFLICT_POLICY, type ConflictPolicy } from '../mailbox/operation.js'
@@ -30,6 +31,8 @@ export type AccountView = ServerSettings & {
   conflictPolicy: ConflictPolicy
   /** of which messages the raw messages are here, where a mailbox has no selection of its own */
   selection: Selection
+  /** when it has a connection; null for always */
+  connectionSchedule: ConnectionSchedule | null
   version: number
 }
 
@@ -56,6 +59,7 @@ export type AccountRecord = {
   maildrop: (MaildropSize & { level: number; at: string }) | null
   conflict_policy?: ConflictPolicy
   selection?: Selection | null
+  connection_schedule?: ConnectionSchedule | null
   version: string
 }
 
@@ -101,6 +105,7 @@ export function accountView(row: AccountRecord): AccountView {
     maildrop: row.maildrop && { ...row.maildrop, at: new Date(row.maildrop.at) },
     conflictPolicy: row.conflict_policy ?? FIRST_CONFLICT_POLICY,
     selection: row.selection ?? FIRST_SELECTION,
+    connectionSchedule: row.connection_schedule ?? null,
     version: Number(row.version),
   }
 }

@@ -152,6 +152,7 @@ const projectors: Projectors = {
   ServerDeletionAsked: ({ messageIds }) => stateOf(messageIds, 'DELETION_ASKED'),
   ServerCopiesGone: ({ messageIds }) => stateOf(messageIds, 'GONE'),
   ConflictPolicyChanged: ({ policy }) => [{ change: 'set account', columns: { conflict_policy: policy } }],
+  ConnectionScheduleChanged: ({ schedule }) => [{ change: 'set account', columns: { connection_schedule: schedule } }],
   SelectionChanged: ({ mailboxId, selection }) => [
     mailboxId === null
       ? { change: 'set account', columns: { selection } }

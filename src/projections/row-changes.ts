@@ -3,6 +3,7 @@ import type { DeletionPolicy } from '../mailbox/deletion-policy.js'
 import type { CollectionSettings, MaildropSize } from '../mailbox/maildrop.js'
 import type { Address, Structure } from '../mailbox/message.js'
 import type { ConflictPolicy, Effect, OperationOutcome, OperationState } from '../mailbox/operation.js'
+import type { ConnectionSchedule } from '../mailbox/connection-schedule.js'
 import type { Selection } from '../mailbox/selection.js'
 import type { ServerPlace } from '../mailbox/server-place.js'
 
@@ -28,6 +29,7 @@ export type AccountColumns = Partial<{
   maildrop: MaildropSize & { level: number; at: string }
   conflict_policy: ConflictPolicy
   selection: Selection | null
+  connection_schedule: ConnectionSchedule | null
 }>
 
 /** A row of `mailboxes`, as far as an event sets it. */

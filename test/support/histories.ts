@@ -120,7 +120,10 @@ export class History {
   }
 
   private offline(one: number): void {
-    if (one % 4) this.say('WentOnline', {})
+    if (one % 5 === 0) {
+      const schedule = { connectAt: `${one % 60} 8 * * *`, disconnectAt: '0 18 * * *', timeZone: 'UTC' }
+      this.say('ConnectionScheduleChanged', { schedule: one % 10 ? schedule : null })
+    } else if (one % 4) this.say('WentOnline', {})
     else this.say('WentOffline', { until: one % 8 ? new Date(1.9e12 + one).toISOString() : null })
   }
 

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common'
 import { CommandHandler, EventBus, type ICommandHandler } from '@nestjs/cqrs'
 import { WorkNeeded } from '../../mailbox/commands.js'
+import { sameSchedule } from '../../mailbox/connection-schedule.js'
 import type { AccountEvent } from '../../mailbox/events.js'
 import type { ChangeFailure } from '../../mailbox/local-work.js'
 import {
@@ -8,12 +9,14 @@ import {
   GoOffline,
   GoOnline,
   SetConflictPolicy,
+  SetConnectionSchedule,
   type ChangeOutcome,
 } from '../../mailbox/mail-commands.js'
 import { StreamNotFound, Streams } from '../../event-store/streams.js'
 import { Platform } from '../../platform/platform.js'
 import { viewAccounts, type AccountView } from '../../projections/account-views.js'
 import { viewMailboxList } from '../../projections/mailbox-views.js'
+import { decideNewSchedule, whyNoSchedule } from './connection-schedule.js'
 
 const failed = (failure: ChangeFailure) => ({ failure })
 
@@ -79,6 +82,19 @@ class GoOnlineHandler implements ICommandHandler<GoOnline, ChangeOutcome> {
   }
 }
 
+@CommandHandler(SetConnectionSchedule)
+class SetConnectionScheduleHandler implements ICommandHandler<SetConnectionSchedule, ChangeOutcome> {
+  constructor(private readonly setting: Setting) {}
+
+  execute({ accountId, schedule }: SetConnectionSchedule): Promise<ChangeOutcome> {
+    const why = schedule && whyNoSchedule(schedule)
+    if (why) return Promise.resolve(failed({ kind: 'InvalidSettings', ...why }))
+    return this.setting.set(accountId, (account) =>
+      sameSchedule(account.connectionSchedule, schedule) ? [] : decideNewSchedule(account, schedule, new Date()),
+    )
+  }
+}
+
 @CommandHandler(ConfirmDeletion)
 class ConfirmDeletionHandler implements ICommandHandler<ConfirmDeletion, ChangeOutcome> {
   constructor(
@@ -102,5 +118,6 @@ export const DISCONNECTED_SETTINGS = [
   SetConflictPolicyHandler,
   GoOfflineHandler,
   GoOnlineHandler,
+  SetConnectionScheduleHandler,
   ConfirmDeletionHandler,
 ]

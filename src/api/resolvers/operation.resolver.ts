@@ -5,6 +5,7 @@ import {
   GoOffline,
   GoOnline,
   SetConflictPolicy,
+  SetConnectionSchedule,
   UndoOperation,
   type ChangeOutcome,
 } from '../../mailbox/mail-commands.js'
@@ -15,13 +16,14 @@ import { viewUpload } from '../../projections/upload-views.js'
 import type { ApiContext } from '../context.js'
 import { badInput, nodeId, operationCursor, readIdOf, readOperationCursor } from '../ids.js'
 import { Nodes } from '../nodes.js'
-import { Account } from '../schema/account.type.js'
+import { Account, ConnectionScheduleType } from '../schema/account.type.js'
 import {
   AnswerOperationInput,
   changeErrorOf,
   OperationPayload,
   GoOfflineInput,
   SetConflictPolicyInput,
+  SetConnectionScheduleInput,
   AccountSettingPayload,
 } from '../schema/change-mail.type.js'
 import { ConflictPolicyEnum, OfferEnum, OperationStateEnum, type OutcomeReasonEnum } from '../schema/enums.js'
@@ -201,8 +203,28 @@ export class AccountOperationsResolver {
     return this.set(new GoOnline(readIdOf('Account', account)), context)
   }
 
+  @ResolveField(() => ConnectionScheduleType, {
+    nullable: true,
+    description: 'When it has a connection; null for always.',
+  })
+  connectionSchedule(@Parent() { view }: Account): ConnectionScheduleType | null {
+    return view.connectionSchedule
+  }
+
+  @Mutation(() => AccountSettingPayload, {
+    description:
+      'Sets when a DISCONNECTED account has a connection. It goes offline or online at once where the schedule says so, unless a client has said otherwise by hand.',
+  })
+  async setConnectionSchedule(
+    @Args('input', { description: 'The schedule.' }) input: SetConnectionScheduleInput,
+    @Context() context: ApiContext,
+  ): Promise<AccountSettingPayload> {
+    const schedule = input.schedule ? { ...input.schedule } : null
+    return this.set(new SetConnectionSchedule(readIdOf('Account', input.accountId), schedule), context)
+  }
+
   private async set(
-    command: SetConflictPolicy | GoOffline | GoOnline,
+    command: SetConflictPolicy | GoOffline | GoOnline | SetConnectionSchedule,
     context: ApiContext,
   ): Promise<AccountSettingPayload> {
     const { accountId } = command

@@ -1,3 +1,4 @@
+import type { ConnectionSchedule } from '../../mailbox/connection-schedule.js'
 import { Field, Float, Int, ObjectType } from '@nestjs/graphql'
 import type { AccountView } from '../../projections/account-views.js'
 import { nodeId, streamCursor } from '../ids.js'
@@ -95,6 +96,21 @@ export class Account implements Node {
   accountId!: string
   /** the version that it is shown at; null for now */
   at!: number | null
+}
+
+@ObjectType('ConnectionSchedule', {
+  description:
+    'When a DISCONNECTED account has a connection. Beside it goOffline and goOnline hold until its next moment.',
+})
+export class ConnectionScheduleType implements ConnectionSchedule {
+  @Field({ description: 'When a connection is made: a cron expression of five fields.' })
+  connectAt!: string
+
+  @Field({ description: 'When it is ended.' })
+  disconnectAt!: string
+
+  @Field({ description: 'Where the hours are meant: the name of a time zone.' })
+  timeZone!: string
 }
 
 /** Brings an account into the API's form. */

@@ -1,4 +1,5 @@
 import { createUnionType, Field, Float, ID, InputType, ObjectType } from '@nestjs/graphql'
+import type { ConnectionSchedule } from '../../mailbox/connection-schedule.js'
 import type { ChangeFailure } from '../../mailbox/local-work.js'
 import { Account } from './account.type.js'
 import {
@@ -286,6 +287,30 @@ export class SetConflictPolicyInput {
 
   @Field(() => ConflictPolicyEnum, { description: 'The policy from now on.' })
   policy!: ConflictPolicyEnum
+}
+
+@InputType({ description: 'When a DISCONNECTED account has a connection.' })
+export class ConnectionScheduleInput implements ConnectionSchedule {
+  @Field({ description: 'When a connection is made: a cron expression of five fields, `0 8 * * 1-5`.' })
+  connectAt!: string
+
+  @Field({ description: 'When it is ended, in the same way.' })
+  disconnectAt!: string
+
+  @Field({ defaultValue: 'UTC', description: 'Where the hours are meant, by the name of a time zone.' })
+  timeZone!: string
+}
+
+@InputType({ description: 'The connection schedule of a DISCONNECTED account.' })
+export class SetConnectionScheduleInput {
+  @Field(() => ID, { description: 'The account.' })
+  accountId!: string
+
+  @Field(() => ConnectionScheduleInput, {
+    nullable: true,
+    description: 'The schedule; not given for a connection at all times.',
+  })
+  schedule?: ConnectionScheduleInput | null
 }
 
 @ObjectType({ description: 'What became of undoing an operation, or of doing what was offered about it.' })

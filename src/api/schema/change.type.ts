@@ -162,6 +162,12 @@ export class ServerPlaceChange extends Change {
   messageIds!: string[]
 }
 
+@ObjectType({
+  implements: () => [Change],
+  description: "When the account has a connection was set: see the account's `connectionSchedule`.",
+})
+export class ConnectionScheduleChange extends Change {}
+
 @ObjectType({ implements: () => [Change], description: 'The conflict policy of the account was set.' })
 export class ConflictPolicyChange extends Change {
   @Field(() => ConflictPolicyEnum, { description: 'The policy from then on.' })
@@ -357,6 +363,8 @@ export function changeOf(event: RecordedEvent): Kinds {
     }
     case 'ConflictPolicyChanged':
       return Object.assign(new ConflictPolicyChange(), at, { policy: event.data.policy as ConflictPolicyEnum })
+    case 'ConnectionScheduleChanged':
+      return Object.assign(new ConnectionScheduleChange(), at)
     case 'SelectionChanged':
     case 'MessagesKept': {
       const mailboxId = 'mailboxId' in event.data && event.data.mailboxId ? event.data.mailboxId : null

@@ -4,6 +4,7 @@ import { History1764100000000 } from './0002-history.js'
 import { Offline1764200000000 } from './0003-offline.js'
 import { Operations1764300000000 } from './0004-operations.js'
 import { Selection1764400000000 } from './0005-selection.js'
+import { ConnectionSchedule1764500000000 } from './0006-connection-schedule.js'
 
 /** Every migration, oldest first; run at start. */
 export const MIGRATIONS: (new () => MigrationInterface)[] = [
@@ -12,4 +13,5 @@ export const MIGRATIONS: (new () => MigrationInterface)[] = [
   Offline1764200000000,
   Operations1764300000000,
   Selection1764400000000,
+  ConnectionSchedule1764500000000,
 ]
