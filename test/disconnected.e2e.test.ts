@@ -139,6 +139,22 @@ describe.each(SERVERS)('on $name', ({ start }) => {
     await mine.end()
   })
 
+  test('where a server has no CONDSTORE, its answers to STORE say what has become of flags', async () => {
+    const mine = await account(4, ['QRESYNC', 'CONDSTORE'])
+    await mine.goOffline()
+    await mine.flags(await ids(mine, '0', '1'), ['\\Flagged'])
+    const { length } = mine.wire.asked
+    const operations = await mine.upload()
+    expect(operations.map(({ state }) => state)).toEqual(['APPLIED'])
+    const asked = mine.wire.asked.slice(length).join('')
+    // until everything is checked the next time
+    const [, behind = ''] = /UID STORE([^]*?)(?:LIST|$)/.exec(asked) ?? []
+    expect(behind).toContain('+FLAGS (')
+    expect(behind).not.toContain('FETCH')
+    expect((await mine.message('1')).flags).toEqual(['\\Flagged'])
+    await mine.end()
+  })
+
   test('one operation on all that a filter matches', async () => {
     const mine = await account(30)
     await mine.goOffline()

@@ -6,6 +6,7 @@ import {
   decideAdded,
   decideExpunged,
   decideFlags,
+  staysWhenRenumbered,
   type MailboxPlace,
   type ReportOccasion,
 } from '../mailbox/message-changes.js'
@@ -14,6 +15,7 @@ import { formatUidSet, newestFirst, uidCount, uidSetOf, withoutUids, type UidSet
 import type { FenceToken, Streams } from '../event-store/streams.js'
 import type { Database } from '../platform/database.js'
 import {
+  bearsOnReset,
   viewAdded,
   viewCandidates,
   viewKnownUids,
@@ -22,7 +24,6 @@ import {
   viewNewestDate,
   viewUnconfirmed,
   viewUnconfirmedCount,
-  type Candidate,
   type MailboxView,
 } from '../projections/sync-views.js'
 import { canMove } from '../protocols/imap/changing.js'
@@ -345,26 +346,29 @@ async function findGone(
   all: boolean,
 ): Promise<Set<string>> {
   const found = await viewCandidates(tools.database.pool, tools.accountId, messages)
-  const candidates = all ? found : found.filter(({ apart }) => apart !== null)
+  const candidates = all ? found : found.filter((each) => bearsOnReset(each, place))
   const reported = new Set(messages.map((message) => message.uid))
   const inQuestion = candidates.filter(
     (each) => !each.wasExpunged && !(each.mailboxId === place.mailboxId && reported.has(each.uid)),
   )
   const gone = new Set<string>()
-  for (const [path, group] of groupByPath(inQuestion)) {
+  const movesByCopy = !canMove(tools.connection)
+  for (const [path, group] of Map.groupBy(inQuestion, (each) => each.path)) {
+    if (path === null) continue
     if (tools.connection.selected !== path) await tools.connection.select(path)
-    const there = await tools.connection.present(uidSetOf(group.map((each) => each.uid)))
-    const absent = withoutUids(uidSetOf(group.map((each) => each.uid)), there)
-    for (const each of group)
-      if (absent.some(([first, last]) => each.uid >= first && each.uid <= last)) gone.add(each.messageId)
+    const { selectedUidValidity } = tools.connection
+    const known = group.filter(({ uidValidity }) => uidValidity === selectedUidValidity)
+    const there = known.length > 0 ? await tools.connection.present(uidSetOf(known.map((each) => each.uid))) : []
+    const absent = withoutUids(uidSetOf(known.map((each) => each.uid)), there)
+    for (const { messageId, uid, uidValidity, apart } of group) {
+      const isAbsent =
+        uidValidity === selectedUidValidity
+          ? absent.some(([first, last]) => uid >= first && uid <= last)
+          : !staysWhenRenumbered(apart, movesByCopy)
+      if (isAbsent) gone.add(messageId)
+    }
   }
   return gone
-}
-
-function groupByPath(candidates: readonly Candidate[]): Map<string, Candidate[]> {
-  const groups = new Map<string, Candidate[]>()
-  for (const each of candidates) if (each.path !== null) groups.set(each.path, [...(groups.get(each.path) ?? []), each])
-  return groups
 }
 
 async function recordFlags(tools: SyncTools, place: MailboxPlace, reported: readonly FlagsReport[]): Promise<void> {

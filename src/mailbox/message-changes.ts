@@ -114,7 +114,9 @@ export function decideAdded(
       occasion === 'first sight'
         ? undefined
         : view.unconfirmed.get(message.fingerprint)?.find((each) => !used.has(each.messageId))
-    if (same) {
+    // what the server was perhaps told to delete may be gone, and one like it have been moved here: that is not to be deleted
+    const isInDoubt = same?.apart?.isDeletionSent === true && findMoved(freeLookalikes(message, view, used), message)
+    if (same && !isInDoubt) {
       used.add(same.messageId)
       const { messageId, apart } = same
       if (!apart || apart.shown?.mailboxId === place.mailboxId)
@@ -141,8 +143,7 @@ function decideOrigin(
     copyOf: string | null,
   ): AccountEvent[] => [{ type: 'MessageAdded', data: { messageId: makeId(), ...place, origin, copyOf, ...message } }]
   if (occasion === 'first sight') return added('EXISTING', null)
-  const candidates = keysOf(message).flatMap((key) => view.lookalikes.get(key) ?? [])
-  const free = candidates.filter((each) => !used.has(each.messageId))
+  const free = freeLookalikes(message, view, used)
   const arrived = free.filter((each) => hasLanded(each, place.mailboxId, view.movesByCopy))
   // what was made here comes first: taken for a move, a copy would have its original deleted
   const landed = arrived.find(({ apart }) => apart?.isNew) ?? arrived[0]
@@ -150,15 +151,11 @@ function decideOrigin(
     used.add(landed.messageId)
     return decideLanded(place, message, landed, makeId)
   }
-  if (typeof occasion === 'object') {
+  const moved = findMoved(free, message)
+  if (typeof occasion === 'object' && !(moved && view.unconfirmed.has(message.fingerprint))) {
     const isLater = occasion.resetAfter === null || message.internalDate > occasion.resetAfter
     return added(isLater ? 'ARRIVED' : 'EXISTING', null)
   }
-  // what was made here and never sent has nothing to do with what the server has
-  const alike = free.filter((each) => !each.apart?.isNew)
-  // COPY and MOVE keep INTERNALDATE (RFC 9051 §6.4.7, RFC 6851 §3.3); an APPEND of the same bytes has its own
-  const sameDate = alike.filter((each) => sameMoment(each.internalDate, message.internalDate))
-  const moved = sameDate.find((each) => !each.stillThere && mayBeMoved(each))
   if (moved) {
     used.add(moved.messageId)
     const { messageId, mailboxId, uid, flags, wasExpunged, apart } = moved
@@ -166,12 +163,39 @@ function decideOrigin(
     const data = { messageId: moved.messageId, ...place, from: { mailboxId, uid, flags, wasExpunged }, ...message }
     return [{ type: 'MessageMoved', data }]
   }
-  const copied = sameDate.find((each) => each.stillThere)
+  const alike = alikeThere(free)
+  const copied = alike.find((each) => each.stillThere && sameMoment(each.internalDate, message.internalDate))
   if (copied) return added('COPIED', copied.messageId)
   const uploaded = alike[0]
   if (uploaded) return added('UPLOADED_AGAIN', uploaded.messageId)
   // a mailbox that turns up may bring old mail along
   return added(occasion === 'late sight' ? 'EXISTING' : 'ARRIVED', null)
+}
+
+function freeLookalikes(message: MessageData, view: AddedView, used: ReadonlySet<string>): Lookalike[] {
+  const candidates = keysOf(message).flatMap((key) => view.lookalikes.get(key) ?? [])
+  return candidates.filter((each) => !used.has(each.messageId))
+}
+
+/** What was made here and never sent has nothing to do with what the server has. */
+const alikeThere = (free: readonly Lookalike[]) => free.filter((each) => !each.apart?.isNew)
+
+/**
+ * One that has left its mailbox, and may be the message. COPY and MOVE keep INTERNALDATE (RFC 9051 §6.4.7, RFC 6851 §3.3); an APPEND
+ * of the same bytes has its own.
+ */
+function findMoved(free: readonly Lookalike[], message: MessageData): Lookalike | undefined {
+  return alikeThere(free).find(
+    (each) => !each.stillThere && mayBeMoved(each) && sameMoment(each.internalDate, message.internalDate),
+  )
+}
+
+/**
+ * Whether a lookalike counts as still there when its mailbox was numbered anew, so that the server cannot be asked for it by UID.
+ * What was perhaps copied in order to be moved does: it is left over, until that mailbox is read again and says otherwise.
+ */
+export function staysWhenRenumbered(apart: Apart | null, movesByCopy: boolean): boolean {
+  return movesByCopy && apart !== null && apart.sentTo !== null
 }
 
 /** One that the server was told to put somewhere else is looked for there and nowhere else, and one to delete not at all. */

@@ -332,6 +332,11 @@ async function viewUploads(
   })
 }
 
+/** Whether a candidate bears on the messages of a mailbox that was numbered anew; those of before are in `unconfirmed`. */
+export function bearsOnReset({ apart, mailboxId }: Candidate, place: MailboxPlace): boolean {
+  return apart !== null || mailboxId !== place.mailboxId
+}
+
 /** What a decision on reported messages needs; see AddedView. `gone` are candidates that the server no longer has. */
 export async function viewAdded(
   session: Queryable,
@@ -351,7 +356,7 @@ export async function viewAdded(
   const lookalikes = new Map<string, Lookalike[]>()
   const candidates = want.lookalikes === 'none' ? [] : await viewCandidates(session, accountId, reported)
   for (const candidate of candidates) {
-    if (want.lookalikes === 'apart' && candidate.apart === null) continue
+    if (want.lookalikes === 'apart' && !bearsOnReset(candidate, place)) continue
     const { key, path: _path, ...rest } = candidate
     const lookalike = { ...rest, stillThere: !candidate.wasExpunged && !want.gone.has(candidate.messageId) }
     lookalikes.set(key, [...(lookalikes.get(key) ?? []), lookalike])

@@ -3,6 +3,7 @@ import {
   decideAdded,
   decideExpunged,
   decideFlags,
+  staysWhenRenumbered,
   type Apart,
   type KnownMessage,
   type Lookalike,
@@ -325,7 +326,7 @@ export class World extends FoldedAccount {
       if (each.uidValidity === place.uidValidity) placedAnew.add(each.uid)
       else unconfirmed.set(each.fingerprint, [...(unconfirmed.get(each.fingerprint) ?? []), each])
     }
-    const lookalikes = this.lookalikes(({ apart }) => apart !== null)
+    const lookalikes = this.lookalikes(({ apart, mailboxId }) => apart !== null || mailboxId !== name)
     const movesByCopy = !this.abilities.move
     const view = { movesByCopy, knownUids: placedAnew, lookalikes, unconfirmed, forgotten: new Set<string>() }
     const all = this.server.of(name).messages.map(reported)
@@ -343,7 +344,10 @@ export class World extends FoldedAccount {
     const there = MAILBOXES.flatMap((name) => this.serverMessages(name).map((message) => ({ name, message })))
     const found = there.map(({ name, message }) => {
       const { messageId, uid, uidValidity, flags, fingerprint, internalDate, apart } = message
-      const stillThere = this.server.find(name, uidValidity, uid) !== undefined
+      const isRenumbered = String(this.server.of(name).uidValidity) !== uidValidity
+      const stillThere = isRenumbered
+        ? staysWhenRenumbered(apart, !this.abilities.move)
+        : this.server.find(name, uidValidity, uid) !== undefined
       return {
         messageId,
         mailboxId: name,

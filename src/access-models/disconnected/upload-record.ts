@@ -1,6 +1,7 @@
 import type { FenceToken, Streams } from '../../event-store/streams.js'
 import type { AccountEvent } from '../../mailbox/events.js'
 import { decideMailboxRefusal } from '../../mailbox/mailbox-requests.js'
+import { decideFlags, type MailboxPlace } from '../../mailbox/message-changes.js'
 import type { ConflictPolicy, OperationKind, ServerChange } from '../../mailbox/operation.js'
 import { decideRefusal, type SettlementTerms } from '../../mailbox/settlement.js'
 import type { TrackedMessage } from '../../mailbox/tracked-message.js'
@@ -9,6 +10,8 @@ import { decideSent } from '../../mailbox/upload-results.js'
 import type { Database, Queryable } from '../../platform/database.js'
 import type { PlannedUpload } from '../../projections/upload-views.js'
 import { viewTallies, viewTracked, viewTrackedMailboxes } from '../../projections/operation-views.js'
+import { viewMessages } from '../../projections/sync-views.js'
+import type { FlagsReport } from '../../protocols/imap/imap-connection.js'
 
 /** What recording an upload works with. */
 export type RecordTools = {
@@ -62,6 +65,15 @@ export class UploadRecord {
       const mailbox = mailboxes.find((each) => each.mailboxId === mailboxId)
       return mailbox ? decide(mailbox, terms, mailboxes) : []
     })
+  }
+
+  /** The server says which flags messages have now. */
+  async flagsAre(place: MailboxPlace, reports: readonly FlagsReport[]): Promise<void> {
+    const uids = reports.map(({ uid }) => uid)
+    await this.decide(
+      (session) => viewMessages(session, place, uids),
+      (known) => decideFlags(place, reports, known),
+    )
   }
 
   /** The server would not do what is asked of messages. */

@@ -28,7 +28,7 @@ import {
   subscribeMailbox,
   type NewUids,
 } from '../../protocols/imap/changing.js'
-import type { ImapConnection } from '../../protocols/imap/imap-connection.js'
+import type { FlagsReport, ImapConnection } from '../../protocols/imap/imap-connection.js'
 import { causeOfRefusal, type Needs } from '../../protocols/imap/refusal-causes.js'
 import type { UploadRecord } from './upload-record.js'
 
@@ -52,10 +52,17 @@ export type StepTools = {
 
 type Step<Kind extends UploadStep['kind']> = Extract<UploadStep, { kind: Kind }>
 
-/** Tells the server one thing, and records what it says. @throws ServerFailed, but for refusals, which are outcomes */
-export async function takeStep(tools: StepTools, step: UploadStep): Promise<void> {
+/**
+ * Tells the server one thing, and records what it says.
+ *
+ * @returns whether all that it did is known, so that its mailboxes need not be looked at
+ * @throws ServerFailed, but for refusals, which are outcomes
+ */
+export async function takeStep(tools: StepTools, step: UploadStep): Promise<boolean> {
   try {
-    if (await isPossible(tools, step)) await send(tools, step)
+    if (!(await isPossible(tools, step))) return false
+    if (step.kind === 'store') return await store(tools, step)
+    await send(tools, step)
   } catch (error) {
     const failure = error instanceof ServerFailed ? error.failure : null
     if (failure?.kind !== 'CommandRefused') throw error
@@ -65,6 +72,7 @@ export async function takeStep(tools: StepTools, step: UploadStep): Promise<void
     if (change === null) tools.lookAtList()
     if (change !== null || isRepeated(tools, step)) await refuse(tools, step, change ?? 'SERVER_REFUSED')
   }
+  return false
 }
 
 /** What a refusal means: as its response code says, or, where there is none, as the server says when it is asked. */
@@ -113,7 +121,7 @@ function rightOf(flag: string): string {
   return /^\\deleted$/i.test(flag) ? 't' : 'w'
 }
 
-async function send(tools: StepTools, step: UploadStep): Promise<void> {
+async function send(tools: StepTools, step: Exclude<UploadStep, { kind: 'store' }>): Promise<void> {
   const { connection, record } = tools
   switch (step.kind) {
     case 'create':
@@ -140,8 +148,6 @@ async function send(tools: StepTools, step: UploadStep): Promise<void> {
       const placed = await copyMessages(connection, uids, pathOf(tools, step.to))
       return found(tools, step, step.copies, step.to, placed, false)
     }
-    case 'store':
-      return store(tools, step)
     case 'move': {
       const isMove = canMove(connection)
       const placed = await (isMove ? moveMessages : copyMessages)(connection, uidsOf(step.from), pathOf(tools, step.to))
@@ -166,7 +172,7 @@ async function takeAlong({ connection, record, mailboxes }: StepTools, mailboxId
   await record.mailboxIs(mailboxId, path)
 }
 
-async function store(tools: StepTools, step: Step<'store'>): Promise<void> {
+async function store(tools: StepTools, step: Step<'store'>): Promise<boolean> {
   const { connection, record, mailboxes } = tools
   const refused = flagsNotKept(step.add, connection.permanentFlags)
   const ids = messagesOf(step)
@@ -176,10 +182,14 @@ async function store(tools: StepTools, step: Step<'store'>): Promise<void> {
   const add = step.add.filter((flag) => !refused.includes(flag))
   const uids = uidsOf(step.on)
   // what has changed since the mailbox was looked at is looked at first; the rest comes the next time
-  const known = mailboxes.get(step.on.mailboxId)?.highestModseq ?? null
-  if (add.length > 0) await storeFlags(connection, uids, 'add', add, known)
-  if (step.remove.length > 0) await storeFlags(connection, uids, 'remove', step.remove, known)
+  const { mailboxId } = step.on
+  const { uidValidity = null, highestModseq = null } = mailboxes.get(mailboxId) ?? {}
+  let flags: FlagsReport[] | null = []
+  if (add.length > 0) flags = await storeFlags(connection, uids, 'add', add, highestModseq)
+  if (step.remove.length > 0) flags = await storeFlags(connection, uids, 'remove', step.remove, highestModseq)
+  if (flags && uidValidity !== null) await record.flagsAre({ mailboxId, uidValidity }, flags)
   await refuseIfRepeated(tools, step)
+  return flags !== null
 }
 
 async function append(tools: StepTools, step: Step<'append'>): Promise<void> {

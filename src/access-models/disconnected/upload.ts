@@ -172,8 +172,8 @@ export class Uploads {
     const touched = new Set<string>()
     for (const step of steps) {
       if (tools.interrupted()) break
+      if (await takeStep(stepTools, step)) continue
       for (const id of mailboxesOf(step)) touched.add(mailboxes.get(id)?.serverPath ?? '')
-      await takeStep(stepTools, step)
     }
     await tools.look(touched)
   }

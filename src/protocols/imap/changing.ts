@@ -3,7 +3,7 @@ import type { Flags } from '../../mailbox/flags.js'
 import { groupsOf } from '../../mailbox/groups.js'
 import { formatUidSet, uidSetOf } from '../../mailbox/uid-set.js'
 import { expungesSingly } from '../../mailbox/upload-plan.js'
-import type { ImapConnection } from './imap-connection.js'
+import type { FlagsReport, ImapConnection } from './imap-connection.js'
 
 /*
  * What changes mail on an IMAP server. Of the selected mailbox, by UID. Every call rejects with ServerFailed; what was refused
@@ -27,10 +27,11 @@ export function canMove(connection: Pick<ImapConnection, 'offers'>): boolean {
 }
 
 /**
- * Adds flags to messages, or removes them (STORE, RFC 9051 §6.4.6). What became of it shows when the mailbox is looked at
- * the next time.
+ * Adds flags to messages, or removes them (STORE, RFC 9051 §6.4.6).
  *
  * @param unchangedSince messages that have changed since this MODSEQ are left as they are (RFC 7162 §3.1.3); null without
+ * @returns the flags that the messages have now, where the server cannot tell them by MODSEQ; null where they show when the
+ *   mailbox is looked at the next time
  */
 export async function storeFlags(
   connection: ImapConnection,
@@ -38,16 +39,19 @@ export async function storeFlags(
   how: 'add' | 'remove',
   flags: Flags,
   unchangedSince: string | null,
-): Promise<void> {
-  const since = unchangedSince !== null && connection.abilities.condstore
+): Promise<FlagsReport[] | null> {
+  const { condstore } = connection.abilities
+  const since = unchangedSince !== null && condstore ? [[atom('UNCHANGEDSINCE'), atom(unchangedSince)]] : []
+  const item = atom(`${how === 'add' ? '+' : '-'}FLAGS${condstore ? '.SILENT' : ''}`)
+  const reports = new Map<number, FlagsReport>()
+  // those of others may come along, and are worth as much
+  const take = (report: FlagsReport) => reports.set(report.uid, report)
   for (const group of groupsOf(uids, MOST_UIDS)) {
-    await connection.execute('UID STORE', [
-      sequence(group),
-      ...(since ? [[atom('UNCHANGEDSINCE'), atom(unchangedSince)]] : []),
-      atom(`${how === 'add' ? '+' : '-'}FLAGS.SILENT`),
-      flags.map(atom),
-    ])
+    const attributes = [sequence(group), ...since, item, flags.map(atom)]
+    if (condstore) await connection.execute('UID STORE', attributes)
+    else await connection.executeForFlags('UID STORE', attributes, take)
   }
+  return uids.every((uid) => reports.has(uid)) ? [...reports.values()] : null
 }
 
 /** Copies messages (COPY, RFC 9051 §6.4.7). @returns null where the server does not say where they are */

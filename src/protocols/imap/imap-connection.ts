@@ -9,7 +9,7 @@ import {
   type MailboxObject,
   type SearchObject,
 } from 'imapflow'
-import { encodePath } from 'imapflow/lib/tools.js'
+import { encodePath, formatMessageResponse } from 'imapflow/lib/tools.js'
 import type { ServerSettings } from '../../mailbox/access-model.js'
 import { ServerFailed } from '../../mailbox/failures.js'
 import { normaliseFlags, type Flags } from '../../mailbox/flags.js'
@@ -215,11 +215,7 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
   async *flags(range: string, pieceSize: number, changedSince?: string): AsyncGenerator<FlagsReport[]> {
     let piece: FlagsReport[] = []
     for await (const message of this.stream(range, { uid: true, flags: true }, changedSince)) {
-      piece.push({
-        uid: message.uid,
-        flags: normaliseFlags(message.flags ?? []),
-        modseq: message.modseq?.toString() ?? null,
-      })
+      piece.push(flagsReportOf(message))
       if (piece.length < pieceSize) continue
       yield piece
       piece = []
@@ -363,6 +359,20 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
     return response.response
   }
 
+  /** The same for a command that has the server tell of flags in the selected mailbox, by UID. */
+  async executeForFlags(
+    command: string,
+    attributes: readonly unknown[],
+    report: (flags: FlagsReport) => void,
+  ): Promise<void> {
+    const answers: ImapAnswer[] = []
+    await this.execute(command, attributes, { untagged: 'FETCH', take: (answer) => answers.push(answer) })
+    for (const answer of answers) {
+      const told = await formatMessageResponse(answer as never, this.client.mailbox as MailboxObject)
+      if (told.uid && told.flags) report(flagsReportOf(told))
+    }
+  }
+
   /** A mailbox's path as it goes over the wire: in modified UTF-7 (RFC 3501 §5.1.3) where the server wants that. */
   encoded(path: string): string {
     return encodePath(this.client, path)
@@ -415,6 +425,10 @@ const NOTIFY_ALL = [
 /** A flag that changes meanwhile comes as a FETCH answer of its own, between those that were asked for (RFC 9051 §7.5.2). */
 function isWhole(message: FetchMessageObject): boolean {
   return message.internalDate !== undefined
+}
+
+function flagsReportOf({ uid, flags, modseq }: FetchMessageObject): FlagsReport {
+  return { uid, flags: normaliseFlags(flags ?? []), modseq: modseq?.toString() ?? null }
 }
 
 function placeOf(mailbox: MailboxObject): ReportedPlace {
