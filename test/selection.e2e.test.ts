@@ -248,11 +248,14 @@ test('OFFLINE and ONLINE accounts have no selection', async () => {
   const server = { host: '127.0.0.1', port: dovecot.imapPort, security: 'PLAINTEXT', username: user }
   const id = await service.connect({ ...server, password: PASSWORD, model: 'ONLINE' })
   await service.synced(id)
-  const query = `mutation ($input: SetSelectionInput!) { setSelection(input: $input) { errors { __typename } } }`
-  const input = { accountId: id, selection: { keep: 'WHOLE' } }
-  expect(await service.ask(query, { input })).toEqual({
-    setSelection: { errors: [{ __typename: 'ModelNotPossible' }] },
-  })
+  for (const [kind, field] of [
+    ['mutation', 'setSelection'],
+    ['query', 'previewSelection'],
+  ] as const) {
+    const query = `${kind} ($input: SetSelectionInput!) { ${field}(input: $input) { errors { __typename } } }`
+    const input = { accountId: id, selection: { keep: 'WHOLE' } }
+    expect(await service.ask(query, { input })).toEqual({ [field]: { errors: [{ __typename: 'ModelNotPossible' }] } })
+  }
 })
 
 const uuidOf = (id: string) => Buffer.from(id, 'base64url').toString().replace('Message:', '')

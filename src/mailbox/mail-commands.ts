@@ -3,7 +3,7 @@ import type { ChangeFailure } from './local-work.js'
 import type { MessageFilter } from './message-filter.js'
 import type { ConflictPolicy } from './operation.js'
 import type { ConnectionSchedule } from './connection-schedule.js'
-import type { Selection } from './selection.js'
+import type { Selection, SelectionPreview } from './selection.js'
 
 /*
  * What clients ask of mail, whatever the access model. For an OFFLINE account it is done at once; for a DISCONNECTED one it is
@@ -160,12 +160,16 @@ export class SetConnectionSchedule {
   ) {}
 }
 
-/** Set of which messages a DISCONNECTED account has the raw messages here; null for a mailbox: as its account. */
+/** What a selection would change, or why it cannot be. */
+export type SelectionOutcome = { preview: SelectionPreview } | { failure: ChangeFailure }
+
+/** Set, or where not `isSet` only preview, of which messages a DISCONNECTED account has the raw messages here; null for a mailbox: as its account. */
 export class SetSelection {
   constructor(
     readonly accountId: string,
     readonly mailboxId: string | null,
     readonly selection: Selection | null,
+    readonly isSet: boolean,
   ) {}
 }
 

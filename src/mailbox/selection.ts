@@ -41,3 +41,11 @@ export function sameSelection(one: Selection | null, other: Selection | null): b
   const sameNumbers = one.newest === other.newest && one.days === other.days && one.maxBytes === other.maxBytes
   return one.keep === other.keep && sameNumbers && one.flags.join(' ') === other.flags.join(' ')
 }
+
+/** What another selection would change: messages that it would have fetched, and what is here and would be dropped. */
+export type SelectionPreview = {
+  fetchMessages: number
+  fetchBytes: number
+  dropMessages: number
+  dropBytes: number
+}

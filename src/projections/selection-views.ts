@@ -1,4 +1,4 @@
-import type { Selection } from '../mailbox/selection.js'
+import type { Selection, SelectionPreview } from '../mailbox/selection.js'
 import type { Queryable } from '../platform/database.js'
 
 /** A raw message that is to be fetched, and where it is on the server. */
@@ -14,14 +14,6 @@ export type SelectedContent = {
 
 /** How much of what is selected there is, and is here: messages, and their bytes. */
 export type SelectionProgress = { messages: number; bytes: number; messagesHere: number; bytesHere: number }
-
-/** What another selection would change: what it would have fetched, and what is here and would be dropped. */
-export type SelectionPreview = {
-  fetchMessages: number
-  fetchBytes: number
-  dropMessages: number
-  dropBytes: number
-}
 
 /** Which selection another one takes the place of, for a preview: a mailbox's own, or that of an account. */
 export type Instead = { mailboxId: string | null; selection: Selection | null }

@@ -1,31 +1,44 @@
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs'
 import type { AccountEvent } from '../../mailbox/events.js'
 import type { ChangeFailure } from '../../mailbox/local-work.js'
-import { KeepOffline, MOST_MATCHED, SetSelection, type ChangeOutcome } from '../../mailbox/mail-commands.js'
+import {
+  KeepOffline,
+  MOST_MATCHED,
+  SetSelection,
+  type ChangeOutcome,
+  type SelectionOutcome,
+} from '../../mailbox/mail-commands.js'
 import { sameSelection, whyNoSelection } from '../../mailbox/selection.js'
 import { Platform } from '../../platform/platform.js'
 import { viewMailboxList } from '../../projections/mailbox-views.js'
+import { viewSelectionPreview } from '../../projections/selection-views.js'
 import { ChangeMail } from '../change-mail.js'
 import { Setting } from './settings-handlers.js'
 
 const failed = (failure: ChangeFailure) => ({ failure })
 
 @CommandHandler(SetSelection)
-class SetSelectionHandler implements ICommandHandler<SetSelection, ChangeOutcome> {
+class SetSelectionHandler implements ICommandHandler<SetSelection, SelectionOutcome> {
   constructor(
     private readonly platform: Platform,
     private readonly setting: Setting,
   ) {}
 
-  async execute({ accountId, mailboxId, selection }: SetSelection): Promise<ChangeOutcome> {
+  async execute({ accountId, mailboxId, selection, isSet }: SetSelection): Promise<SelectionOutcome> {
+    const { pool } = this.platform.database
     const why = selection && whyNoSelection(selection)
     if (why) return failed({ kind: 'InvalidSettings', ...why })
+    const failure = await this.setting.whyNot(accountId)
+    if (failure) return failed(failure)
+    const [mailbox] = mailboxId === null ? [] : await viewMailboxList(pool, { ids: [mailboxId] })
+    if (mailboxId !== null && mailbox?.accountId !== accountId) return failed({ kind: 'MailboxNotFound' })
+    const preview = await viewSelectionPreview(pool, accountId, { mailboxId, selection })
+    if (!isSet) return { preview }
     const changed: AccountEvent[] = [{ type: 'SelectionChanged', data: { mailboxId, selection } }]
-    if (mailboxId === null)
-      return this.setting.set(accountId, (now) => (sameSelection(now.selection, selection) ? [] : changed))
-    const [mailbox] = await viewMailboxList(this.platform.database.pool, { ids: [mailboxId] })
-    if (mailbox?.accountId !== accountId) return failed({ kind: 'MailboxNotFound' })
-    return this.setting.set(accountId, () => (sameSelection(mailbox.selection, selection) ? [] : changed))
+    const outcome = await this.setting.set(accountId, (account) =>
+      sameSelection((mailbox ?? account).selection, selection) ? [] : changed,
+    )
+    return 'failure' in outcome ? outcome : { preview }
   }
 }
 

@@ -31,13 +31,8 @@ export class Setting {
 
   /** @param decide what is to be recorded, given the account; nothing where it is so already */
   async set(accountId: string, decide: (account: AccountView) => readonly AccountEvent[]): Promise<ChangeOutcome> {
-    const [account] = await viewAccounts(this.platform.database.pool, [accountId])
-    if (!account) return failed({ kind: 'AccountNotFound' })
-    if (account.model !== 'DISCONNECTED')
-      return failed({
-        kind: 'ModelNotPossible',
-        reason: 'Only DISCONNECTED accounts are worked with while they have no connection.',
-      })
+    const failure = await this.whyNot(accountId)
+    if (failure) return failed(failure)
     try {
       const view = async (session: Parameters<typeof viewAccounts>[0]) => viewAccounts(session, [accountId])
       await this.streams.decide(accountId, view, ([now]) => (now ? decide(now) : []))
@@ -45,8 +40,17 @@ export class Setting {
       if (error instanceof StreamNotFound) return failed({ kind: 'AccountNotFound' })
       throw error
     }
-    this.bus.publish(new WorkNeeded(accountId, account.model))
+    this.bus.publish(new WorkNeeded(accountId, 'DISCONNECTED'))
     return { accountId, ids: [], operationId: null }
+  }
+
+  /** Why nothing of that kind can be set of an account; null where it can. */
+  async whyNot(accountId: string): Promise<ChangeFailure | null> {
+    const [account] = await viewAccounts(this.platform.database.pool, [accountId])
+    if (!account) return { kind: 'AccountNotFound' }
+    if (account.model === 'DISCONNECTED') return null
+    const reason = 'Only DISCONNECTED accounts are worked with while they have no connection.'
+    return { kind: 'ModelNotPossible', reason }
   }
 }
 

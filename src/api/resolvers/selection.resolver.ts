@@ -1,12 +1,9 @@
 import { CommandBus } from '@nestjs/cqrs'
 import { Args, Context, Mutation, Parent, Query, ResolveField, Resolver } from '@nestjs/graphql'
-import { SetSelection, type ChangeOutcome } from '../../mailbox/mail-commands.js'
-import type { ChangeFailure } from '../../mailbox/local-work.js'
-import { whyNoSelection, type Selection } from '../../mailbox/selection.js'
+import { SetSelection, type SelectionOutcome } from '../../mailbox/mail-commands.js'
+import type { Selection } from '../../mailbox/selection.js'
 import { Platform } from '../../platform/platform.js'
-import { viewAccounts } from '../../projections/account-views.js'
-import { viewMailboxList } from '../../projections/mailbox-views.js'
-import { viewSelectionPreview, viewSelectionProgress } from '../../projections/selection-views.js'
+import { viewSelectionProgress } from '../../projections/selection-views.js'
 import type { ApiContext } from '../context.js'
 import { badInput, readIdOf } from '../ids.js'
 import { Nodes } from '../nodes.js'
@@ -48,39 +45,34 @@ export class SelectionResolver {
   }
 
   @Query(() => SelectionPreviewPayload, {
-    description: 'What a selection would have fetched, and what is here that it does not ask for.',
+    description: 'What a selection would have fetched, and what is here and would be dropped.',
     complexity: 100,
   })
   async previewSelection(
     @Args('input', { description: 'The selection.' }) input: SetSelectionInput,
   ): Promise<SelectionPreviewPayload> {
-    const { accountId, mailboxId, selection } = read(input)
-    const failed = (failure: ChangeFailure) => ({ preview: null, errors: [changeErrorOf(failure)] })
-    const why = selection && whyNoSelection(selection)
-    if (why) return failed({ kind: 'InvalidSettings', ...why })
-    const { pool } = this.platform.database
-    const [account] = await viewAccounts(pool, [accountId])
-    if (!account) return failed({ kind: 'AccountNotFound' })
-    if (mailboxId !== null) {
-      const [mailbox] = await viewMailboxList(pool, { ids: [mailboxId] })
-      if (mailbox?.accountId !== accountId) return failed({ kind: 'MailboxNotFound' })
-    }
-    return { preview: await viewSelectionPreview(pool, accountId, { mailboxId, selection }), errors: [] }
+    const outcome = await this.select(read(input), false)
+    if ('failure' in outcome) return { preview: null, errors: [changeErrorOf(outcome.failure)] }
+    return { preview: outcome.preview, errors: [] }
   }
 
   @Mutation(() => AccountSettingPayload, {
     description:
-      'Sets of which messages a DISCONNECTED account, or one of its mailboxes, has the raw messages here. They are copied in the background, newest first.',
+      'Sets of which messages a DISCONNECTED account, or one of its mailboxes, has the raw messages here. They are copied in the background, newest first, and what is left out is dropped.',
   })
   async setSelection(
     @Args('input', { description: 'The selection.' }) input: SetSelectionInput,
     @Context() context: ApiContext,
   ): Promise<AccountSettingPayload> {
-    const { accountId, mailboxId, selection } = read(input)
-    const command = new SetSelection(accountId, mailboxId, selection)
-    const outcome = await this.commands.execute<SetSelection, ChangeOutcome>(command)
+    const wanted = read(input)
+    const outcome = await this.select(wanted, true)
     if ('failure' in outcome) return { account: null, errors: [changeErrorOf(outcome.failure)] }
-    return { account: await this.nodes.account(accountId, null, context), errors: [] }
+    return { account: await this.nodes.account(wanted.accountId, null, context), errors: [] }
+  }
+
+  private select({ accountId, mailboxId, selection }: ReturnType<typeof read>, isSet: boolean) {
+    const command = new SetSelection(accountId, mailboxId, selection, isSet)
+    return this.commands.execute<SetSelection, SelectionOutcome>(command)
   }
 }
 

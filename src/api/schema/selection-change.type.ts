@@ -1,5 +1,5 @@
 import { Field, Float, InputType, Int, ObjectType } from '@nestjs/graphql'
-import type { SelectionPreview } from '../../projections/selection-views.js'
+import type { SelectionPreview } from '../../mailbox/selection.js'
 import { ChangeError, MessagesInput } from './change-mail.type.js'
 import type { UserError } from './connect.type.js'
 
