@@ -1,4 +1,4 @@
-import { sameFlags, type Flags } from './flags.js'
+import { hasFlag, sameFlags, type Flags } from './flags.js'
 import type { AccountEvent } from './events.js'
 import type { MessageData } from './message.js'
 import { redactMessage } from './redaction.js'
@@ -114,9 +114,7 @@ export function decideAdded(
       occasion === 'first sight'
         ? undefined
         : view.unconfirmed.get(message.fingerprint)?.find((each) => !used.has(each.messageId))
-    // what the server was perhaps told to delete may be gone, and one like it have been moved here: that is not to be deleted
-    const isInDoubt = same?.apart?.isDeletionSent === true && findMoved(freeLookalikes(message, view, used), message)
-    if (same && !isInDoubt) {
+    if (same && !isInDoubt(same.apart, message, freeLookalikes(message, view, used))) {
       used.add(same.messageId)
       const { messageId, apart } = same
       if (!apart || apart.shown?.mailboxId === place.mailboxId)
@@ -170,6 +168,15 @@ function decideOrigin(
   if (uploaded) return added('UPLOADED_AGAIN', uploaded.messageId)
   // a mailbox that turns up may bring old mail along
   return added(occasion === 'late sight' ? 'EXISTING' : 'ARRIVED', null)
+}
+
+/**
+ * Whether a message of a mailbox that was numbered anew may be another than the one that the server was, perhaps, told to
+ * delete: that one may be gone, and one like it have been moved here. Then it is not to be deleted. One that is marked as deleted is it.
+ */
+function isInDoubt(apart: Apart | null, message: MessageData, free: readonly Lookalike[]): boolean {
+  if (!apart?.isDeletionSent || hasFlag(message.flags, '\\Deleted')) return false
+  return findMoved(free, message) !== undefined
 }
 
 function freeLookalikes(message: MessageData, view: AddedView, used: ReadonlySet<string>): Lookalike[] {

@@ -45,6 +45,8 @@ export class World extends FoldedAccount {
   private readonly attempts = new Map<string, number>()
   /** messages that the server would not expunge: what was copied to be moved is there twice then */
   refusedExpunges = 0
+  /** how often a mailbox was numbered anew */
+  renumberings = 0
   readonly abilities: Abilities
 
   constructor(abilities: Abilities) {
@@ -81,6 +83,7 @@ export class World extends FoldedAccount {
       this.server.add(to, { ...message, born })
     } else if (action === 4) {
       const mailbox = this.server.of(name)
+      this.renumberings++
       mailbox.uidValidity++
       mailbox.uidNext = 1
       for (const each of mailbox.messages) each.uid = mailbox.uidNext++
