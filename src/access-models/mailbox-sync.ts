@@ -11,7 +11,7 @@ import {
   type ReportOccasion,
 } from '../mailbox/message-changes.js'
 import { planLiveSync, planMailboxSync, type ReportedPlace, type SyncPlan } from '../mailbox/sync-plan.js'
-import { formatUidSet, newestFirst, uidCount, uidSetOf, withoutUids, type UidSet } from '../mailbox/uid-set.js'
+import { formatUidSet, newestFirst, uidCount, uidSetOf, uidsOf, withoutUids, type UidSet } from '../mailbox/uid-set.js'
 import type { FenceToken, Streams } from '../event-store/streams.js'
 import type { Database } from '../platform/database.js'
 import {
@@ -86,8 +86,6 @@ export class Suspects {
 /** What is left of a mailbox's sync when nothing more is asked of the server for it: commits that are under way. */
 export type Remainder = { committed: Promise<void> }
 
-const NOTHING_LEFT: Remainder = { committed: Promise.resolve() }
-
 /**
  * Brings one mailbox up to date, as far as its plan says and time allows; what is known of it says how far that was. The
  * next mailbox can be fetched while the remainder of this one is committed.
@@ -102,8 +100,10 @@ export async function syncMailbox(tools: SyncTools, mailbox: MailboxView): Promi
     ? planMailboxSync(mailbox.place, reported, connection.abilities)
     : planLiveSync(mailbox.place, connection.abilities)
   if (reported && plan.begin) return begin(tools, mailbox, reported, plan.begin)
-  await catchUp(tools, mailbox, placeOf(mailbox), plan, reported)
-  return plan.backfill ? backfill(tools, mailbox) : NOTHING_LEFT
+  const caughtUp = await catchUp(tools, mailbox, placeOf(mailbox), plan, reported)
+  if (!plan.backfill) return caughtUp
+  await caughtUp.committed
+  return backfill(tools, mailbox)
 }
 
 function placeOf({ mailboxId, uidValidity }: MailboxView): MailboxPlace {
@@ -149,7 +149,7 @@ async function catchUp(
   place: MailboxPlace,
   plan: SyncPlan,
   reported: ReportedPlace | null,
-): Promise<void> {
+): Promise<Remainder> {
   const { connection } = tools
   let uidNext = mailbox.place.uidNext
   let highestModseq = mailbox.place.highestModseq
@@ -157,16 +157,26 @@ async function catchUp(
   if (plan.newFrom !== null) uidNext = Math.max(uidNext, await recordNews(tools, mailbox, place, plan.newFrom))
   if (connection.selected !== mailbox.path) await connection.select(mailbox.path)
   let held = false
+  let left: FewChanges = { flags: [], vanished: [] }
   if (plan.changes === 'compare') held = await compareAll(tools, mailbox, place, uidNext)
   else if (plan.changes !== 'none') {
     const upTo = Math.max(uidNext, reported?.uidNext ?? 0, 2) - 1
-    const changes = await connection.changesSince(highestModseq ?? '0', upTo, PIECE, (piece) =>
-      recordFlags(tools, place, piece),
-    )
+    let flags: FlagsReport[] = []
+    const changes = await connection.changesSince(highestModseq ?? '0', upTo, PIECE, async (piece) => {
+      if (flags.length > 0) await recordFlags(tools, place, flags)
+      flags = piece
+    })
     const compares = plan.changes === 'changed since, compare UIDs' && mailbox.place.complete
-    held = compares
-      ? await compareUids(tools, mailbox, place, uidNext)
-      : await recordExpunged(tools, mailbox, place, changes.vanished)
+    const { vanished } = changes
+    if (compares || uidCount(vanished) > PIECE) {
+      await recordFlags(tools, place, flags)
+      held = compares
+        ? await compareUids(tools, mailbox, place, uidNext)
+        : await recordExpunged(tools, mailbox, place, vanished)
+    } else {
+      held = await isHeld(tools, mailbox, await countUnasked(tools, place, vanished))
+      left = { flags, vanished: held ? [] : vanished }
+    }
     // what is held has to be told again
     if (!held) highestModseq = changes.highestModseq
   }
@@ -175,9 +185,37 @@ async function catchUp(
   if (!held && reported?.highestModseq && BigInt(reported.highestModseq) > BigInt(highestModseq ?? '0'))
     highestModseq = reported.highestModseq
   const { complete } = mailbox.place
-  if (uidNext === mailbox.place.uidNext && highestModseq === mailbox.place.highestModseq) return
+  const isPlaceKnown = uidNext === mailbox.place.uidNext && highestModseq === mailbox.place.highestModseq
   const data = { ...place, uidNext, highestModseq, complete, serverMessages: connection.exists }
-  await record(tools, [{ type: 'MailboxSynchronized', data }])
+  const synchronized: AccountEvent[] = isPlaceKnown ? [] : [{ type: 'MailboxSynchronized', data }]
+  // nothing more is asked of the server for it
+  const committed = recordChanges(tools, place, left, synchronized)
+  committed.catch(() => undefined)
+  return { committed }
+}
+
+/** Changes of a mailbox that are few enough to be recorded together. */
+type FewChanges = { flags: readonly FlagsReport[]; vanished: UidSet }
+
+async function recordChanges(
+  tools: SyncTools,
+  place: MailboxPlace,
+  { flags, vanished }: FewChanges,
+  after: readonly AccountEvent[],
+): Promise<void> {
+  const gone = new Set(uidsOf(vanished))
+  // of what is gone, its flags have been
+  const reports = flags.filter(({ uid }) => !gone.has(uid))
+  if (reports.length === 0 && gone.size === 0) return after.length > 0 ? record(tools, after) : undefined
+  await tools.streams.decide(
+    tools.accountId,
+    (session) => viewMessages(session, place, [...reports.map(({ uid }) => uid), ...gone]),
+    (known) => {
+      const expunged = [...known.values()].filter(({ uid }) => gone.has(uid))
+      return [...decideFlags(place, reports, known), ...decideExpunged(place.mailboxId, expunged), ...after]
+    },
+    tools.fence,
+  )
 }
 
 /** Fetches and records messages from a UID up. @returns the UID after the highest of them, 0 when there are none */
@@ -372,6 +410,7 @@ async function findGone(
 }
 
 async function recordFlags(tools: SyncTools, place: MailboxPlace, reported: readonly FlagsReport[]): Promise<void> {
+  if (reported.length === 0) return
   const uids = reported.map((report) => report.uid)
   await tools.streams.decide(
     tools.accountId,

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { ImapFlow } from 'imapflow'
-import { answers, arrivalOf, freePorts, imapClient, PASSWORD, type MailServer } from './imap-server.ts'
+import { answers, arrivalOf, freePorts, imapClient, killGroup, PASSWORD, type MailServer } from './imap-server.ts'
 import { install, unpack } from './install.ts'
 
 const run = promisify(execFile)
@@ -51,12 +51,8 @@ export class Cyrus implements MailServer {
     return cyrus
   }
 
-  async kill(): Promise<void> {
-    const { child } = this
-    const ended = new Promise((done) => child.once('exit', done))
-    // the whole group: sessions outlive their master
-    if (child.pid) process.kill(-child.pid, 'SIGKILL')
-    await ended
+  kill(): Promise<void> {
+    return killGroup(this.child)
   }
 
   async restart(): Promise<void> {

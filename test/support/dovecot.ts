@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { ImapFlow } from 'imapflow'
 import { createTransport, type Transporter } from 'nodemailer'
-import { answers, freePorts, imapClient, PASSWORD, type MailServer } from './imap-server.ts'
+import { answers, freePorts, imapClient, killGroup, PASSWORD, type MailServer } from './imap-server.ts'
 import { install } from './install.ts'
 import { fillMaildir } from './maildir.ts'
 
@@ -82,12 +82,8 @@ export class Dovecot implements MailServer {
   }
 
   /** Ends the server, as if its machine had lost power, and every connection with it. */
-  async kill(): Promise<void> {
-    const { child } = this
-    const ended = new Promise((done) => child.once('exit', done))
-    // the whole group: sessions outlive a master that is asked to end
-    if (child.pid) process.kill(-child.pid, 'SIGKILL')
-    await ended
+  kill(): Promise<void> {
+    return killGroup(this.child)
   }
 
   /** Starts it again on the same mail and ports. */

@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process'
 import { connect, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ImapFlow } from 'imapflow'
@@ -38,6 +39,13 @@ export async function freePorts(count: number): Promise<number[]> {
   const ports = servers.map((server) => (server.address() as { port: number }).port)
   await Promise.all(servers.map((server) => new Promise((done) => server.close(done))))
   return ports
+}
+
+/** Kills a server that leads a process group, and all of that: sessions outlive a master that is asked to end. */
+export async function killGroup(child: ChildProcess): Promise<void> {
+  const ended = new Promise((done) => child.once('exit', done))
+  if (child.pid) process.kill(-child.pid, 'SIGKILL')
+  await ended
 }
 
 /** Waits until a server greets whoever connects. */
