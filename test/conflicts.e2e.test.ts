@@ -3,7 +3,7 @@ import type { ConflictPolicy, OperationKind, ServerChange } from '../src/mailbox
 import type { SeenOperation } from './support/disconnected.ts'
 import type { MailServer } from './support/imap-server.ts'
 import { mail } from './support/mail.ts'
-import { LACKING, SERVERS } from './support/mail-servers.ts'
+import { lackingOn, SERVERS } from './support/mail-servers.ts'
 import { OperationCase } from './support/operation-case.ts'
 import { Service, until } from './support/service.ts'
 
@@ -37,10 +37,7 @@ type Tried = (typeof LINES)[number] & { hidden: readonly string[] }
  * an hour: `MAILFOLD_CASES=all npm test -- test/conflicts`.
  */
 function triedOn(server: string): Tried[] {
-  return LINES.flatMap((line, index) => {
-    const some = server === 'Dovecot' ? [[]] : LACKING.slice(index % LACKING.length).slice(0, 1)
-    return (process.env['MAILFOLD_CASES'] === 'all' ? LACKING : some).map((hidden) => ({ ...line, hidden }))
-  })
+  return LINES.flatMap((line, index) => lackingOn(server, index).map((hidden) => ({ ...line, hidden })))
 }
 
 /** Tries lines of the table, some at once; each fails by its own name. */

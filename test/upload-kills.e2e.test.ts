@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { groupsOf } from '../src/mailbox/groups.js'
 import type { OperationKind } from '../src/mailbox/operation.js'
 import type { MailServer } from './support/imap-server.ts'
-import { LACKING, SERVERS } from './support/mail-servers.ts'
+import { EVERYTHING, lackingOn, SERVERS } from './support/mail-servers.ts'
 import { COMMANDS, OperationCase } from './support/operation-case.ts'
 import { Service, until } from './support/service.ts'
 
@@ -35,9 +35,6 @@ const DONE: { readonly [Kind in OperationKind]: { there: string[]; gone: string[
   SUBSCRIBE: { there: ['Empty true'], gone: ['Empty false'] },
 }
 
-/** Whether everything is tried, which takes long. */
-const ALL = process.env['MAILFOLD_CASES'] === 'all'
-
 /** Uploads that are held at once: each keeps a worker of the service. */
 const AT_ONCE = 18
 
@@ -48,10 +45,8 @@ type Case = { kind: OperationKind; place: (typeof PLACES)[number]; hidden: reado
  * thing after the other; or each over each (`MAILFOLD_CASES=all npm test -- test/upload-kills`).
  */
 function casesOf(server: string, places: Case['place'][]): Case[] {
-  return KINDS.flatMap((kind) => places.map((place) => ({ kind, place }))).flatMap((each, index) => {
-    const some = server === 'Dovecot' ? [[]] : LACKING.slice(index % LACKING.length).slice(0, 1)
-    return (ALL ? LACKING : some).map((hidden) => ({ ...each, hidden }))
-  })
+  const all = KINDS.flatMap((kind) => places.map((place) => ({ kind, place })))
+  return all.flatMap((each, index) => lackingOn(server, index).map((hidden) => ({ ...each, hidden })))
 }
 
 /** Accounts with an upload that is held. */
@@ -136,7 +131,7 @@ describe.each(SERVERS)('on $name', ({ name, start }) => {
   afterAll(() => server?.stop())
 
   // what becomes of the service is no matter of the server's make
-  test.each(PLUGS.filter(({ isOfServer }) => isOfServer || name === 'Dovecot' || ALL))(
+  test.each(PLUGS.filter(({ isOfServer }) => isOfServer || name === 'Dovecot' || EVERYTHING))(
     'when $what goes at any step of an upload of any kind, each operation is carried out exactly once',
     async ({ what, pull }) => {
       // at every place for the connection; the others go where it matters most: between what was done and what is known of it

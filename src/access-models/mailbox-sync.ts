@@ -163,7 +163,7 @@ async function catchUp(
     const upTo = Math.max(uidNext, reported?.uidNext ?? 0, 2) - 1
     let flags: FlagsReport[] = []
     const changes = await connection.changesSince(highestModseq ?? '0', upTo, PIECE, async (piece) => {
-      if (flags.length > 0) await recordFlags(tools, place, flags)
+      await recordFlags(tools, place, flags)
       flags = piece
     })
     const compares = plan.changes === 'changed since, compare UIDs' && mailbox.place.complete
@@ -409,15 +409,8 @@ async function findGone(
   return gone
 }
 
-async function recordFlags(tools: SyncTools, place: MailboxPlace, reported: readonly FlagsReport[]): Promise<void> {
-  if (reported.length === 0) return
-  const uids = reported.map((report) => report.uid)
-  await tools.streams.decide(
-    tools.accountId,
-    (session) => viewMessages(session, place, uids),
-    (known) => decideFlags(place, reported, known),
-    tools.fence,
-  )
+async function recordFlags(tools: SyncTools, place: MailboxPlace, flags: readonly FlagsReport[]): Promise<void> {
+  await recordChanges(tools, place, { flags, vanished: [] }, [])
 }
 
 /** @returns whether it is held, since it is unusually many */

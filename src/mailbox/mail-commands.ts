@@ -160,8 +160,8 @@ export class SetConnectionSchedule {
   ) {}
 }
 
-/** What a selection would change, or why it cannot be. */
-export type SelectionOutcome = { preview: SelectionPreview } | { failure: ChangeFailure }
+/** What a selection would change, null where it was set; or why it cannot be. */
+export type SelectionOutcome = { preview: SelectionPreview | null } | { failure: ChangeFailure }
 
 /** Set, or where not `isSet` only preview, of which messages a DISCONNECTED account has the raw messages here; null for a mailbox: as its account. */
 export class SetSelection {

@@ -22,6 +22,18 @@ export const SERVERS: readonly { name: string; start: (hasQuota?: boolean) => Pr
   { name: 'Cyrus', start: (hasQuota = false) => Cyrus.start(hasQuota ? QUOTA : 0) },
 ]
 
+/** Whether everything is tried, which takes long. */
+export const EVERYTHING = process.env['MAILFOLD_CASES'] === 'all'
+
+/**
+ * What servers of a make lack in one of several cases, by its number: nothing on Dovecot, one thing after the other on Cyrus; where
+ * everything is tried, each.
+ */
+export function lackingOn(server: string, index: number): readonly (readonly string[])[] {
+  if (EVERYTHING) return LACKING
+  return [server === 'Dovecot' ? [] : (LACKING[index % LACKING.length] ?? [])]
+}
+
 /** What servers may lack, each by itself; QRESYNC stands on CONDSTORE. */
 export const LACKING: readonly (readonly string[])[] = [
   [],

@@ -41,9 +41,9 @@ export function closedPeriodAt(schedule: ConnectionSchedule | null, now: Date): 
  * client has asked for since, `goOnline` above all, stands until the next such period.
  */
 export function decideSchedule(account: AccountView, now: Date): AccountEvent[] {
+  if (account.state === 'OFFLINE' || account.state === 'LOGIN_REFUSED') return []
   const period = closedPeriodAt(account.connectionSchedule, now)
   if (period === null || account.since >= period.since) return []
-  if (account.state === 'OFFLINE' || account.state === 'LOGIN_REFUSED') return []
   return [{ type: 'WentOffline', data: { until: period.until.toISOString() } }]
 }
 

@@ -32,13 +32,12 @@ class SetSelectionHandler implements ICommandHandler<SetSelection, SelectionOutc
     if (failure) return failed(failure)
     const [mailbox] = mailboxId === null ? [] : await viewMailboxList(pool, { ids: [mailboxId] })
     if (mailboxId !== null && mailbox?.accountId !== accountId) return failed({ kind: 'MailboxNotFound' })
-    const preview = await viewSelectionPreview(pool, accountId, { mailboxId, selection })
-    if (!isSet) return { preview }
+    if (!isSet) return { preview: await viewSelectionPreview(pool, accountId, { mailboxId, selection }) }
     const changed: AccountEvent[] = [{ type: 'SelectionChanged', data: { mailboxId, selection } }]
     const outcome = await this.setting.set(accountId, (account) =>
       sameSelection((mailbox ?? account).selection, selection) ? [] : changed,
     )
-    return 'failure' in outcome ? outcome : { preview }
+    return 'failure' in outcome ? outcome : { preview: null }
   }
 }
 

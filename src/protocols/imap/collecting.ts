@@ -133,10 +133,13 @@ export async function deleteMessages(
   return uidsOf(withoutUids(asked, await connection.present(asked)))
 }
 
-/** How full the mail of the account is, by the quota of INBOX (RFC 9208), in bytes; null where the server does not tell. */
-export async function quotaOf(connection: ImapConnection): Promise<{ bytes: number; limit: number } | null> {
+/** How full the mail of the account is, by the quota of a mailbox (RFC 9208), in bytes; null where the server does not tell. */
+export async function quotaOf(
+  connection: ImapConnection,
+  path = 'INBOX',
+): Promise<{ bytes: number; limit: number } | null> {
   if (!connection.offers('QUOTA')) return null
-  const quota = await connection.ask('GETQUOTAROOT', (client) => client.getQuota('INBOX'))
+  const quota = await connection.ask('GETQUOTAROOT', (client) => client.getQuota(path))
   const storage = quota ? quota.storage : undefined
   return storage?.limit ? { bytes: storage.usage ?? 0, limit: storage.limit } : null
 }

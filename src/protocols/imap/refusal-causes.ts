@@ -1,4 +1,5 @@
 import type { ServerChange } from '../../mailbox/operation.js'
+import { quotaOf } from './collecting.js'
 import type { ImapConnection } from './imap-connection.js'
 
 /** What a command needed that a server has refused: one that gives no response code (RFC 5530) is asked about each. */
@@ -23,8 +24,8 @@ export async function causeOfRefusal(connection: ImapConnection, needs: Needs): 
     const rights = await rightsOn(connection, path)
     if (rights !== null && !rights.includes(right)) return 'NO_PERMISSION'
   }
-  if (needs.room && !(await hasRoom(connection, needs.room))) return 'OVER_QUOTA'
-  return null
+  const quota = needs.room && (await quotaOf(connection, needs.room.path))
+  return needs.room && quota && quota.bytes + needs.room.bytes > quota.limit ? 'OVER_QUOTA' : null
 }
 
 /** The letters of what the user may do with a mailbox; null where the server does not tell. */
@@ -42,11 +43,4 @@ async function rightsOn(connection: ImapConnection, path: string): Promise<strin
     // the mailbox is not even to be seen, or is gone, which its list says
     .catch(() => undefined)
   return rights
-}
-
-async function hasRoom(connection: ImapConnection, { path, bytes }: { path: string; bytes: number }): Promise<boolean> {
-  if (!connection.offers('QUOTA')) return true
-  const quota = await connection.ask('GETQUOTAROOT', (client) => client.getQuota(path))
-  const storage = quota ? quota.storage : undefined
-  return !storage?.limit || (storage.usage ?? 0) + bytes <= storage.limit
 }
