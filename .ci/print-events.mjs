@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import ts from 'typescript'
 
 const ROOT = 'src/mailbox/events.ts'
+const SHAPES = 'src/mailbox/event-shapes.ts'
 const NAMED = [
   'MailboxListing',
   'MessageData',
@@ -36,7 +37,7 @@ const NAMED = [
 ]
 const config = ts.readConfigFile('tsconfig.json', ts.sys.readFile).config
 const { options } = ts.parseJsonConfigFileContent(config, ts.sys, '.')
-const program = ts.createProgram([ROOT], options)
+const program = ts.createProgram([ROOT, SHAPES], options)
 const checker = program.getTypeChecker()
 const missing = []
 
@@ -92,7 +93,7 @@ function named(name) {
 }
 
 const shapes = new Map()
-const source = program.getSourceFile(ROOT)
+const source = program.getSourceFile(SHAPES)
 source.forEachChild((node) => {
   const declaration = ts.isVariableStatement(node) ? node.declarationList.declarations[0] : undefined
   if (declaration?.name.getText() === 'EVENT_SHAPES')

@@ -7,13 +7,17 @@ import { ForgettingModule } from './forgetting/forgetting.module.js'
 import { Platform } from './platform/platform.js'
 import { PlatformModule } from './platform/platform.module.js'
 import { CoreProjection } from './projections/core-projection.js'
-import { AccountQueues } from './queues/account-queues.js'
+import { JobQueues } from './queues/job-queues.js'
 import { QueuesModule } from './queues/queues.module.js'
+import { ShardWorkers } from './queues/shard-workers.js'
 
-/** The whole service in one process: API and workers. */
+/** The service in one process: for clients, for mail servers, or for both, as MAILFOLD_ROLES says. */
 @Module({})
 export class AppModule {
   static on(platform: Platform): DynamicModule {
+    const { MAILFOLD_ROLES: roles } = platform.settings
+    const isWorker = roles.includes('worker')
+    const queues = QueuesModule.with(isWorker)
     return {
       module: AppModule,
       imports: [
@@ -21,9 +25,13 @@ export class AppModule {
         PlatformModule.of(platform),
         EventStoreModule.with(new CoreProjection()),
         AccessModelsModule,
-        QueuesModule,
+        queues,
         ForgettingModule,
-        ApiModule.with({ imports: [QueuesModule], readiness: AccountQueues }),
+        ApiModule.with({
+          imports: [queues],
+          readiness: isWorker ? ShardWorkers : JobQueues,
+          isForClients: roles.includes('api'),
+        }),
       ],
     }
   }

@@ -69,6 +69,8 @@ const FOUND: [[number, number, number][], Fate[], World['abilities']][] = [
     ['works', 'cut after'],
     WITHOUT_MOVE,
   ],
+  // asked for between two steps, and shown again as the server has it before the second is taken
+  [['7 14 0', '7 44 1', '18 2 0'].map(numbersOf), [], { ...WITHOUT_MOVE, uidplus: false }],
   // what is left over is marked as deleted, and both mailboxes are numbered anew
   [['7 2 25', '7 4 0', '17 0 0', '1 40 0', '1 0 0'].map(numbersOf), [], { ...WITHOUT_MOVE, uidplus: false }],
 ]

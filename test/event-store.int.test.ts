@@ -1,7 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { v7 as newId } from 'uuid'
 import type { Feeds } from '../src/event-store/feeds.js'
-import { FenceRefused, StreamNotFound, VersionConflict, type Streams } from '../src/event-store/streams.js'
+import {
+  FenceRefused,
+  StreamNotFound,
+  VersionConflict,
+  type FenceToken,
+  type Streams,
+} from '../src/event-store/streams.js'
 import type { AccountEvent } from '../src/mailbox/events.js'
 import { rebuildAccount, verifyAccount } from '../src/projections/rebuild.js'
 import { Store } from './support/store.ts'
@@ -72,9 +78,10 @@ test('writers that race leave versions without a gap, and each event once', asyn
 
 test('a worker whose account was taken over cannot write any more, and the API can', async () => {
   const id = await account()
-  const stale = await streams.takeFence(id)
-  const fresh = await streams.takeFence(id)
-  const decide = (fence?: number) =>
+  const lease = await store.lease()
+  const stale = await streams.takeFence(id, lease)
+  const fresh = await streams.takeFence(id, lease)
+  const decide = (fence?: FenceToken) =>
     streams.decide(
       id,
       async () => null,

@@ -226,6 +226,9 @@ test('an ONLINE account hands out bodies, and keeps none', async () => {
     model: 'ONLINE',
   })
   await service.synced(olga)
+  await service.ask('mutation ($input: OpenSessionInput!) { openSession(input: $input) { errors { __typename } } }', {
+    input: { accountId: olga },
+  })
   type Found = { account: { messages: { nodes: { rawUrl: string; content: { text: string } }[] } } }
   const { account: found } = await service.ask<Found>(
     'query ($id: ID!) { account(id: $id) { messages { nodes { rawUrl content { text } } } } }',

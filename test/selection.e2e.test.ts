@@ -6,7 +6,7 @@ import { Dovecot } from './support/dovecot.ts'
 import { PASSWORD } from './support/imap-server.ts'
 import { mail } from './support/mail.ts'
 import { fillMaildir } from './support/maildir.ts'
-import { Service, until } from './support/service.ts'
+import { mailfold, Service, until } from './support/service.ts'
 
 let dovecot: Dovecot
 let service: Service
@@ -23,7 +23,12 @@ afterAll(async () => {
 })
 
 type Progress = { messages: number; bytes: number; messagesHere: number; bytesHere: number }
-type Preview = { fetchMessages: number; fetchBytes: number; dropMessages: number; dropBytes: number }
+type Preview = { indexMessages: number; leaveMessages: number } & {
+  fetchMessages: number
+  fetchBytes: number
+  dropMessages: number
+  dropBytes: number
+}
 
 class Selecting {
   readonly mine: DisconnectedAccount
@@ -64,7 +69,7 @@ class Selecting {
 
   async preview(selection: object | null, path?: string): Promise<Preview | string> {
     const query = `query ($input: SetSelectionInput!) { previewSelection(input: $input) {
-      preview { fetchMessages fetchBytes dropMessages dropBytes } errors { __typename } } }`
+      preview { indexMessages leaveMessages fetchMessages fetchBytes dropMessages dropBytes } errors { __typename } } }`
     type Answer = { previewSelection: { preview: Preview | null; errors: { __typename: string }[] } }
     const { preview, errors } = (await service.ask<Answer>(query, { input: await this.input(selection, path) }))
       .previewSelection
@@ -239,6 +244,115 @@ test('a copy that is cut off goes on from there, newest first, and nothing comes
   expect(first).toEqual([...first].sort((one, other) => other - one))
   // the one that was under way when the connection was cut may have been asked for again
   expect(uids.length).toBeLessThanOrEqual(first.length + 2)
+  await mine.end()
+})
+
+/** What becomes of messages from now on: origins of those that are added, and of each that is expunged whether it only leaves the index. */
+function following(id: string) {
+  const origins: string[] = []
+  const leftOut: boolean[] = []
+  const socket = service.socket()
+  const query = `subscription ($id: ID!) { changes(accountId: $id) {
+    ... on MessageAddedChange { origin } ... on MessageExpungedChange { isLeftOut } } }`
+  type Data = { changes: { origin?: string; isLeftOut?: boolean } }
+  socket.subscribe<Data>(
+    { query, variables: { id } },
+    {
+      next: ({ data }) => {
+        origins.push(...[data?.changes.origin ?? []].flat())
+        leftOut.push(...[data?.changes.isLeftOut ?? []].flat())
+      },
+      error: () => undefined,
+      complete: () => undefined,
+    },
+  )
+  return { origins, leftOut, end: () => socket.dispose() }
+}
+
+const idsOf = (messages: readonly { id: string }[]) => messages.map(({ id }) => id)
+
+test('a mailbox can be left out of the index, with what is here of it, and taken in again: its messages are the same', async () => {
+  const selecting = await Selecting.connect()
+  const { mine } = selecting
+  await selecting.set({ keep: 'WHOLE' })
+  await selecting.untilHere(10)
+  const before = await mine.shown('Work')
+  const { version } = await seen(mine.id)
+  const told = following(mine.id)
+  const none = { fetchMessages: 0, fetchBytes: 0, indexMessages: 0, leaveMessages: 4, dropMessages: 4 }
+  expect(await selecting.preview({ keep: 'NONE' }, 'Work')).toMatchObject(none)
+  expect(await selecting.set({ keep: 'NONE', newest: 1 }, 'Work')).toEqual(['InvalidSettings'])
+  expect(await selecting.set({ keep: 'NONE' }, 'Work')).toEqual([])
+  await until(async () => (await mine.shown('Work')).length === 0)
+  await until(() => blobs() === 6)
+  await until(() => told.leftOut.length === 4)
+  expect(told).toMatchObject({ origins: [], leftOut: [true, true, true, true] })
+  // what comes meanwhile is not looked at, and nothing is amiss
+  await mine.other.append('Work', mail(96_000 + made, { subject: 'work later' }))
+  await mine.other.append('INBOX', mail(96_100 + made, { subject: 'in later' }))
+  await until(async () => (await mine.shown('INBOX')).length === 7)
+  expect(await mine.shown('Work')).toEqual([])
+  expect(await mine.onServer('Work')).toHaveLength(5)
+  await service.synced(mine.id)
+  const environment = { MAILFOLD_DATA: service.folder, MAILFOLD_LOG_LEVEL: 'error' }
+  expect(await mailfold(['check', mine.id, '--json'], environment)).toMatchObject({ code: 0 })
+  // as it was, it can be seen
+  expect((await seen(mine.id, { version })).messages.nodes).toHaveLength(10)
+
+  expect(await selecting.preview(null, 'Work')).toMatchObject({ indexMessages: 4, leaveMessages: 0 })
+  expect(await selecting.set({ keep: 'HEADERS' }, 'Work')).toEqual([])
+  await until(async () => (await mine.shown('Work')).length === 5)
+  const after = await mine.shown('Work')
+  expect(idsOf(after.slice(0, 4))).toEqual(idsOf(before))
+  expect(after.map(({ origin }) => origin)).not.toContain('ARRIVED')
+  await told.end()
+  await mine.end()
+})
+
+test('what is put into a mailbox that is left out reaches the server, and is shown until then', async () => {
+  const selecting = await Selecting.connect()
+  const { mine } = selecting
+  await selecting.set({ keep: 'NONE' }, 'Work')
+  await until(async () => (await mine.shown('Work')).length === 0)
+  await mine.goOffline()
+  const [moved, copied] = [await mine.message('in 1'), await mine.message('in 2')]
+  await mine.move([moved.id], 'Work')
+  await mine.copy([copied.id], 'Work')
+  await mine.append('Work', mail(95_000 + made, { subject: 'made here' }))
+  expect((await mine.shown('Work')).map(({ subject }) => subject)).toEqual(['in 1', 'in 2', 'made here'])
+  await mine.upload()
+  for (const { state } of (await mine.state()).operations.nodes) expect(state).toBe('APPLIED')
+  expect((await mine.onServer('Work')).map(({ subject }) => subject).sort()).toEqual(
+    ['work 0', 'work 1', 'work 2', 'work 3', 'in 1', 'in 2', 'made here'].sort(),
+  )
+  await until(async () => (await mine.shown('Work')).length === 0)
+  // moved to where it is seen, it is the same message
+  const lock = await mine.other.getMailboxLock('Work')
+  await mine.other.messageMove({ subject: 'in 1' }, 'INBOX')
+  lock.release()
+  await until(async () => (await mine.shown('INBOX')).some(({ id }) => id === moved.id))
+  await mine.end()
+})
+
+test('an account may leave out all mailboxes but some; one in which a message is kept stays until that is over', async () => {
+  const selecting = await Selecting.connect()
+  const { mine } = selecting
+  const { id } = await mine.message('work 2')
+  const keep = (kept: boolean) => mine.asked('keepOffline', 'KeepOfflineInput', { messageIds: [id], keep: kept })
+  expect((await keep(true)).errors).toEqual([])
+  await selecting.untilHere(1)
+  await selecting.set({ keep: 'HEADERS' }, 'INBOX')
+  expect(await selecting.set({ keep: 'NONE' })).toEqual([])
+  await mine.other.mailboxCreate('Later')
+  await mine.other.append('Later', mail(94_000 + made))
+  await until(async () => (await mine.state()).mailboxes.some(({ path }) => path === 'Later'))
+  await service.synced(mine.id)
+  expect(await mine.shown('Later')).toEqual([])
+  expect(await mine.shown('Work')).toHaveLength(4)
+  await keep(false)
+  await mine.syncNow()
+  await until(async () => (await mine.shown('Work')).length === 0)
+  expect(await mine.shown('INBOX')).toHaveLength(6)
   await mine.end()
 })
 

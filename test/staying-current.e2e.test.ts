@@ -1,8 +1,10 @@
 import { rm } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import type { ImapFlow } from 'imapflow'
 import type { Client } from 'graphql-ws'
+import { DisconnectedAccount } from './support/disconnected.ts'
 import { Dovecot } from './support/dovecot.ts'
 import { PASSWORD } from './support/imap-server.ts'
 import { mail } from './support/mail.ts'
@@ -274,4 +276,20 @@ describe.each(kinds)('on a server with %s', (kind) => {
     const versions = watched.changes.map((change) => change.version)
     expect(versions).toEqual(versions.map((_, index) => (versions[0] ?? 0) + index))
   })
+})
+
+test('a server that has had nothing to say for a while still tells of new mail at once', async () => {
+  const quiet = await Service.start({ MAILFOLD_CHECK_INTERVAL: '600000', MAILFOLD_ANSWER_TIMEOUT: '2000' })
+  try {
+    await dovecot.fill('quiet', { INBOX: [mail(1, { subject: 'first' })] })
+    const mine = await DisconnectedAccount.connect(quiet, dovecot, 'quiet')
+    for (let turn = 0; turn < 3; turn++) {
+      await sleep(2_300)
+      await dovecot.deliver('quiet', mail(10 + turn, { subject: `after a pause ${turn}` }))
+      await until(async () => (await mine.shown('INBOX')).length === 2 + turn, 1_200)
+    }
+    await mine.end()
+  } finally {
+    await quiet.stop()
+  }
 })

@@ -74,7 +74,9 @@ const inbox = async (work: (client: ImapFlow) => Promise<unknown>) => {
   await work(other)
 }
 
-const STEPS: [string, () => Promise<unknown>][] = [
+const has = (path: string) => (now: State) => now.mailboxes.some((mailbox) => mailbox.path === path)
+
+const STEPS: [string, () => Promise<unknown>, isSeen?: (now: State) => boolean][] = [
   ['new mail', () => dovecot.deliver('ada', mail(900, { subject: 'lunch tomorrow?' }))],
   ['flags', () => inbox((client) => client.messageFlagsAdd('1:5', ['\\Flagged', '$Later'], { uid: true }))],
   ['read', () => inbox((client) => client.messageFlagsAdd('3:9', ['\\Seen'], { uid: true }))],
@@ -82,7 +84,7 @@ const STEPS: [string, () => Promise<unknown>][] = [
   ['expunged', () => inbox((client) => client.messageDelete('10:14', { uid: true }))],
   ['a mailbox made', () => other.mailboxCreate('Later')],
   ['copied there', () => inbox((client) => client.messageCopy('15:18', 'Later', { uid: true }))],
-  ['a mailbox renamed', () => other.mailboxRename('Later', 'Sooner')],
+  ['a mailbox renamed', () => other.mailboxRename('Later', 'Sooner'), has('Sooner')],
   ['a mailbox deleted', () => other.mailboxDelete('Sooner')],
   ['flags taken away', () => inbox((client) => client.messageFlagsRemove('1:3', ['\\Flagged'], { uid: true }))],
 ]
@@ -91,10 +93,13 @@ const shots: { step: string; state: State; time: string }[] = []
 
 test('as of every earlier moment, by version and by time, each query answers what it answered then', async () => {
   shots.push({ step: 'synced', ...(await atRest()) })
-  for (const [step, work] of STEPS) {
+  for (const [step, work, isSeen = () => true] of STEPS) {
     const { version } = shots.at(-1)?.state ?? { version: 0 }
     await work()
-    await until(async () => (await state()).version > version)
+    await until(async () => {
+      const now = await state()
+      return now.version > version && isSeen(now)
+    })
     shots.push({ step, ...(await atRest()) })
   }
   for (const shot of shots) {

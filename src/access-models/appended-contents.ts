@@ -24,7 +24,7 @@ export class AppendedContents {
   async take({ content, flags, internalDate }: AppendedMessage): Promise<NewMessage | { failure: ChangeFailure }> {
     try {
       const maxBytes = this.platform.settings.MAILFOLD_MAX_MESSAGE_BYTES
-      const received = await receiveContent(content as AsyncIterable<Buffer>, this.blobs, maxBytes)
+      const received = await receiveContent(content() as AsyncIterable<Buffer>, this.blobs, maxBytes)
       const [taken] = (await takeIn(this.intake, [received])) as [TakenIn]
       const date = new Date(internalDate ?? Date.now())
       // INTERNALDATE has whole seconds (RFC 9051 §9, date-time): a server gives it back without the rest

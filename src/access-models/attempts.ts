@@ -5,7 +5,8 @@ import { remedyOf, ServerFailed, type ServerFailure } from '../mailbox/failures.
 import { inUsePause, reconnectPause, throttledPause } from '../mailbox/reconnect.js'
 import type { Database } from '../platform/database.js'
 import type { Logger } from '../platform/logs.js'
-import { viewAccounts, type AccountView } from '../projections/account-views.js'
+import { viewAccounts, type AccountModel, type AccountView } from '../projections/account-views.js'
+import type { Fence } from './fence.js'
 
 /** What attempts to work on a server need. */
 export type AttemptTools = {
@@ -13,7 +14,7 @@ export type AttemptTools = {
   database: Database
   logger: Logger
   /** asks for a job for an account, after a pause or at once */
-  ask: (account: Pick<AccountView, 'accountId' | 'model'>, pause?: number) => void
+  ask: (account: AccountModel, pause?: number) => void
 }
 
 /** An account's attempts to work on its server: what became of them, and when the next may be. */
@@ -24,6 +25,7 @@ export class Attempts {
   constructor(
     private readonly accountId: string,
     private readonly tools: AttemptTools,
+    private readonly fence: Fence,
   ) {}
 
   /** Whether the server may be asked now: not after a refused login, and not before a pause is over. */
@@ -47,7 +49,8 @@ export class Attempts {
 
   /** Records a failure and asks for the next attempt, as the failure's remedy says. */
   async failed(account: AccountView, error: unknown): Promise<void> {
-    if (error instanceof FenceRefused || error instanceof StreamNotFound) return
+    if (error instanceof StreamNotFound) return
+    if (error instanceof FenceRefused) return this.fence.lost()
     if (!(error instanceof ServerFailed)) {
       this.tools.logger.error({ accountId: this.accountId, err: error }, 'a sync failed')
       this.pauseFor(account, reconnectPause(++this.failures, Math.random()))
@@ -60,8 +63,9 @@ export class Attempts {
     try {
       await this.recordFailure(account, failure, pause)
     } catch (unrecorded) {
-      // the account was forgotten meanwhile
+      // the account was forgotten meanwhile, or is another process's
       if (unrecorded instanceof StreamNotFound) return
+      if (unrecorded instanceof FenceRefused) return this.fence.lost()
       throw unrecorded
     }
     if (pause !== null) this.pauseFor(account, pause)
@@ -69,7 +73,7 @@ export class Attempts {
 
   /** Records what the connection came to. */
   async record(events: AccountEvent[]): Promise<void> {
-    await this.tools.streams.record(this.accountId, events, 'SERVER')
+    await this.tools.streams.record(this.accountId, events, 'SERVER', await this.fence.token())
   }
 
   private pauseAfter(failure: ServerFailure): number | null {

@@ -18,6 +18,7 @@ import {
   type ChangeOutcome,
   type MessageSet,
 } from '../mailbox/mail-commands.js'
+import { BlobWent } from '../content/blob-removal.js'
 import { Platform } from '../platform/platform.js'
 import { viewAccounts } from '../projections/account-views.js'
 import { viewOwnerOfMessages } from '../projections/local-views.js'
@@ -26,6 +27,7 @@ import { viewMatchingIds } from '../projections/message-views.js'
 import { Requests } from './disconnected/requests.js'
 import type { MailWork, WantedMessages } from './mail-work.js'
 import { LocalWork } from './offline/local-work.js'
+import { OnlineRequests } from './online/online-requests.js'
 
 const failed = (failure: ChangeFailure) => ({ failure })
 
@@ -36,6 +38,7 @@ export class ChangeMail {
     private readonly platform: Platform,
     private readonly local: LocalWork,
     private readonly requests: Requests,
+    private readonly online: OnlineRequests,
   ) {}
 
   /** A change of messages. */
@@ -73,17 +76,14 @@ export class ChangeMail {
   async ofAccount(accountId: string, change: (work: MailWork) => Promise<ChangeOutcome>): Promise<ChangeOutcome> {
     const [account] = await viewAccounts(this.platform.database.pool, [accountId])
     if (!account) return failed({ kind: 'AccountNotFound' })
-    const work = this.workOf(account.model)
-    return work ? change(work) : failed({ kind: 'ModelNotPossible', reason: NOT_ONLINE })
+    return change(this.workOf(account.model))
   }
 
-  private workOf(model: AccessModel): MailWork | null {
+  private workOf(model: AccessModel): MailWork {
     if (model === 'OFFLINE') return this.local
-    return model === 'DISCONNECTED' ? this.requests : null
+    return model === 'DISCONNECTED' ? this.requests : this.online
   }
 }
-
-const NOT_ONLINE = 'This version changes mail in OFFLINE and DISCONNECTED accounts; this account is ONLINE.'
 
 @CommandHandler(ChangeFlags)
 class ChangeFlagsHandler implements ICommandHandler<ChangeFlags, ChangeOutcome> {
@@ -133,7 +133,12 @@ class AppendMessageHandler implements ICommandHandler<AppendMessage, ChangeOutco
   async execute({ mailboxId, message, replaces }: AppendMessage): Promise<ChangeOutcome> {
     const why = whyNoFlags(message.flags)
     if (why !== null) return failed({ kind: 'InvalidSettings', field: 'flags', reason: why })
-    return this.mail.ofMailbox(mailboxId, (work, accountId) => work.append(accountId, mailboxId, message, replaces))
+    const append = () =>
+      this.mail.ofMailbox(mailboxId, (work, accountId) => work.append(accountId, mailboxId, message, replaces))
+    return append().catch((error: unknown) => {
+      if (error instanceof BlobWent) return append()
+      throw error
+    })
   }
 }
 
@@ -187,6 +192,7 @@ export const CHANGE_MAIL = [
   ChangeMail,
   LocalWork,
   Requests,
+  OnlineRequests,
   ChangeFlagsHandler,
   MoveMessagesHandler,
   CopyMessagesHandler,

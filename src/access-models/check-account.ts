@@ -42,7 +42,8 @@ async function compareAccount(
     const mailbox = recorded.get(each.path)
     recorded.delete(each.path)
     if (!mailbox) found.push({ kind: 'MAILBOX_NOT_RECORDED', path: each.path })
-    else if (only === null || only.has(each.path)) found.push(...(await compareMailbox(session, mailbox, connection)))
+    else if (!mailbox.isLeftOut && (only === null || only.has(each.path)))
+      found.push(...(await compareMailbox(session, mailbox, connection)))
   }
   for (const { path, selectable } of recorded.values())
     if (selectable) found.push({ kind: 'MAILBOX_NOT_ON_SERVER', path })

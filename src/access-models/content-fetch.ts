@@ -1,6 +1,8 @@
+import { Readable } from 'node:stream'
+import { pieceKey, type ContentPiece } from '../mailbox/content-piece.js'
 import type { FenceToken, Streams } from '../event-store/streams.js'
 import type { AccountEvent } from '../mailbox/events.js'
-import { ServerFailed } from '../mailbox/failures.js'
+import { isRefusal } from '../mailbox/failures.js'
 import { holdBlob, markForRemoval, removeMarked } from '../content/blob-removal.js'
 import type { BlobStore } from '../content/blob-store.js'
 import type { PassingContent } from '../content/passing-content.js'
@@ -9,6 +11,7 @@ import type { AccountView } from '../projections/account-views.js'
 import { isReferredTo } from '../projections/content-views.js'
 import { viewContentPlace, type ContentPlace } from '../projections/message-views.js'
 import type { ImapConnection } from '../protocols/imap/imap-connection.js'
+import { bytesOf, partOf } from '../protocols/imap/reading.js'
 
 /** What fetching a message's content works with. */
 export type FetchTools = {
@@ -26,22 +29,28 @@ export type FetchTools = {
  * Fetches a raw message. For an ONLINE account it only passes through memory; for the others it is kept: on disk first,
  * then named by an event. That it cannot be had is an event too, so that whoever waits learns of it.
  */
-export async function fetchContent(tools: FetchTools, messageId: string): Promise<void> {
+export async function fetchContent(tools: FetchTools, messageId: string, piece: ContentPiece | null): Promise<void> {
   const place = await viewContentPlace(tools.database.pool, messageId)
   if (!place) return
   if (place.sha256 !== null && (await tools.blobs.has(place.sha256))) return
-  const reason = await tryToFetch(tools, messageId, place)
+  const reason = await tryToFetch(tools, messageId, place, piece)
   if (reason === null) return
   const unavailable: AccountEvent = { type: 'MessageContentUnavailable', data: { messageId, reason } }
   await tools.streams.record(tools.account.accountId, [unavailable], 'CLIENT', tools.fence)
 }
 
 /** @returns why it cannot be had, null when it was fetched */
-async function tryToFetch(tools: FetchTools, messageId: string, place: ContentPlace): Promise<string | null> {
+async function tryToFetch(
+  tools: FetchTools,
+  messageId: string,
+  place: ContentPlace,
+  piece: ContentPiece | null,
+): Promise<string | null> {
   const { account, connection, maxMessageBytes } = tools
   const { there } = place
   if (there === null) return 'The message is not on the server yet, and its content not here.'
-  if (place.size > maxMessageBytes)
+  const isPiece = piece !== null && account.model === 'ONLINE'
+  if (place.size > maxMessageBytes && !isPiece)
     return `The message has ${place.size} bytes; at most ${maxMessageBytes} are fetched.`
   try {
     if (connection.selected !== there.path) {
@@ -49,10 +58,14 @@ async function tryToFetch(tools: FetchTools, messageId: string, place: ContentPl
       if (selected.uidValidity !== there.uidValidity)
         return 'The mailbox was numbered anew; the message is being found again.'
     }
-    const content = await connection.raw(there.uid, maxMessageBytes)
+    const content = isPiece
+      ? await pieceOf(connection, there.uid, piece)
+      : await connection.raw(there.uid, maxMessageBytes)
     if (!content) return 'The message is no longer on the server.'
     if (account.model === 'ONLINE') {
-      return (await tools.passing.put(messageId, content)) ? null : 'The message is too large to pass through memory.'
+      return (await tools.passing.put(pieceKey(messageId, piece), content))
+        ? null
+        : 'The message is too large to pass through memory.'
     }
     const blob = await tools.blobs.put(content)
     const data = { messageId, sha256: blob.sha256, size: blob.size }
@@ -70,7 +83,14 @@ async function tryToFetch(tools: FetchTools, messageId: string, place: ContentPl
     await removeMarked(tools.database, tools.blobs, isReferredTo)
     return 'The message went, or was forgotten, while it was fetched.'
   } catch (error) {
-    if (error instanceof ServerFailed && error.failure.kind === 'CommandRefused') return error.message
+    if (isRefusal(error)) return error.message
     throw error
   }
+}
+
+async function pieceOf(connection: ImapConnection, uid: number, piece: ContentPiece): Promise<Readable | null> {
+  const bytes = await ('part' in piece
+    ? partOf(connection, uid, piece.part)
+    : bytesOf(connection, uid, piece.start, piece.end - piece.start + 1))
+  return bytes && Readable.from([bytes], { objectMode: false })
 }

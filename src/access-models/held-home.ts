@@ -1,33 +1,30 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { v7 as newId } from 'uuid'
-import { ServerFailed } from '../mailbox/failures.js'
-import { fetchOrder } from '../mailbox/mailbox-list.js'
-import { decideList } from '../mailbox/mailbox-requests.js'
-import { looksChanged } from '../mailbox/sync-plan.js'
-import type { FenceToken } from '../event-store/streams.js'
+import type { AccessModel } from '../mailbox/access-model.js'
+import type { ContentPiece } from '../mailbox/content-piece.js'
+import { FenceRefused, StreamNotFound } from '../event-store/streams.js'
 import type { Queryable } from '../platform/database.js'
 import { withSmallHeap } from '../platform/heap.js'
 import { viewAccounts, type AccountView } from '../projections/account-views.js'
-import { viewTallies, viewTrackedIn, viewTrackedMailboxes } from '../projections/operation-views.js'
-import { viewMailboxes, type MailboxView } from '../projections/sync-views.js'
-import { canExpunge } from '../protocols/imap/changing.js'
+import { viewContentPlace } from '../projections/message-views.js'
 import { ImapConnection } from '../protocols/imap/imap-connection.js'
 import type { AccountHome, HomeTools } from './account-home.js'
 import { Attempts } from './attempts.js'
 import { fetchContent } from './content-fetch.js'
 import { decideSchedule } from './disconnected/connection-schedule.js'
+import { leaveOut } from './disconnected/left-out.js'
 import { SelectedContents, type SelectedTools } from './disconnected/selected-contents.js'
 import { Uploads, type UploadTools } from './disconnected/upload.js'
-import { Suspects, syncMailbox, type SyncTools } from './mailbox-sync.js'
+import type { RecordTools } from './disconnected/upload-record.js'
+import { Fence } from './fence.js'
+import { HeldMailboxes, type Link } from './held-mailboxes.js'
+import { dropRefused, giveUp } from './online/give-up.js'
+import { isConnectionWanted } from './online/session-terms.js'
+import { SideConnection } from './online/side-connection.js'
+import { watchQuota } from './quota-watch.js'
 
 /** A job gives its worker back after this long, and asks for another if there is more to do. */
 const SLICE = 10_000
-
-/** Milliseconds after which a mailbox that is missing is looked for again before it counts as gone. */
-const SECOND_LOOK = 500
-
-/** Mailboxes of one account that the server said have changed, in the order in which it said so. */
-type Dirty = Set<string>
+/** A message of an ONLINE account with more bytes than this is fetched beside what else is done. */
+const LARGE = 64 * 1024
 
 /**
  * Where the work of one account is done of which the mail stays on the server: its connection, held between jobs, and what is known of it for now. What matters
@@ -35,56 +32,170 @@ type Dirty = Set<string>
  */
 export class HeldHome implements AccountHome {
   private connection: ImapConnection | null = null
-  private fence: FenceToken | null = null
-  private readonly dirty: Dirty = new Set()
-  private listChanged = true
-  private checkedAt = 0
-  /** mailboxes that the last check missed: gone if the next one misses them too */
-  private missing: ReadonlySet<string> = new Set()
+  private readonly fence: Fence
+  private readonly mailboxes: HeldMailboxes
+  /** when it was looked how full the mail is */
+  private measuredAt = 0
   private readonly attempts: Attempts
-  private readonly suspects = new Suspects()
   private readonly uploads = new Uploads()
   private readonly selected = new SelectedContents()
-  private refusedMailboxes = new Set<string>()
-  /** mailboxes of which a deletion waits to be confirmed; they are looked at again at the next check */
-  private readonly heldMailboxes = new Set<string>()
-  private isGuarded = false
+  /** whether everything was looked at over this connection, and what earlier ones may have left behind */
+  private isCurrent = false
+  private hasLookedForEarlier = false
+  /** whether raw messages of an ONLINE account may be here: what was put there by it, or what it had before it was ONLINE */
+  private mayHaveContents = true
+  /** the model for which the connection was made */
+  private model: AccessModel | null = null
   private stopping = false
-  /** jobs that wait for their turn, and the one that has it */
+  /** a second connection, for what may take long (ONLINE accounts) */
+  private readonly side = new SideConnection()
+  /** jobs that wait for their turn, those that wait or have it, and the one that has it */
   private waiting = 0
+  private present = 0
   private turn: Promise<unknown> = Promise.resolve()
 
   constructor(
     private readonly accountId: string,
     private readonly tools: HomeTools,
   ) {
-    this.attempts = new Attempts(accountId, tools)
+    this.fence = new Fence(accountId, tools)
+    this.attempts = new Attempts(accountId, tools, this.fence)
+    this.mailboxes = new HeldMailboxes(accountId, tools)
+  }
+
+  /** The connection that is held now. */
+  get held() {
+    const { model, mailboxes } = this
+    return this.connection && model ? { model, checkedAt: mailboxes.checkedAt || Date.now() } : null
   }
 
   /** One job's worth of syncing: connects where needed, then works until all is current or the slice is over. */
   async sync(): Promise<void> {
     await this.inTurn(async (account, connection) => {
-      if (this.isCheckDue()) await this.check(account, connection)
-      const upload = account.model === 'DISCONNECTED' ? this.uploadTools(account, connection) : null
-      if (upload) await this.uploads.upload(upload)
+      const { mailboxes, uploads } = this
+      if (mailboxes.isCheckDue) await this.check(account, connection)
+      const isSelective = account.model === 'DISCONNECTED'
+      await this.upload(account, connection)
       const deadline = Date.now() + SLICE
-      let more = await withSmallHeap(() => this.syncMailboxes(connection, deadline))
-      if (!more && upload && (await this.uploads.settleMissing(upload))) this.listChanged = true
-      if (!more && upload) {
-        const tools = this.selectedTools(connection, deadline)
-        more = (await this.selected.fetch(tools)) || (await this.selected.drop(tools))
-      }
-      if (more || this.listChanged) this.tools.ask(account)
-      if (!this.stopping) await connection.watch('INBOX')
+      const selected = this.selectedTools(connection, deadline)
+      if (isSelective) await leaveOut(selected)
+      const isOver = () => Date.now() >= deadline || this.isWanted
+      let more = await withSmallHeap(() => mailboxes.sync(this.link(account, connection), isOver))
+      if (!more && (await uploads.settleMissing(this.uploadTools(account, connection)))) mailboxes.changed(null)
+      if (!more && isSelective) more = (await this.selected.fetch(selected)) || (await this.selected.drop(selected))
+      if (!more && !mailboxes.isListChanged) await this.isUpToDate(account, connection)
+      if (more || mailboxes.isListChanged) this.tools.ask(account)
+      await this.watch(account, connection)
     })
   }
 
-  /** Fetches a message's content; the outcome is an event, or for an ONLINE account passes through memory. */
-  async fetch(messageId: string): Promise<void> {
+  /** Tells the server what a client waits for, before anything else. */
+  async operate(): Promise<void> {
     await this.inTurn(async (account, connection) => {
-      await fetchContent({ ...this.tools, account, connection, fence: this.fence as FenceToken }, messageId)
-      if (!this.stopping) await connection.watch('INBOX')
+      const { mailboxes } = this
+      if (mailboxes.isListChanged) await this.check(account, connection)
+      await this.upload(account, connection)
+      if (this.uploads.hasExpunged()) await this.watchQuota(connection)
+      if (mailboxes.isListChanged || mailboxes.hasChanged) this.tools.ask(account)
+      await this.watch(account, connection)
     })
+  }
+
+  private async upload(account: AccountView, connection: ImapConnection): Promise<void> {
+    const tools = this.uploadTools(account, connection)
+    if (account.model === 'ONLINE' && !this.hasLookedForEarlier) {
+      await this.uploads.settleEarlier(tools)
+      await giveUp(tools, 'SENT', tools.missing)
+      this.hasLookedForEarlier = tools.missing.size === 0
+    }
+    await this.uploads.upload(tools)
+    this.mailboxes.isUnsettled = false
+    if (account.model !== 'ONLINE') return
+    if (this.uploads.hasMade()) this.mayHaveContents = true
+    await this.keepNothing(account)
+  }
+
+  /** Of an ONLINE account nothing is here but the index. */
+  private async keepNothing(account: AccountView): Promise<void> {
+    if (!this.mayHaveContents) return
+    const tools = { ...this.tools, ...this.recordTools(account), interrupted: () => this.stopping }
+    await dropRefused(tools)
+    this.mayHaveContents = await this.selected.drop(tools, true)
+  }
+
+  /** Everything was looked at over this connection, or since. */
+  private async isUpToDate({ accountId, model }: AccountView, connection: ImapConnection): Promise<void> {
+    if (model === 'ONLINE') await this.isCurrentNow({ accountId, model })
+    if (this.mailboxes.checkedAt > this.measuredAt) await this.watchQuota(connection)
+  }
+
+  private async isCurrentNow({ accountId, model }: Pick<AccountView, 'accountId' | 'model'>): Promise<void> {
+    if (this.isCurrent) return
+    this.isCurrent = true
+    // looked at without a session, it has its connection ended
+    if (!(await this.isConnectionWanted())) this.tools.ask({ accountId, model })
+    await this.tools.streams.record(accountId, [{ type: 'AccountCurrent', data: {} }], 'SERVER', this.fence.held)
+  }
+
+  private async watchQuota(connection: ImapConnection): Promise<void> {
+    this.measuredAt = Date.now()
+    await watchQuota(this.tools.streams, this.accountId, connection, this.fence.held)
+  }
+
+  /** A session stays where it works, if the server tells of the other mailboxes as well. */
+  private async watch({ model }: AccountView, connection: ImapConnection): Promise<void> {
+    if (this.stopping) return
+    const stays = model === 'ONLINE' && connection.watchesAll
+    await connection.watch((stays ? connection.selected : null) ?? 'INBOX')
+  }
+
+  /** Fetches a message's content; the outcome is an event, or for an ONLINE account passes through memory. */
+  async fetch(messageId: string, piece: ContentPiece | null): Promise<void> {
+    const fetch = (account: AccountView, connection: ImapConnection) =>
+      fetchContent({ ...this.tools, account, connection, fence: this.fence.held }, messageId, piece)
+    if ((this.present > 0 || (await this.isLarge(messageId))) && (await this.beside(fetch))) return
+    const isDone = await this.inTurn(async (account, connection) => {
+      await fetch(account, connection)
+      await this.watch(account, connection)
+    })
+    if (!isDone && !this.stopping) await this.tellUnavailable(messageId)
+  }
+
+  /** Whoever waits for a content is told that there is no connection to fetch it by. */
+  private async tellUnavailable(messageId: string): Promise<void> {
+    const reason = 'There is no connection to the server.'
+    const unavailable = { type: 'MessageContentUnavailable' as const, data: { messageId, reason } }
+    const { streams } = this.tools
+    await this.unlessTaken(async () => {
+      await streams.record(this.accountId, [unavailable], 'CLIENT', await this.fence.token())
+    })
+  }
+
+  private async isLarge(messageId: string): Promise<boolean> {
+    if (this.model !== 'ONLINE') return false
+    return ((await viewContentPlace(this.tools.database.pool, messageId))?.size ?? 0) > LARGE
+  }
+
+  /** Does something over the second connection of an ONLINE account that has one already. @returns whether it was done */
+  private async beside(work: (account: AccountView, connection: ImapConnection) => Promise<void>): Promise<boolean> {
+    if (this.model !== 'ONLINE' || !this.connection || this.stopping) return false
+    const [account] = await viewAccounts(this.tools.database.pool, [this.accountId])
+    if (account?.model !== 'ONLINE') return false
+    return this.side.use(
+      () => this.openConnection(account),
+      (connection) => work(account, connection),
+    )
+  }
+
+  /** Has the server asked what a client waits to know; where that cannot be, the client is told so. */
+  async answer(questionId: string): Promise<void> {
+    const { questions } = this.tools
+    if (await this.beside((_, connection) => questions.answer(questionId, connection))) return
+    await this.inTurn(async (account, connection) => {
+      await questions.answer(questionId, connection)
+      await this.watch(account, connection)
+    })
+    await questions.answer(questionId, null)
   }
 
   /** Somebody asks for a sync now: a pause after a failure is over. */
@@ -95,33 +206,82 @@ export class HeldHome implements AccountHome {
   /** Puts the work down and closes the connection. */
   async stop(): Promise<void> {
     this.stopping = true
-    await this.connection?.close()
+    await Promise.all([this.connection?.close(), this.side.stop()])
   }
 
-  /** One job at a time has the connection; a sync puts its work down when another waits. */
-  private async inTurn(job: (account: AccountView, connection: ImapConnection) => Promise<void>): Promise<void> {
+  /** One job at a time has the connection; a sync puts its work down when another waits. @returns whether it was done */
+  private async inTurn(job: (account: AccountView, connection: ImapConnection) => Promise<void>): Promise<boolean> {
     this.waiting++
-    const mine = this.turn.then(() => {
-      this.waiting--
-      return this.work(job)
-    })
+    this.present++
+    const mine = this.turn
+      .then(() => {
+        this.waiting--
+        return this.unlessTaken(() => this.work(job))
+      })
+      .finally(() => this.present--)
     this.turn = mine.catch(() => undefined)
-    await mine
+    return mine
   }
 
-  private async work(job: (account: AccountView, connection: ImapConnection) => Promise<void>): Promise<void> {
+  /** Does something, unless another process has the account now, or it was forgotten. @returns whether it was done */
+  private async unlessTaken(work: () => Promise<boolean | void>): Promise<boolean> {
+    try {
+      return (await work()) !== false
+    } catch (error) {
+      if (!(error instanceof FenceRefused || error instanceof StreamNotFound)) throw error
+      this.fence.lost()
+      return false
+    }
+  }
+
+  private async work(job: (account: AccountView, connection: ImapConnection) => Promise<void>): Promise<boolean> {
     const account = await this.keepToSchedule()
-    if (!account || this.stopping) return
-    if (!this.attempts.mayBegin(account)) return this.hangUp(account)
+    if (!account || this.stopping) return false
+    await this.fence.token()
+    const isOnline = account.model === 'ONLINE'
+    if (this.model !== account.model) await this.changeModel(account)
+    if (account.model === 'OFFLINE') return false
+    if (isOnline && !this.isLookDue(account) && !(await this.isConnectionWanted())) {
+      await this.endSession(account)
+      return false
+    }
+    if (!this.attempts.mayBegin(account)) {
+      if (isOnline) await giveUp(this.recordTools(account), 'UNSENT')
+      await this.hangUp(account)
+      return false
+    }
     try {
       const connection = this.connection ?? (await this.connect(account))
       await job(account, connection)
+      return true
     } catch (error) {
       const { connection } = this
       this.connection = null
       connection?.drop()
-      if (!this.stopping) await this.attempts.failed(account, error)
+      if (this.stopping) return false
+      if (isOnline) await giveUp(this.recordTools(account), 'UNSENT').catch(() => undefined)
+      await this.attempts.failed(account, error)
+      return false
     }
+  }
+
+  private isConnectionWanted(): Promise<boolean> {
+    return isConnectionWanted(this.tools.database.pool, this.accountId)
+  }
+
+  /** Whether an ONLINE account is to be looked at without a session, so that a mailbox which fills up is noticed. */
+  private isLookDue({ currentAsOf }: AccountView): boolean {
+    const { onlineInterval } = this.tools
+    return onlineInterval > 0 && currentAsOf !== null && Date.now() - currentAsOf.getTime() >= onlineInterval
+  }
+
+  /** Another model begins with a connection of its own. */
+  private async changeModel({ model }: AccountView): Promise<void> {
+    const { connection } = this
+    this.model = model
+    this.connection = null
+    this.mayHaveContents = true
+    await Promise.all([connection?.close(), this.side.close()])
   }
 
   /** Has the connection ended when its schedule says so. @returns the account, as it is then */
@@ -133,7 +293,7 @@ export class HeldHome implements AccountHome {
       this.accountId,
       view,
       ([now]) => (now ? decideSchedule(now, new Date()) : []),
-      undefined,
+      await this.fence.token(),
       'POLICY',
     )
     return (await view(this.tools.database.pool))[0]
@@ -147,19 +307,38 @@ export class HeldHome implements AccountHome {
     await connection.close()
   }
 
+  /** No session is open: an ONLINE account costs no connection then. */
+  private async endSession(account: AccountView): Promise<void> {
+    const { connection, isCurrent: wasCurrent } = this
+    this.connection = null
+    this.isCurrent = false
+    await Promise.all([connection?.close(), this.side.close()])
+    await giveUp(this.recordTools(account), 'UNSENT')
+    await this.keepNothing(account)
+    if (account.state === 'NO_SESSION' || account.state === 'LOGIN_REFUSED') return
+    const closed = { type: 'ConnectionClosed' as const, data: { wasCurrent: wasCurrent && connection !== null } }
+    await this.tools.streams.record(this.accountId, [closed], 'POLICY', await this.fence.token())
+  }
+
+  private async openConnection(account: AccountView): Promise<ImapConnection> {
+    const { policy, logger, passwordOf } = this.tools
+    const connection = await ImapConnection.open(account, await passwordOf(this.accountId), policy, logger)
+    connection.guard(() => this.tools.isHeld(this.accountId))
+    return connection
+  }
+
   private async connect(account: AccountView): Promise<ImapConnection> {
-    const { policy, streams, logger } = this.tools
-    const connection = await ImapConnection.open(account, await this.tools.passwordOf(this.accountId), policy, logger)
-    this.fence = await streams.takeFence(this.accountId)
+    const { streams } = this.tools
+    const connection = await this.openConnection(account)
+    const fence = await this.fence.renew()
     this.connection = connection
-    this.listChanged = true
+    this.mailboxes.connected()
     this.uploads.connected()
     this.selected.connected()
-    this.isGuarded = account.model === 'DISCONNECTED'
-    this.refusedMailboxes.clear()
+    this.hasLookedForEarlier = false
+    this.isCurrent = false
     connection.on('signal', (path) => {
-      if (path === null) this.listChanged = true
-      else this.dirty.add(path)
+      this.mailboxes.changed(path)
       this.tools.ask(account)
     })
     connection.once('closed', () => {
@@ -175,182 +354,54 @@ export class HeldHome implements AccountHome {
       (session) => viewAccounts(session, [this.accountId]),
       // a client may have gone offline while it was being made; the next job ends it then
       ([now]) => (now && this.attempts.mayBegin(now) ? [established] : []),
-      undefined,
+      fence,
       'SERVER',
     )
     this.attempts.succeeded()
     return connection
   }
 
-  private isCheckDue(): boolean {
-    const since = Date.now() - this.checkedAt
-    return this.listChanged || since >= this.tools.checkInterval || (this.missing.size > 0 && since >= SECOND_LOOK)
+  /** Whether another job waits for its turn, or the process is about to end. */
+  private get isWanted(): boolean {
+    return this.stopping || this.waiting > 0
   }
 
-  /** Looks at all mailboxes at once: which there are, and which have changed. Proves the connection alive as well. */
+  /** Looks at which mailboxes there are, and which have changed. */
   private async check(account: AccountView, connection: ImapConnection): Promise<void> {
-    this.listChanged = false
     this.uploads.listed()
-    const reports = await connection.listMailboxes()
-    const { streams } = this.tools
-    const listed = reports.map((report) => report.listed)
-    const believedGone = await this.believedGone(connection, listed)
-    let stillMissing: ReadonlySet<string> = new Set()
-    await streams.decide(
-      this.accountId,
-      async (session) => {
-        const messages = await viewTrackedIn(session, [...believedGone])
-        return {
-          known: await viewMailboxes(session, this.accountId),
-          tracked: await viewTrackedMailboxes(session, this.accountId),
-          messages,
-          tallies: await viewTallies(session, messages),
-        }
-      },
-      ({ tallies, ...view }) => {
-        const terms = { policy: account.conflictPolicy, isEverywhereLooked: false, canExpunge: canExpunge(connection) }
-        const { events, missing } = decideList(view, listed, believedGone, { ...terms, tallies }, newId)
-        stillMissing = missing
-        return events
-      },
-      this.fence as FenceToken,
-    )
-    this.checkedAt = Date.now()
-    this.missing = stillMissing
-    if (stillMissing.size > 0) this.tools.ask(account, SECOND_LOOK)
-    const known = new Map((await this.mailboxes()).map((mailbox) => [mailbox.path, mailbox]))
-    for (const { listed, place } of reports) {
-      const mailbox = known.get(listed.path)
-      // what is still being read for the first time is gone on with anyway
-      if (!mailbox?.place.complete || !listed.selectable) continue
-      // without CONDSTORE a change of flags shows nowhere but in the mailbox itself
-      if (place === null || !connection.abilities.condstore || looksChanged(mailbox.place, place))
-        this.dirty.add(listed.path)
-    }
-    this.refusedMailboxes.clear()
-    this.heldMailboxes.clear()
+    await this.mailboxes.check(this.link(account, connection))
   }
 
-  /** Of the mailboxes that the last check missed, those that the server does not know by their names either. */
-  private async believedGone(
-    connection: ImapConnection,
-    listed: readonly { path: string }[],
-  ): Promise<ReadonlySet<string>> {
-    const gone = new Set<string>()
-    if (this.missing.size === 0) return gone
-    for (const { mailboxId, path } of await this.mailboxes()) {
-      if (!this.missing.has(mailboxId) || listed.some((each) => each.path === path)) continue
-      if (!(await connection.hasMailbox(path))) gone.add(mailboxId)
-    }
-    return gone
-  }
-
-  /** Whether what is done in the background is to be put down: its time is over, or something else has come up. */
-  private isInterrupted(deadline: number): boolean {
-    return this.stopping || Date.now() >= deadline || this.waiting > 0 || this.dirty.size > 0 || this.listChanged
-  }
-
-  /** Works through what changed, then what is still to be fetched. @returns whether something is left */
-  private async syncMailboxes(connection: ImapConnection, deadline: number): Promise<boolean> {
-    /** the mailbox whose last pieces are being committed while the next one is fetched */
-    let behind: { mailboxId: string; committed: Promise<void> } | null = null
-    try {
-      while (Date.now() < deadline && !this.stopping && this.waiting === 0 && !this.listChanged) {
-        const mailbox: MailboxView | undefined = await this.nextMailbox(behind?.mailboxId)
-        if (!mailbox && !behind) return false
-        const { committed } = mailbox
-          ? await this.syncOne(connection, mailbox, () => this.isInterrupted(deadline))
-          : { committed: null }
-        await behind?.committed
-        behind = mailbox && committed ? { mailboxId: mailbox.mailboxId, committed } : null
-        // lets whoever else has work in this process have a turn
-        await sleep(0)
-      }
-      return true
-    } finally {
-      await behind?.committed
-    }
-  }
-
-  private async syncOne(connection: ImapConnection, mailbox: MailboxView, interrupted: () => boolean) {
-    this.dirty.delete(mailbox.path)
-    const { accountId, suspects } = this
-    const tools: SyncTools = {
-      ...this.tools,
-      accountId,
-      connection,
-      fence: this.fence as FenceToken,
-      interrupted,
-      suspects,
-      isGuarded: this.isGuarded,
-      held: (path) => this.heldMailboxes.add(path),
-    }
-    try {
-      return await syncMailbox(tools, mailbox)
-    } catch (error) {
-      this.passOver(mailbox, error)
-      return { committed: null }
-    }
+  private link({ conflictPolicy, model }: AccountView, connection: ImapConnection): Link {
+    return { connection, fence: this.fence.held, conflictPolicy, model }
   }
 
   private uploadTools(account: AccountView, connection: ImapConnection): UploadTools {
-    const look = async (paths: ReadonlySet<string>, isWanted: (path: string) => boolean) => {
-      for (const mailbox of await this.mailboxes())
-        if (paths.has(mailbox.path) && mailbox.selectable && isWanted(mailbox.path)) {
-          // a first sync that is under way goes on after the upload
-          const { committed } = await this.syncOne(connection, mailbox, () => true)
-          await committed
-        }
-    }
+    const { mailboxes } = this
+    const link = this.link(account, connection)
     return {
       ...this.tools,
-      accountId: this.accountId,
-      conflictPolicy: account.conflictPolicy,
+      ...this.recordTools(account),
       connection,
-      fence: this.fence as FenceToken,
-      interrupted: () => this.stopping || this.waiting > 0 || this.listChanged,
-      missing: this.missing,
-      look: (paths) => look(paths, () => true),
-      lookIfChanged: (paths) => look(paths, (path) => this.dirty.has(path)),
-      lookAtList: () => (this.listChanged = true),
+      interrupted: () => this.isWanted || mailboxes.isListChanged,
+      missing: mailboxes.missing,
+      look: (paths) => mailboxes.look(link, paths),
+      hasChanged: () => mailboxes.hasChanged,
+      isUnsettled: () => mailboxes.isUnsettled,
+      lookIfChanged: (paths) => mailboxes.lookIfChanged(link, paths),
+      lookAtList: () => mailboxes.changed(null),
     }
+  }
+
+  private recordTools({ conflictPolicy }: AccountView): RecordTools {
+    const { streams, database } = this.tools
+    return { accountId: this.accountId, streams, database, fence: this.fence.held, conflictPolicy }
   }
 
   private selectedTools(connection: ImapConnection, deadline: number): SelectedTools {
     const { accountId, fence } = this
-    const interrupted = () => this.isInterrupted(deadline)
-    return { ...this.tools, accountId, connection, fence: fence as FenceToken, interrupted }
-  }
-
-  private async nextMailbox(except: string | undefined): Promise<MailboxView | undefined> {
-    const usable = (await this.mailboxes()).filter(
-      ({ selectable, path, isDeletionConfirmed }) =>
-        selectable && !this.refusedMailboxes.has(path) && (isDeletionConfirmed || !this.heldMailboxes.has(path)),
-    )
-    for (const path of this.dirty) {
-      if (!usable.some((mailbox) => mailbox.path === path)) this.dirty.delete(path)
-    }
-    const ordered = fetchOrder(usable.filter((mailbox) => mailbox.mailboxId !== except))
-    return (
-      ordered.find(({ path, place, isDeletionConfirmed }) => {
-        return (this.dirty.has(path) || isDeletionConfirmed) && place.complete
-      }) ?? ordered.find((mailbox) => !mailbox.place.complete || this.dirty.has(mailbox.path))
-    )
-  }
-
-  /** One mailbox that the server will not open keeps none of the others waiting; it is tried again at the next check. */
-  private passOver(mailbox: MailboxView, error: unknown): void {
-    const failure = error instanceof ServerFailed ? error.failure : null
-    if (failure?.kind !== 'CommandRefused') throw error
-    this.tools.logger.warn(
-      { accountId: this.accountId, mailboxId: mailbox.mailboxId, failure },
-      'a mailbox was refused',
-    )
-    this.refusedMailboxes.add(mailbox.path)
-    this.listChanged = failure.command === 'SELECT'
-  }
-
-  private mailboxes(): Promise<MailboxView[]> {
-    return viewMailboxes(this.tools.database.pool, this.accountId)
+    const { mailboxes } = this
+    const interrupted = () => Date.now() >= deadline || this.isWanted || mailboxes.hasChanged || mailboxes.isListChanged
+    return { ...this.tools, accountId, connection, fence: fence.held, interrupted }
   }
 }

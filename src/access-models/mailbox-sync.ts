@@ -103,7 +103,8 @@ export async function syncMailbox(tools: SyncTools, mailbox: MailboxView): Promi
   const caughtUp = await catchUp(tools, mailbox, placeOf(mailbox), plan, reported)
   if (!plan.backfill) return caughtUp
   await caughtUp.committed
-  return backfill(tools, mailbox)
+  const { uidNext, highestModseq } = caughtUp
+  return backfill(tools, { ...mailbox, place: { ...mailbox.place, uidNext, highestModseq } })
 }
 
 function placeOf({ mailboxId, uidValidity }: MailboxView): MailboxPlace {
@@ -149,7 +150,7 @@ async function catchUp(
   place: MailboxPlace,
   plan: SyncPlan,
   reported: ReportedPlace | null,
-): Promise<Remainder> {
+): Promise<Remainder & Pick<MailboxView['place'], 'uidNext' | 'highestModseq'>> {
   const { connection } = tools
   let uidNext = mailbox.place.uidNext
   let highestModseq = mailbox.place.highestModseq
@@ -191,7 +192,7 @@ async function catchUp(
   // nothing more is asked of the server for it
   const committed = recordChanges(tools, place, left, synchronized)
   committed.catch(() => undefined)
-  return { committed }
+  return { committed, uidNext, highestModseq }
 }
 
 /** Changes of a mailbox that are few enough to be recorded together. */

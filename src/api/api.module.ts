@@ -6,16 +6,23 @@ import { Platform } from '../platform/platform.js'
 import { makeContext } from './context.js'
 import { GraphQLDriver, type DriverOptions } from './graphql-driver.js'
 import { FilesController } from './http/files.controller.js'
+import { MetricsController } from './http/metrics.controller.js'
 import { HealthController, WORK_READINESS } from './http/health.controller.js'
+import { PeersController } from './http/peers.controller.js'
 import { TransferController } from './http/transfer.controller.js'
 import { MessageContents } from './message-content.js'
 import { AccountResolver } from './resolvers/account.resolver.js'
 import { ChangeResolver } from './resolvers/change.resolver.js'
 import { ForgetResolver } from './resolvers/forget.resolver.js'
+import { CandidateGroupResolver, CandidatesResolver } from './resolvers/candidate.resolver.js'
 import { ChangeMailResolver } from './resolvers/change-mail.resolver.js'
 import { AccountOperationsResolver, OperationResolver } from './resolvers/operation.resolver.js'
+import { JobResolver } from './resolvers/job.resolver.js'
+import { ModelResolver } from './resolvers/model.resolver.js'
 import { OfflineResolver } from './resolvers/offline.resolver.js'
+import { SearchResolver } from './resolvers/search.resolver.js'
 import { SelectionResolver } from './resolvers/selection.resolver.js'
+import { SessionResolver } from './resolvers/session.resolver.js'
 import { DifferenceResolver, HistoryResolver } from './resolvers/history.resolver.js'
 import { Nodes } from './nodes.js'
 import {
@@ -41,15 +48,25 @@ export const RESOLVERS = [
   OperationResolver,
   AccountOperationsResolver,
   SelectionResolver,
+  SessionResolver,
+  CandidatesResolver,
+  CandidateGroupResolver,
+  ModelResolver,
+  SearchResolver,
+  JobResolver,
 ]
 
 /** GraphQL over HTTP and WebSocket, files over HTTP, health. */
 @Module({})
 export class ApiModule {
-  /** @param work the module, and the provider in it, that tells whether jobs can be taken */
+  /**
+   * @param work the module, and the provider in it, that tells whether jobs can be taken; and whether clients are answered, or only those who look
+   * after the process, and other processes
+   */
   static with(work: {
     imports: NonNullable<ModuleMetadata['imports']>
     readiness: new (...args: never[]) => { isReady: boolean }
+    isForClients: boolean
   }): DynamicModule {
     const graphql = GraphQLModule.forRootAsync<DriverOptions>({
       driver: GraphQLDriver,
@@ -62,11 +79,20 @@ export class ApiModule {
         report: (error) => logger.error({ err: error }, 'the API failed'),
       }),
     })
+    const readiness = { provide: WORK_READINESS, useExisting: work.readiness }
+    const forAll = [HealthController, MetricsController, PeersController]
+    if (!work.isForClients)
+      return {
+        module: ApiModule,
+        imports: [CqrsModule, ContentModule, ...work.imports],
+        providers: [readiness],
+        controllers: forAll,
+      }
     return {
       module: ApiModule,
       imports: [CqrsModule, ContentModule, graphql, ...work.imports],
-      providers: [MessageContents, Nodes, ...RESOLVERS, { provide: WORK_READINESS, useExisting: work.readiness }],
-      controllers: [FilesController, TransferController, HealthController],
+      providers: [MessageContents, Nodes, ...RESOLVERS, readiness],
+      controllers: [FilesController, TransferController, ...forAll],
     }
   }
 }

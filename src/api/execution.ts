@@ -1,15 +1,20 @@
 import {
   execute,
+  getNamedType,
   getOperationAST,
+  isInputObjectType,
   OperationTypeNode,
   GraphQLError,
   parse,
   specifiedRules,
+  typeFromAST,
   validate,
   type DocumentNode,
   type ExecutionArgs,
   type ExecutionResult,
   type GraphQLSchema,
+  type NamedTypeNode,
+  type OperationDefinitionNode,
 } from 'graphql'
 import { compileQuery, isCompiledQuery, type CompiledQuery } from 'graphql-jit'
 import { fieldExtensionsEstimator, getComplexity, simpleEstimator } from 'graphql-query-complexity'
@@ -105,11 +110,22 @@ export class Executor {
     const known = this.compiled.get(key)
     if (known === undefined) this.compiled.set(key, 'seen once')
     if (known !== 'seen once') return known ?? null
+    const operation = getOperationAST(document, operationName)
     // graphql-jit 0.8 does not fill in defaults inside of input objects, which mutations live by; and none of them is hot
-    if (getOperationAST(document, operationName)?.operation !== OperationTypeNode.QUERY) return null
+    if (operation?.operation !== OperationTypeNode.QUERY || this.hasDefaults(operation)) return null
     const compiled = compileQuery(this.schema, document, operationName ?? undefined)
     if (!isCompiledQuery(compiled)) return null
     this.compiled.set(key, compiled)
     return compiled
+  }
+
+  /** Whether a variable is an input object that has fields with defaults. */
+  private hasDefaults({ variableDefinitions }: OperationDefinitionNode): boolean {
+    return (variableDefinitions ?? []).some(({ type: node }) => {
+      const type = getNamedType(typeFromAST(this.schema, node as NamedTypeNode))
+      return (
+        isInputObjectType(type) && Object.values(type.getFields()).some((field) => field.defaultValue !== undefined)
+      )
+    })
   }
 }

@@ -2,11 +2,12 @@ import type { IncomingMessage, Server } from 'node:http'
 import { Injectable } from '@nestjs/common'
 import { AbstractGraphQLDriver, type GqlModuleOptions } from '@nestjs/graphql'
 import type { FastifyInstance, FastifyReply } from 'fastify'
-import { GraphQLError, subscribe, type ExecutionArgs, type GraphQLFormattedError } from 'graphql'
+import { getOperationAST, GraphQLError, subscribe, type ExecutionArgs, type GraphQLFormattedError } from 'graphql'
 import { createHandler } from 'graphql-http/lib/use/fastify'
 import type { Context as SocketContext } from 'graphql-ws'
 import { useServer } from 'graphql-ws/use/ws'
 import { WebSocketServer } from 'ws'
+import { inSpan } from '../platform/traces.js'
 import { isAuthorized } from './bearer.js'
 import { Executor } from './execution.js'
 
@@ -48,7 +49,7 @@ export class GraphQLDriver extends AbstractGraphQLDriver<DriverOptions> {
       schema: executor.schema,
       parse: (source) => executor.parse(typeof source === 'string' ? source : source.body),
       validate: (_, document) => executor.validate(document),
-      execute: async (args) => tell(await executor.run(args), options),
+      execute: (args) => traced(args, async () => tell(await executor.run(args), options)),
       context: (request) => options.makeContext(endOf(request.context.reply)) as never,
     })
     fastify.all('/graphql', async (request, reply) => {
@@ -92,7 +93,7 @@ export class GraphQLDriver extends AbstractGraphQLDriver<DriverOptions> {
           abortsOf(context).set(id, abort)
           return args
         },
-        execute: async (args) => tell(await executor.run(args), options),
+        execute: (args) => traced(args, async () => tell(await executor.run(args), options)),
         subscribe: (args) => subscribe(args),
         onNext: (_context, _id, _payload, _args, result) => tell(result, options),
         onComplete: (context, id) => {
@@ -113,6 +114,12 @@ export class GraphQLDriver extends AbstractGraphQLDriver<DriverOptions> {
       clearTimeout(timer)
     }
   }
+}
+
+/** By the name that the client has given its operation, which says nothing of its values. */
+function traced<T>({ document, operationName }: ExecutionArgs, work: () => Promise<T>): Promise<T> {
+  const name = operationName ?? getOperationAST(document)?.name?.value
+  return inSpan('GraphQL', { 'graphql.operation.name': name ?? '' }, work)
 }
 
 function mayConnect(

@@ -4,7 +4,7 @@ import type { StorePlace } from '../event-store/stored-events.js'
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 /** What a node id can name. */
-export type NodeType = 'Account' | 'Mailbox' | 'Message' | 'Operation'
+export type NodeType = 'Account' | 'Mailbox' | 'Message' | 'Operation' | 'Session'
 
 /** The error for an argument that no schema type can refuse. */
 export function badInput(message: string): GraphQLError {
@@ -24,7 +24,7 @@ export function readNodeId(id: string): { type: NodeType; id: string } {
 }
 
 function isNodeType(type: string | undefined): type is NodeType {
-  return type === 'Account' || type === 'Mailbox' || type === 'Message' || type === 'Operation'
+  return ['Account', 'Mailbox', 'Message', 'Operation', 'Session'].includes(type ?? '')
 }
 
 /** Reads the id of a node of one type. @throws GraphQLError BAD_USER_INPUT */
@@ -50,6 +50,19 @@ export function readStreamCursor(cursor: string, accountId: string): number {
 /** A place in a list of messages, opaque to clients. */
 export function listCursor(place: { internalDate: Date; messageId: string }): string {
   return Buffer.from(`${place.internalDate.getTime()},${place.messageId}`).toString('base64url')
+}
+
+/** A place in a list of messages by their sizes, opaque to clients. */
+export function sizeCursor(place: { size: number; messageId: string }): string {
+  return Buffer.from(`${place.size},${place.messageId}`).toString('base64url')
+}
+
+/** Reads a place in a list of messages by their sizes. @throws GraphQLError BAD_USER_INPUT */
+export function readSizeCursor(cursor: string): { size: number; messageId: string } {
+  const [size, messageId] = Buffer.from(cursor, 'base64url').toString().split(',')
+  if (!/^\d{1,15}$/.test(size ?? '') || !UUID.test(messageId ?? ''))
+    throw badInput('The cursor is none of a list of messages by their sizes.')
+  return { size: Number(size), messageId: messageId as string }
 }
 
 /** Reads a place in a list of messages. @throws GraphQLError BAD_USER_INPUT */

@@ -7,14 +7,23 @@ import { PassingContent } from '../content/passing-content.js'
 import { Feeds } from '../event-store/feeds.js'
 import { Streams } from '../event-store/streams.js'
 import { FetchContent } from '../mailbox/commands.js'
+import { pieceKey, type ContentPiece } from '../mailbox/content-piece.js'
 import { Platform } from '../platform/platform.js'
-import { viewMessageOwner } from '../projections/message-views.js'
+import { viewMessageOwner, viewOnlineMessage, type OnlineMessage } from '../projections/message-views.js'
 
 /** A raw message that is at hand: bytes, and a stream of them or of a part (both offsets included). */
 export type RawMessage = { size: number; read(range?: { start: number; end: number }): Readable }
 
+/** Milliseconds after which a fetch is asked for again. */
+const AGAIN = 5_000
+
 const gone = (reason: string) => new GraphQLError(reason, { extensions: { code: 'CONTENT_GONE' } })
 const unavailable = (reason: string) => new GraphQLError(reason, { extensions: { code: 'CONTENT_UNAVAILABLE' } })
+
+function missed(reason: string | null): GraphQLError {
+  if (reason !== null) return unavailable(reason)
+  return new GraphQLError('The message could not be fetched in time.', { extensions: { code: 'CONTENT_TIMEOUT' } })
+}
 
 /** Raw messages for whoever asks, fetched first where they are not here. */
 @Injectable()
@@ -32,7 +41,7 @@ export class MessageContents {
    * A message's raw content; waits for its fetch as long as MAILFOLD_CONTENT_TIMEOUT allows.
    *
    * @returns null when there is no such message
-   * @throws GraphQLError CONTENT_UNAVAILABLE with the reason, CONTENT_TIMEOUT, CONTENT_GONE
+   * @throws GraphQLError CONTENT_UNAVAILABLE with the reason, CONTENT_TIMEOUT, CONTENT_GONE, NO_SESSION
    */
   async raw(messageId: string, signal: AbortSignal): Promise<RawMessage | null> {
     const message = await viewMessageOwner(this.platform.database.pool, messageId)
@@ -41,28 +50,63 @@ export class MessageContents {
     const here = await this.atHand(messageId, message.contentSha256)
     if (here) return here
     if (!message.isThere) throw gone('The message is no longer on the server, and was not kept here.')
-    const version = await this.streams.version(message.accountId)
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(this.platform.settings.MAILFOLD_CONTENT_TIMEOUT)])
-    await this.commands.execute(new FetchContent(message.accountId, messageId))
-    const outcome = await this.outcome(message.accountId, messageId, version, deadline)
+    const outcome = await this.fetched(message.accountId, messageId, null, signal)
     const fetched = await this.atHand(messageId, outcome.sha256)
     if (fetched) return fetched
-    if (outcome.reason !== null) throw unavailable(outcome.reason)
-    throw new GraphQLError('The message could not be fetched in time.', { extensions: { code: 'CONTENT_TIMEOUT' } })
+    throw missed(outcome.reason)
+  }
+
+  /** A message of an ONLINE account of which pieces can be had from the server; null for others, and where all of it is at hand. */
+  async online(messageId: string): Promise<OnlineMessage | null> {
+    if (this.passing.sizeOf(messageId) !== null) return null
+    return viewOnlineMessage(this.platform.database.pool, messageId)
+  }
+
+  /** A piece of such a message, fetched by itself. @throws GraphQLError as `raw` */
+  async piece(messageId: string, accountId: string, piece: ContentPiece, signal: AbortSignal): Promise<RawMessage> {
+    const key = pieceKey(messageId, piece)
+    const here = this.passingBy(key)
+    if (here) return here
+    const { reason } = await this.fetched(accountId, messageId, piece, signal)
+    const fetched = this.passingBy(key)
+    if (fetched) return fetched
+    throw missed(reason)
+  }
+
+  private passingBy(key: string): RawMessage | null {
+    const size = this.passing.sizeOf(key)
+    return size === null ? null : { size, read: (range) => this.passing.read(key, range) as Readable }
+  }
+
+  /** Has something fetched, and waits until it is, or cannot be had. */
+  private async fetched(accountId: string, messageId: string, piece: ContentPiece | null, signal: AbortSignal) {
+    const version = await this.streams.version(accountId)
+    const deadline = AbortSignal.any([signal, AbortSignal.timeout(this.platform.settings.MAILFOLD_CONTENT_TIMEOUT)])
+    const ask = () => this.commands.execute<FetchContent, boolean>(new FetchContent(accountId, messageId, piece))
+    if (!(await ask()))
+      throw new GraphQLError('No session is open for this account: open one (openSession).', {
+        extensions: { code: 'NO_SESSION' },
+      })
+    // a job is lost with the store of the queues, or with the process that had it
+    const again = setInterval(() => void ask().catch(() => undefined), AGAIN)
+    try {
+      return await this.outcome(accountId, messageId, pieceKey(messageId, piece), version, deadline)
+    } finally {
+      clearInterval(again)
+    }
   }
 
   private async atHand(messageId: string, sha256: string | null): Promise<RawMessage | null> {
     const blob = sha256 === null ? null : await this.blobs.has(sha256)
     if (blob) return { size: blob.size, read: (range) => this.blobs.read(blob.sha256, range) }
-    const size = this.passing.sizeOf(messageId)
-    return size === null ? null : { size, read: (range) => this.passing.read(messageId, range) as Readable }
+    return this.passingBy(messageId)
   }
 
   /** Waits for the event that says what became of the fetch, or for the message to pass by. */
-  private async outcome(accountId: string, messageId: string, after: number, deadline: AbortSignal) {
+  private async outcome(accountId: string, messageId: string, key: string, after: number, deadline: AbortSignal) {
     const done = new AbortController()
     const signal = AbortSignal.any([deadline, done.signal])
-    const passes = this.passing.arrival(messageId, signal).then(() => ({ sha256: null, reason: null }))
+    const passes = this.passing.arrival(key, signal).then(() => ({ sha256: null, reason: null }))
     try {
       return await Promise.race([passes, this.event(accountId, messageId, after, signal)])
     } finally {

@@ -17,7 +17,7 @@ import { ApiFailure } from './api-client.js'
 import { withDatabase } from './with-database.js'
 
 /** What nothing else follows from, in an order in which it can be put back. All other tables are folded from it. */
-const TABLES = ['store', 'streams', 'events', 'appends', 'consumers', 'credentials', 'blob_removals'] as const
+export const TABLES = ['store', 'streams', 'events', 'appends', 'consumers', 'credentials', 'blob_removals'] as const
 
 /** What says what a backup holds; written last, so that a folder without it is none. */
 type Manifest = {
@@ -32,7 +32,8 @@ type Manifest = {
 /** Says how far it has come, in one line or one JSON value each. */
 type Say = (told: object, text: string) => void
 
-const sayTo =
+/** Says it in JSON, or in words. */
+export const sayTo =
   (json: boolean | undefined): Say =>
   (told, text) =>
     void process.stdout.write((json ? JSON.stringify(told) : text) + '\n')
@@ -148,10 +149,15 @@ async function readManifest(folder: string): Promise<Manifest> {
   return manifest
 }
 
+/** @throws ApiFailure when there is something already */
+export async function refuseWhatIsNotEmpty(session: pg.Client): Promise<void> {
+  const { rows } = await session.query<{ any: boolean }>('select exists (select from streams) as any')
+  if (rows[0]?.any) throw new ApiFailure('the store is not empty: take a new data folder, or an empty database')
+}
+
 /** All tables or none. @throws ApiFailure when there is something already */
 async function copyIn(session: pg.Client, manifest: Manifest, folder: string, say: Say): Promise<void> {
-  const { rows } = await session.query<{ any: boolean }>('select exists (select from streams) as any')
-  if (rows[0]?.any) throw new ApiFailure('the store is not empty: restore into a new data folder, or an empty database')
+  await refuseWhatIsNotEmpty(session)
   await session.query('begin')
   await session.query('delete from store')
   for (const { name, columns, rows: count } of manifest.tables) {
@@ -165,7 +171,8 @@ async function copyIn(session: pg.Client, manifest: Manifest, folder: string, sa
   await session.query('commit')
 }
 
-async function foldAll(url: string, say: Say): Promise<void> {
+/** Folds all tables that are not copied. */
+export async function foldAll(url: string, say: Say): Promise<void> {
   const database = await Database.open(url, MIGRATIONS)
   try {
     await rebuildOutdated(database, new CoreProjection(), (accountId) =>
@@ -176,7 +183,8 @@ async function foldAll(url: string, say: Say): Promise<void> {
   }
 }
 
-async function columnsOf(session: pg.Client, table: string): Promise<string[]> {
+/** The columns of a table, by name. */
+export async function columnsOf(session: pg.Client, table: string): Promise<string[]> {
   const { rows } = await session.query<{ name: string }>(
     `select attname as name from pg_attribute where attrelid = $1::regclass and attnum > 0 and not attisdropped`,
     [table],

@@ -127,6 +127,42 @@ export async function run(argv: readonly string[]): Promise<number> {
     })
 
   program
+    .command('migrate')
+    .description('bring the database up to this version, before processes of it start')
+    .addOption(json)
+    .addHelpText('after', DATABASE_HELP)
+    .action(async (options: { json?: boolean }) => {
+      const { migrate } = await import('./bring-up-to-date.js')
+      await migrate(options)
+    })
+
+  program
+    .command('shards')
+    .description('say how many shards the accounts are divided into and which processes hold them, or change how many')
+    .argument('[count]', 'how many there are to be from now on; the service may go on meanwhile')
+    .addOption(json)
+    .addHelpText('after', DATABASE_HELP)
+    .action(async (count: string | undefined, options: { json?: boolean }) => {
+      const { shards } = await import('./shards.js')
+      await shards(count, options)
+    })
+
+  program
+    .command('db')
+    .description('work on the database')
+    .command('copy')
+    .description(
+      'copy the log to an empty database, and fold all tables there: to move from the embedded Postgres to your own',
+    )
+    .argument('<url>', 'the database to copy to, postgres://…')
+    .addOption(json)
+    .addHelpText('after', DATABASE_HELP)
+    .action(async (url: string, options: { json?: boolean }) => {
+      const { copyDatabase } = await import('./db-copy.js')
+      await copyDatabase(url, options)
+    })
+
+  program
     .command('backup')
     .description('copy log and blobs into a new folder, while the service goes on; the keys are not among it')
     .argument('<folder>', 'where to; it must not be there yet')

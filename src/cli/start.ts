@@ -6,16 +6,18 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { AppModule } from '../app.module.js'
 import { serveGraphiql } from '../api/http/graphiql.js'
 import { MIGRATIONS } from '../event-store/migrations/index.js'
-import { keepPositionsGrowing } from '../event-store/stored-events.js'
 import type { Logger } from '../platform/logs.js'
 import { Platform } from '../platform/platform.js'
 import { BadSetting, readSettings, type Settings } from '../platform/settings.js'
 import { StartFailure } from '../platform/start-failure.js'
-import { CoreProjection } from '../projections/core-projection.js'
-import { rebuildOutdated } from '../projections/rebuild.js'
+import { startTraces } from '../platform/traces.js'
+import { JobQueues } from '../queues/job-queues.js'
+import { ShardWorkers } from '../queues/shard-workers.js'
+import { bringUpToDate } from './bring-up-to-date.js'
+import { ownAddress } from './own-address.js'
 
-/** A stop that takes longer is cut off, so that the whole is over within five seconds. */
-const LONGEST_STOP = 4_500
+/** What sending the last traces may take. */
+const LAST_TRACES = 500
 /** What a stop may take when the database is gone. */
 const SHORTEST_STOP = 500
 
@@ -25,9 +27,10 @@ export async function start(options: { json?: boolean }): Promise<number> {
   const stopAsked = signalled()
   try {
     const settings = readSettings(process.env)
+    const stopTraces = settings.MAILFOLD_TRACES ? await startTraces(settings.MAILFOLD_ROLES.join('-')) : null
     const platform = await Platform.open(settings, MIGRATIONS)
     const { service, url } = await open(platform, settings)
-    let patience = LONGEST_STOP
+    let patience: number = settings.MAILFOLD_STOP_TIMEOUT
     try {
       announce(url, platform, settings, options)
       const asked = await Promise.race([stopAsked.then(() => true), platform.databaseEnded.then(() => false)])
@@ -36,13 +39,18 @@ export async function start(options: { json?: boolean }): Promise<number> {
         patience = SHORTEST_STOP
         throw new StartFailure('the embedded Postgres has ended by itself, or was killed')
       }
+      // whoever sends clients here is to see first that they are to go elsewhere
+      platform.stops()
+      await sleep(settings.MAILFOLD_DRAIN_DELAY)
     } finally {
       const inTime = await Promise.race([
         close(service, platform).then(() => true),
         sleep(patience, false, { ref: false }),
       ])
-      if (!inTime && patience === LONGEST_STOP) process.stderr.write('mailfold: the stop was cut off after 4.5 s\n')
+      if (!inTime && patience > SHORTEST_STOP)
+        process.stderr.write(`mailfold: the stop was cut off after ${patience} ms\n`)
     }
+    await Promise.race([stopTraces?.(), sleep(LAST_TRACES, undefined, { ref: false })])
     // whatever a library has left running must not keep the process
     setTimeout(() => process.exit(0), 200).unref()
     return 0
@@ -54,14 +62,6 @@ export async function start(options: { json?: boolean }): Promise<number> {
   }
 }
 
-/** What an earlier version has folded is folded again, before anything reads it. */
-async function bringUpToDate({ database, logger }: Platform): Promise<void> {
-  await keepPositionsGrowing(database.pool)
-  await rebuildOutdated(database, new CoreProjection(), (accountId) =>
-    logger.warn({ accountId }, 'the tables of an account were folded again, since an earlier version had made them'),
-  )
-}
-
 function signalled(): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => resolve())
@@ -70,7 +70,12 @@ function signalled(): Promise<void> {
 
 async function open(platform: Platform, settings: Settings): Promise<{ service: NestFastifyApplication; url: string }> {
   try {
-    await bringUpToDate(platform)
+    await bringUpToDate(platform.database, (accountId) =>
+      platform.logger.warn(
+        { accountId },
+        'the tables of an account were folded again: an earlier version had made them',
+      ),
+    )
     const adapter = new FastifyAdapter({ forceCloseConnections: true, bodyLimit: 1024 * 1024 })
     // files that are imported are read as they come
     for (const type of ['application/mbox', 'application/x-tar'])
@@ -82,10 +87,17 @@ async function open(platform: Platform, settings: Settings): Promise<{ service: 
     if (settings.MAILFOLD_GRAPHIQL ?? process.env['NODE_ENV'] !== 'production') {
       await serveGraphiql(adapter.getInstance() as never)
     }
+    if (settings.MAILFOLD_QUEUE_BOARD) {
+      const { serveQueueBoard } = await import('../api/http/queue-board.js')
+      const queues = service.get(JobQueues, { strict: false })
+      await serveQueueBoard(adapter.getInstance() as never, platform.token.value, () => queues.all())
+    }
     await service.init()
     try {
       // by Fastify itself: Nest would log a port that is taken as an error of its own
       const url = await adapter.getInstance().listen({ port: settings.MAILFOLD_PORT, host: settings.MAILFOLD_HOST })
+      if (settings.MAILFOLD_ROLES.includes('worker'))
+        await service.get(ShardWorkers, { strict: false }).begin(settings.MAILFOLD_ADDRESS ?? ownAddress(url))
       return { service, url }
     } catch (error) {
       await service.close().catch(() => undefined)

@@ -19,6 +19,13 @@ export async function markForRemoval(session: Queryable, sha256s: readonly strin
   )
 }
 
+/** A blob was removed between being put and being held, since another message had it that went: it has to be put again. */
+export class BlobWent extends Error {
+  constructor() {
+    super('a blob went while it was being recorded')
+  }
+}
+
 /** Keeps a blob from being removed until the transaction ends. @returns whether it is there */
 export async function holdBlob(session: Queryable, blobs: BlobStore, sha256: string): Promise<boolean> {
   return (await holdBlobs(session, blobs, [sha256])).has(sha256)

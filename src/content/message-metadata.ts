@@ -4,7 +4,15 @@ import { finished } from 'node:stream/promises'
 import { Splitter, type Headers, type MimeNode, type SplitterChunk } from '@zone-eu/mailsplit'
 import libmime from 'libmime'
 import addressparser from 'nodemailer/lib/addressparser'
-import { bounded, boundedReferences, isoDate, MOST_ADDRESSES, MOST_PARTS } from '../mailbox/message-bounds.js'
+import {
+  bounded,
+  boundedListId,
+  boundedReferences,
+  isoDate,
+  listOf,
+  MOST_ADDRESSES,
+  MOST_PARTS,
+} from '../mailbox/message-bounds.js'
 import {
   fingerprintSource,
   type Address,
@@ -17,7 +25,7 @@ import {
 /** What a raw message says of itself, and what tells it again. */
 export type RawMetadata = Pick<
   MessageData,
-  'size' | 'envelope' | 'structure' | 'references' | 'fingerprint' | 'defects'
+  'size' | 'envelope' | 'structure' | 'references' | 'listId' | 'fingerprint' | 'defects'
 > &
   HeaderIdentity & {
     /** when the last server took it in, by its topmost Received header, else its Date; ISO 8601, null where neither is a date */
@@ -120,6 +128,7 @@ export class MetadataReader {
       envelope,
       structure,
       references: headers ? boundedReferences(headers.getFirst('references'), defects) : [],
+      ...listOf(headers ? boundedListId(headers.getFirst('list-id')) : null),
       fingerprint: createHash('sha256').update(fingerprintSource({ size, envelope })).digest('hex').slice(0, 32),
       receivedAt: receivedAt(headers) ?? envelope.date,
       defects: [...defects],

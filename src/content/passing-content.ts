@@ -6,7 +6,10 @@ import { LRUCache } from 'lru-cache'
 const MOST_BYTES = 128 * 1024 ** 2
 const LONGEST_STAY = 60_000
 
-/** Raw messages that may not be kept (ONLINE accounts), on their way from the server to whoever asked for them. */
+/**
+ * Raw messages that may not be kept (ONLINE accounts), and pieces of them, on their way from the server to whoever asked for them; by the
+ * names that `pieceKey` gives.
+ */
 export class PassingContent {
   private readonly messages = new LRUCache<string, Buffer>({
     maxSize: MOST_BYTES,
@@ -16,43 +19,45 @@ export class PassingContent {
   private readonly waiting = new Map<string, Set<() => void>>()
 
   /** Takes a message in and wakes those who wait for it. @returns false when it is too large to pass through memory */
-  async put(messageId: string, content: Readable): Promise<boolean> {
+  async put(key: string, content: Readable): Promise<boolean> {
     const bytes = await buffer(content)
-    this.messages.set(messageId, bytes)
-    for (const wake of this.waiting.get(messageId) ?? []) wake()
-    return this.messages.has(messageId)
+    this.messages.set(key, bytes)
+    for (const wake of this.waiting.get(key) ?? []) wake()
+    return this.messages.has(key)
   }
 
   /** The message's bytes, or a part (both offsets included), if it is passing through now. */
-  read(messageId: string, range?: { start: number; end: number }): Readable | null {
-    const bytes = this.messages.get(messageId)
+  read(key: string, range?: { start: number; end: number }): Readable | null {
+    const bytes = this.messages.get(key)
     return bytes ? Readable.from([range ? bytes.subarray(range.start, range.end + 1) : bytes]) : null
   }
 
   /** Bytes of a message that is passing through, null when it is not. */
-  sizeOf(messageId: string): number | null {
-    return this.messages.get(messageId)?.length ?? null
+  sizeOf(key: string): number | null {
+    return this.messages.get(key)?.length ?? null
   }
 
   /** Lets go of messages, or of all. */
   drop(messages: 'all' | readonly string[]): void {
     if (messages === 'all') this.messages.clear()
-    else for (const messageId of messages) this.messages.delete(messageId)
+    else
+      for (const key of this.messages.keys())
+        if (messages.some((messageId) => key.startsWith(messageId))) this.messages.delete(key)
   }
 
   /** Resolves when the message comes by, or the signal aborts. */
-  arrival(messageId: string, signal: AbortSignal): Promise<void> {
+  arrival(key: string, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
-      const waiters = this.waiting.get(messageId) ?? new Set()
-      this.waiting.set(messageId, waiters)
+      const waiters = this.waiting.get(key) ?? new Set()
+      this.waiting.set(key, waiters)
       const wake = () => {
         waiters.delete(wake)
-        if (waiters.size === 0) this.waiting.delete(messageId)
+        if (waiters.size === 0) this.waiting.delete(key)
         resolve()
       }
       waiters.add(wake)
       signal.addEventListener('abort', wake, { once: true })
-      if (this.messages.has(messageId) || signal.aborted) wake()
+      if (this.messages.has(key) || signal.aborted) wake()
     })
   }
 }

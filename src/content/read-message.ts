@@ -56,7 +56,9 @@ export function readAttachment(raw: Readable, part: string): Promise<Attachment 
     const parser = new MailParser(PARSING)
     parser.on('data', (found: AttachmentStream | MessageText) => {
       if (found.type === 'text') return
-      if ((found as AttachmentStream & { partId?: string }).partId !== part) return discard(found)
+      // a message that is nothing else has one part, without a number of its own (RFC 9051 §6.4.5)
+      const { partId } = found as AttachmentStream & { partId?: string | null }
+      if ((partId ?? '1') !== part) return discard(found)
       const content = found.content
       content.once('end', () => found.release?.())
       resolve({ content, type: found.contentType, filename: found.filename ?? null })

@@ -14,8 +14,14 @@ const LOOK_INTERVAL = 2000
  */
 export class Feeds {
   private readonly feeds = new Map<string, Feed>()
+  private timer: NodeJS.Timeout | null = null
 
   constructor(private readonly streams: Streams) {}
+
+  /** How many follow a stream. */
+  get followers(): number {
+    return [...this.feeds.values()].reduce((sum, { followers }) => sum + followers, 0)
+  }
 
   /** Takes notice that a stream has grown. */
   advanced(accountId: string, version: number): void {
@@ -27,6 +33,7 @@ export class Feeds {
     const feed = this.feeds.get(accountId) ?? new Feed(accountId, this.streams)
     this.feeds.set(accountId, feed)
     feed.followers++
+    this.timer ??= setInterval(() => void this.look(), LOOK_INTERVAL).unref()
     try {
       await feed.begin()
       for (let position = after; !signal.aborted;) {
@@ -40,10 +47,21 @@ export class Feeds {
       }
     } finally {
       if (--feed.followers === 0) {
-        feed.end()
         if (this.feeds.get(accountId) === feed) this.feeds.delete(accountId)
+        if (this.feeds.size === 0) this.lookNoMore()
       }
     }
+  }
+
+  private lookNoMore(): void {
+    if (this.timer) clearInterval(this.timer)
+    this.timer = null
+  }
+
+  /** Looks at all streams that are followed: a wake-up may have been lost. */
+  private async look(): Promise<void> {
+    const versions = await this.streams.versions([...this.feeds.keys()]).catch(() => new Map<string, number>())
+    for (const [accountId, version] of versions) this.advanced(accountId, version)
   }
 }
 
@@ -55,25 +73,17 @@ class Feed {
   private reading: Promise<void> | null = null
   private beginning: Promise<void> | null = null
   private readonly waiting = new Set<() => void>()
-  private readonly timer: NodeJS.Timeout
 
   constructor(
     private readonly accountId: string,
     private readonly streams: Streams,
-  ) {
-    this.timer = setInterval(() => void this.look(), LOOK_INTERVAL)
-    this.timer.unref()
-  }
+  ) {}
 
   begin(): Promise<void> {
     return (this.beginning ??= this.streams.version(this.accountId).then((version) => {
       this.head = version
       this.advance(version)
     }))
-  }
-
-  end(): void {
-    clearInterval(this.timer)
   }
 
   advance(version: number): void {
@@ -100,13 +110,6 @@ class Feed {
       this.waiting.add(wake)
       signal.addEventListener('abort', wake)
     })
-  }
-
-  private async look(): Promise<void> {
-    await this.streams.version(this.accountId).then(
-      (version) => this.advance(version),
-      () => undefined,
-    )
   }
 
   private rest(complete: boolean): void {

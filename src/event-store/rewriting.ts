@@ -1,4 +1,5 @@
-import { EVENT_SHAPES, type RecordedEvent } from '../mailbox/events.js'
+import { EVENT_SHAPES } from '../mailbox/event-shapes.js'
+import type { RecordedEvent } from '../mailbox/events.js'
 import type { Queryable } from '../platform/database.js'
 
 /*

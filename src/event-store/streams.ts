@@ -1,7 +1,9 @@
 import type { PoolClient } from 'pg'
-import { EVENT_SHAPES, type AccountEvent, type Cause, type RecordedEvent } from '../mailbox/events.js'
+import { EVENT_SHAPES } from '../mailbox/event-shapes.js'
+import type { AccountEvent, Cause, RecordedEvent } from '../mailbox/events.js'
 import { copyRows } from '../platform/copy-rows.js'
 import type { Database, Queryable } from '../platform/database.js'
+import type { Lease } from './leases.js'
 import { readStream } from './stored-events.js'
 
 /** Tables that are folded in the transaction of the append, so that a query shows exactly the events up to a version. */
@@ -29,11 +31,11 @@ export class FenceRefused extends Error {}
 /** The account has no stream, or one that was closed for good. */
 export class StreamNotFound extends Error {}
 
-/** A worker's right to append, from `takeFence`; the API's appends carry none. */
-export type FenceToken = number
+/** A worker's right to append, from `takeFence`: to the account, and to the shard that it belongs to. The API's appends carry none. */
+export type FenceToken = { fence: number; lease: Lease }
 
-/** Tells others in this process that a stream has grown. Carries no event: what is lost costs a moment. */
-export type StreamAdvanced = (accountId: string, version: number) => void
+/** Tells others in this process that a stream has grown, and by what. What of it is lost costs a moment. */
+export type StreamAdvanced = (accountId: string, version: number, events: readonly AccountEvent[]) => void
 
 const EVENT_COLUMNS = ['account_id', 'version', 'type', 'shape', 'recorded_at', 'cause', 'data']
 
@@ -67,7 +69,7 @@ export class Streams {
       await beside?.(session)
       return after
     })
-    this.advanced(accountId, version)
+    this.advanced(accountId, version, events)
     return version
   }
 
@@ -88,13 +90,14 @@ export class Streams {
     cause: Cause = fence === undefined ? 'CLIENT' : 'SERVER',
   ): Promise<{ version: number; events: readonly AccountEvent[]; view: View }> {
     const result = await this.database.transaction(async (session) => {
-      const head = await takeHead(session, accountId)
-      if (fence !== undefined && head.fence !== fence) throw new FenceRefused(`the token for ${accountId} is stale`)
+      const head = await takeHead(session, accountId, fence?.lease)
+      if (fence && !(head.isLeased && head.fence === fence.fence))
+        throw new FenceRefused(`the token for ${accountId} is stale`)
       const view = await loadView(session)
       const events = decide(view)
-      return { version: await this.write(session, accountId, head, events, cause), events, view }
+      return { version: await this.write(session, accountId, head, events, cause, fence), events, view }
     })
-    if (result.events.length > 0) this.advanced(accountId, result.version)
+    if (result.events.length > 0) this.advanced(accountId, result.version, result.events)
     return result
   }
 
@@ -114,12 +117,29 @@ export class Streams {
     )
   }
 
-  /** Takes an account for a worker: every earlier token is stale from now on. @throws StreamNotFound */
-  async takeFence(accountId: string): Promise<FenceToken> {
-    const sql = 'update streams set fence = fence + 1 where account_id = $1 and not closed returning fence'
-    const { rows } = await this.database.pool.query<{ fence: string }>(sql, [accountId])
-    if (!rows[0]) throw new StreamNotFound(accountId)
-    return Number(rows[0].fence)
+  /**
+   * Takes an account for a worker: every earlier token is stale from now on. The lease's row is held meanwhile, so that nobody takes the shard
+   * in between.
+   *
+   * @throws FenceRefused where another worker has the shard; StreamNotFound
+   */
+  async takeFence(accountId: string, lease: Lease): Promise<FenceToken> {
+    const { rows } = await this.database.pool.query<{ fence: string }>({
+      name: 'take-fence',
+      text: `with lease as (select from shards where shard = $2 and token = $3 for share)
+             update streams set fence = fence + 1
+             where account_id = $1 and not closed and exists (select from lease) returning fence`,
+      values: [accountId, lease.shard, lease.token],
+    })
+    if (rows[0]) return { fence: Number(rows[0].fence), lease }
+    const sql = 'select from streams where account_id = $1 and not closed'
+    const { rowCount } = await this.database.pool.query(sql, [accountId])
+    throw rowCount === 0 ? new StreamNotFound(accountId) : new FenceRefused(`shard ${lease.shard} is held by another`)
+  }
+
+  /** Makes every token stale, in the transaction of a decision that no worker is to write behind. */
+  async retireFence(session: Queryable, accountId: string): Promise<void> {
+    await session.query('update streams set fence = fence + 1 where account_id = $1', [accountId])
   }
 
   /** A stream's version: how many events it has; 0 for one that does not exist. */
@@ -131,6 +151,16 @@ export class Streams {
     }
     const { rows } = await this.database.pool.query<{ version: string }>(sql)
     return Number(rows[0]?.version ?? 0)
+  }
+
+  /** The versions of those streams that exist. */
+  async versions(accountIds: readonly string[]): Promise<Map<string, number>> {
+    const { rows } = await this.database.pool.query<{ account_id: string; version: string }>({
+      name: 'stream-versions',
+      text: 'select account_id, version from streams where account_id = any($1::uuid[])',
+      values: [accountIds],
+    })
+    return new Map(rows.map(({ account_id, version }) => [account_id, Number(version)]))
   }
 
   /** The version that a stream had at a time: that of the last append until then; 0 before the first. */
@@ -155,6 +185,7 @@ export class Streams {
     head: Head,
     events: readonly AccountEvent[],
     cause: Cause,
+    fence?: FenceToken,
   ): Promise<number> {
     if (events.length === 0) return head.version
     // a clock that was set back does not put a stream's times out of order
@@ -176,25 +207,33 @@ export class Streams {
                  position = greatest(position, pg_current_xact_id()::text::bigint + (select position_offset from store))
                where account_id = $1 returning position
              )
-             insert into appends (position, account_id, first_version, last_version, recorded_at)
-             select position, $1, $3, $2, $4 from head`,
-      values: [accountId, version, head.version + 1, recordedAt],
+             insert into appends (position, account_id, first_version, last_version, recorded_at, fence)
+             select position, $1, $3, $2, $4, $5 from head`,
+      values: [accountId, version, head.version + 1, recordedAt, fence?.fence ?? null],
     })
     return version
   }
 }
 
-/** Where a stream ends; `recordedAt` in milliseconds, -Infinity before its first event. */
-type Head = { version: number; fence: number; recordedAt: number }
+/** Where a stream ends; `recordedAt` in milliseconds, -Infinity before its first event; whether the lease that was named is good. */
+type Head = { version: number; fence: number; recordedAt: number; isLeased: boolean }
 
 /** Holds a stream's head until the transaction ends: nobody else appends meanwhile. @throws StreamNotFound */
-async function takeHead(session: Queryable, accountId: string): Promise<Head> {
-  const { rows } = await session.query<{ version: string; fence: string; recorded_at: Date | number }>({
+async function takeHead(session: Queryable, accountId: string, lease?: Lease): Promise<Head> {
+  type Row = { version: string; fence: string; recorded_at: Date | number; leased: boolean }
+  const { rows } = await session.query<Row>({
     name: 'take-head',
-    text: 'select version, fence, recorded_at from streams where account_id = $1 and not closed for update',
-    values: [accountId],
+    text: `select version, fence, recorded_at,
+             exists (select from shards where shard = $2 and token = $3) as leased
+           from streams where account_id = $1 and not closed for update`,
+    values: [accountId, lease?.shard ?? null, lease?.token ?? null],
   })
   const [head] = rows
   if (!head) throw new StreamNotFound(accountId)
-  return { version: Number(head.version), fence: Number(head.fence), recordedAt: Number(head.recorded_at) }
+  return {
+    version: Number(head.version),
+    fence: Number(head.fence),
+    recordedAt: Number(head.recorded_at),
+    isLeased: head.leased,
+  }
 }

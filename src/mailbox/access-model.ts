@@ -1,6 +1,9 @@
 /** How an account is worked with (RFC 1733). */
 export type AccessModel = 'OFFLINE' | 'ONLINE' | 'DISCONNECTED'
 
+/** All of them. */
+export const ACCESS_MODELS: readonly AccessModel[] = ['OFFLINE', 'ONLINE', 'DISCONNECTED']
+
 /** The protocol that an account speaks. */
 export type Protocol = 'IMAP' | 'POP3'
 

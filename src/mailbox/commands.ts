@@ -1,3 +1,4 @@
+import type { ContentPiece } from './content-piece.js'
 import type { AccessModel, ServerSettings } from './access-model.js'
 import type { ServerFailure } from './failures.js'
 
@@ -39,6 +40,8 @@ export class FetchContent {
   constructor(
     readonly accountId: string,
     readonly messageId: string,
+    /** only that of it, for an ONLINE account; null for all */
+    readonly piece: ContentPiece | null = null,
   ) {}
 }
 
@@ -66,6 +69,8 @@ export class Forgotten {
   constructor(
     readonly accountId: string,
     readonly messages: 'all' | readonly string[],
+    /** whether another process has told of it, which all have heard */
+    readonly isHeard = false,
   ) {}
 }
 
@@ -74,6 +79,8 @@ export class WorkNeeded {
   constructor(
     readonly accountId: string,
     readonly model: AccessModel,
+    /** whether a pause after a failure is over, since somebody waits */
+    readonly isUrgent = false,
   ) {}
 }
 

@@ -23,11 +23,15 @@ export type AccountEvent =
   | DeletionPolicyChanged
   | MaildropMeasured
   | MaildropLevelPassed
+  | ModelChanged
+  | ConnectionClosed
+  | AccountCurrent
   | MailboxDiscovered
   | MailboxCreated
   | MailboxChanged
   | MailboxRenamed
   | MailboxDeleted
+  | MailboxLeftOut
   | MailboxSynchronized
   | MailboxReset
   | MessageAdded
@@ -39,6 +43,7 @@ export type AccountEvent =
   | MessageContentUnavailable
   | MessageContentDropped
   | ServerCopyFound
+  | ServerCopiesRecorded
   | ServerDeletionAsked
   | ServerCopiesGone
   | ConflictPolicyChanged
@@ -155,6 +160,29 @@ export type WentOffline = Event<
 /** A client asked for the connection to be made again. */
 export type WentOnline = Event<'WentOnline', Record<never, never>>
 
+/** The account is worked with in another way from now on. */
+export type ModelChanged = Event<
+  'ModelChanged',
+  {
+    /** the way from then on */
+    model: AccessModel
+    /** the way until then */
+    previous: AccessModel
+  }
+>
+
+/** The connection of an ONLINE account was put down, since no session is open. */
+export type ConnectionClosed = Event<
+  'ConnectionClosed',
+  {
+    /** whether all was known to be as the server had it, until then */
+    wasCurrent: boolean
+  }
+>
+
+/** Over this connection everything was looked at: what is known of an ONLINE account is as the server has it. */
+export type AccountCurrent = Event<'AccountCurrent', Record<never, never>>
+
 /** How mail is collected from an OFFLINE account's server was set; all settings from then on. */
 export type CollectionChanged = Event<'CollectionChanged', CollectionSettings>
 
@@ -245,6 +273,18 @@ export type MailboxDeleted = Event<
   OfMailbox & {
     /** the path that it had last */
     path: string
+  }
+>
+
+/**
+ * A mailbox is left out of the index, since the selection says so (DISCONNECTED accounts): its messages leave it, each by a
+ * MessageExpunged of its own.
+ */
+export type MailboxLeftOut = Event<
+  'MailboxLeftOut',
+  OfMailbox & {
+    /** false when it begins; true when all have left, and where the mailbox stands is not known any more */
+    complete: boolean
   }
 >
 
@@ -347,6 +387,8 @@ export type MessageExpunged = Event<
       internalDate: string
       /** EMAILID (RFC 8474 §5.1) or X-GM-MSGID, where the server gives one */
       emailId: string | null
+      /** true where it only left the index, being in a mailbox that is left out: the server has it */
+      leftOut?: true
     }
 >
 
@@ -369,7 +411,23 @@ export type MessageContentUnavailable = Event<
 export type MessageContentDropped = Event<'MessageContentDropped', OfMessage>
 
 /** A collected message is on the server under other names than before, or again, or is not to be deleted after all. */
-export type ServerCopyFound = Event<'ServerCopyFound', OfMessage & CopyPlace>
+export type ServerCopyFound = Event<
+  'ServerCopyFound',
+  OfMessage &
+    CopyPlace & {
+      /** SHA-256 of its content, where that has come only now; hexadecimal */
+      sha256?: string
+    }
+>
+
+/** The server has messages of which it is told again by these names when mail is collected: the account becomes OFFLINE. */
+export type ServerCopiesRecorded = Event<
+  'ServerCopiesRecorded',
+  {
+    /** each message's copy, with the SHA-256 of the content that is here, null where none is, and INTERNALDATE in ISO 8601 */
+    copies: readonly (OfMessage & CopyPlace & { sha256: string | null; internalDate: string })[]
+  }
+>
 
 type OfMessages = {
   /** the messages, by Mailfold's ids */
@@ -547,52 +605,3 @@ export type Cause = 'SERVER' | 'CLIENT' | 'POLICY'
 
 /** An event at its place in a stream. */
 export type RecordedEvent = AccountEvent & { accountId: string; version: number; recordedAt: Date; cause: Cause }
-
-/** The version of each event type's data shape; raised, with an upcaster, when a shape changes (upcasters.ts). */
-export const EVENT_SHAPES: { readonly [Type in AccountEvent['type']]: number } = {
-  AccountConnected: 1,
-  CredentialsChanged: 1,
-  ConnectionEstablished: 1,
-  ConnectionLost: 1,
-  LoginWasRefused: 1,
-  ServerThrottled: 1,
-  WentOffline: 1,
-  WentOnline: 1,
-  CollectionChanged: 1,
-  DeletionPolicyChanged: 1,
-  MaildropMeasured: 1,
-  MaildropLevelPassed: 1,
-  MailboxDiscovered: 2,
-  MailboxCreated: 1,
-  MailboxChanged: 1,
-  MailboxRenamed: 1,
-  MailboxDeleted: 1,
-  MailboxSynchronized: 1,
-  MailboxReset: 1,
-  MessageAdded: 1,
-  MessageMoved: 1,
-  MessagesRenumbered: 1,
-  MessageFlagsChanged: 1,
-  MessageExpunged: 1,
-  MessageContentStored: 1,
-  MessageContentUnavailable: 1,
-  MessageContentDropped: 1,
-  ServerCopyFound: 1,
-  ServerDeletionAsked: 1,
-  ServerCopiesGone: 1,
-  ConflictPolicyChanged: 1,
-  ConnectionScheduleChanged: 1,
-  SelectionChanged: 1,
-  MessagesKept: 1,
-  OperationRequested: 1,
-  OperationsSent: 1,
-  OperationSettled: 1,
-  ServerPlacesChanged: 1,
-  MailboxHidden: 1,
-  ServerMailboxChanged: 1,
-  DeletionHeld: 1,
-  DeletionConfirmed: 1,
-  MessageForgotten: 1,
-  AccountForgotten: 1,
-  EventForgotten: 1,
-}

@@ -84,3 +84,10 @@ export class ServerFailed extends Error {
     super(describeFailure(failure))
   }
 }
+
+/** Whether a server has answered that it will not do what it was asked; the connection is as good as before. */
+export function isRefusal(
+  error: unknown,
+): error is ServerFailed & { failure: Extract<ServerFailure, { kind: 'CommandRefused' }> } {
+  return error instanceof ServerFailed && error.failure.kind === 'CommandRefused'
+}

@@ -22,6 +22,11 @@ export type ChangeFailure =
   | { kind: 'OperationNotPending'; state: string }
   | { kind: 'LaterOperation'; operationId: string }
   | { kind: 'NotOffered'; answer: string }
+  | { kind: 'SessionNotFound' }
+  | { kind: 'WouldBeLost'; operations: number; messages: number }
+  | { kind: 'CandidatesChanged'; messages: number; bytes: number }
+  | { kind: 'NoSession' }
+  | { kind: 'NoConnection'; reason: string | null }
 
 /** What a decision came to: the events that it makes necessary, which may be none, or why it cannot be made. */
 export type Decision = { events: AccountEvent[] } | { failure: ChangeFailure }

@@ -20,10 +20,10 @@ export const MOST_MATCHED = 25_000
 
 /**
  * How a change ended: the ids of the messages or mailboxes that it is about, and the operation that was recorded, by its id,
- * where it is one.
+ * where it is one. `isUnknown` where the outcome of that was waited for (ONLINE accounts), and did not come in time.
  */
 export type ChangeOutcome =
-  { accountId: string; ids: string[]; operationId: string | null } | { failure: ChangeFailure }
+  { accountId: string; ids: string[]; operationId: string | null; isUnknown?: true } | { failure: ChangeFailure }
 
 /** Add and remove flags and keywords of messages. */
 export class ChangeFlags {
@@ -62,8 +62,8 @@ export class DeleteMessages {
 
 /** A message that a client puts into a mailbox. */
 export type AppendedMessage = {
-  /** the raw message; to be read to its end */
-  content: AsyncIterable<Uint8Array>
+  /** gives the raw message, from its beginning; to be read to its end */
+  content: () => AsyncIterable<Uint8Array>
   flags: Flags
   /** INTERNALDATE; now where it is null */
   internalDate: Date | null

@@ -134,6 +134,7 @@ function sameListing(known: MailboxListing, listed: MailboxListing): boolean {
     known.specialUse === listed.specialUse &&
     known.subscribed === listed.subscribed &&
     known.selectable === listed.selectable &&
+    known.delimiter === listed.delimiter &&
     (listed.objectId === null || known.objectId === listed.objectId) &&
     [...known.attributes].sort().join() === [...listed.attributes].sort().join()
   )

@@ -3,6 +3,7 @@ import type { AccountEvent, MailboxListing } from './events.js'
 import { invalidPath, whyNoLevels, type ChangeFailure, type Decision } from './local-work.js'
 import type { OperationKind, OperationOutcome, OutcomeReason, ServerChange } from './operation.js'
 import type { Request } from './requests.js'
+import { isGivenUp, type GivenUp } from './giving-up.js'
 import { compareMailboxes, type KnownMailbox, type ListedMailbox } from './mailbox-list.js'
 import type { MessageIdentity, ServerPlace } from './server-place.js'
 import { lose, refusePlace, Settling, type SettlementTerms } from './settlement.js'
@@ -170,6 +171,32 @@ function shownAsOnServer(
     ...renamedTo(mailbox, serverPath),
     ...below.flatMap((each) => renamedTo(each, serverPath + each.path.slice(path.length))),
   ]
+}
+
+/**
+ * Gives up what is asked of mailboxes: each is shown as the server has it, and one that the server never had no longer. One that it has
+ * was made, if perhaps not subscribed to.
+ *
+ * @param missing mailboxes that may be gone, of which nothing is certain yet
+ */
+export function decideMailboxesGivenUp(
+  mailboxes: readonly TrackedMailbox[],
+  which: GivenUp,
+  missing: ReadonlySet<string>,
+): AccountEvent[] {
+  return mailboxes.flatMap((mailbox) => {
+    const { mailboxId, path, serverPath, messages, operations } = mailbox
+    if (!isGivenUp(operations, which) || missing.has(mailboxId)) return []
+    const endings = operations.map(({ operationId, kind }) => {
+      const isMade = kind === 'CREATE_MAILBOX' && serverPath !== null
+      return isMade ? ended(operationId, 'APPLIED', null) : ended(operationId, 'REJECTED', 'NO_CONNECTION')
+    })
+    if (serverPath === null && messages > 0) return []
+    if (serverPath === null) return [{ type: 'MailboxDeleted' as const, data: { mailboxId, path } }, ...endings]
+    // what is made is to be subscribed to
+    const kinds = [...new Set(operations.map(({ kind }) => (kind === 'CREATE_MAILBOX' ? 'SUBSCRIBE' : kind)))]
+    return [...kinds.flatMap((kind) => shownAsOnServer(mailboxes, mailbox, kind)), ...endings]
+  })
 }
 
 /** Decides which operations on mailboxes have come to an outcome: those that ask for what is so on the server. */

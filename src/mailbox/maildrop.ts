@@ -1,4 +1,4 @@
-/** How much a maildrop holds. */
+/** How much a maildrop holds, or, of an account of which the mail stays on the server, all its mailboxes. */
 export type MaildropSize = {
   /** messages in it */
   messages: number

@@ -39,3 +39,13 @@ export function boundedReferences(header: string, defects: Set<Defect>): string[
   const kept = found.length > MOST_REFERENCES ? [...found.slice(0, 1), ...found.slice(1 - MOST_REFERENCES)] : found
   return kept.map(clean)
 }
+
+/** The identifier in a List-Id header (RFC 2919 §3); null for what has none. */
+export function boundedListId(header: string): string | null {
+  return clean(/<([^<>\s]{1,255})>\s*$/.exec(header)?.[1]?.toLowerCase() ?? '') || null
+}
+
+/** The field of a message that says by which list it came; none where it came by none. */
+export function listOf(listId: string | null): { listId?: string } {
+  return listId === null ? {} : { listId }
+}

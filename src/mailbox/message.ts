@@ -72,6 +72,8 @@ export type MessageData = {
   structure: Structure | null
   /** message ids of the References header, oldest first */
   references: readonly string[]
+  /** the identifier of the list that it came by (RFC 2919 §3, List-Id), in lower case; missing where it came by none */
+  listId?: string
   /** EMAILID (RFC 8474) or X-GM-MSGID */
   emailId: string | null
   /** THREADID (RFC 8474) or X-GM-THRID */

@@ -54,8 +54,12 @@ export type ServerChange =
   /** the connection ended before the answer */
   | 'NO_ANSWER'
 
-/** Why an operation ended as it did. ALREADY_SO: nothing was left to tell the server. LATER_OPERATION: a later one made it void. */
-export type OutcomeReason = ServerChange | 'ALREADY_SO' | 'LATER_OPERATION'
+/**
+ * Why an operation ended as it did. ALREADY_SO: nothing was left to tell the server. LATER_OPERATION: a later one made it void.
+ * NO_CONNECTION: of an ONLINE account, for which nothing waits until there is one. MODEL_CHANGED: the account has become OFFLINE, and the server
+ * is not told; what is shown stays.
+ */
+export type OutcomeReason = ServerChange | 'ALREADY_SO' | 'LATER_OPERATION' | 'NO_CONNECTION' | 'MODEL_CHANGED'
 
 /** What a user can do about a rejected operation. */
 export type Offer = 'RETRY' | 'RESTORE' | 'DISCARD'

@@ -2,7 +2,7 @@ import type { AccountEvent } from './events.js'
 import type { MessageData } from './message.js'
 
 /** A message's metadata without anything that its sender wrote: what is left keeps it in its place, and tells it again. */
-export function redactMessage(message: MessageData): MessageData {
+export function redactMessage({ listId: _, ...message }: MessageData): MessageData {
   return {
     ...message,
     envelope: {

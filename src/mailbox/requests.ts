@@ -4,7 +4,7 @@ import type { Decision, LocalMessage } from './local-work.js'
 import type { MessageData } from './message.js'
 import { changesPlace, type Effect, type OperationKind, type PendingOperation } from './operation.js'
 import { flagDifference, mergeFlags, type ServerPlace } from './server-place.js'
-import { flagsShown, hideShown, identityOf, showAt, type TrackedMessage } from './tracked-message.js'
+import { flagsShown, hideShown, identityOf, showAsOnServer, showAt, type TrackedMessage } from './tracked-message.js'
 
 /*
  * What clients ask of mail that is on its server (DISCONNECTED accounts): it is shown at once, and recorded as an operation of
@@ -225,8 +225,11 @@ export function decideUndo(
     if (!own) continue
     const later = message.operations.slice(at + 1).find((each) => standsOn(each, own))
     if (later) return { failure: { kind: 'LaterOperation', operationId: later.operationId } }
-    events.push(...takenBack(message, own, message.operations.slice(0, at)))
-    if (isFreeOf(message, own.effect)) settled.push({ messageId: message.messageId, server: null })
+    const isFree = isFreeOf(message, own.effect)
+    if (isFree) settled.push({ messageId: message.messageId, server: null })
+    // an earlier operation may have given it a place of which nothing is shown yet
+    const isThere = isFree && message.shown !== null && own.effect.from !== null
+    events.push(...(isThere ? showAsOnServer(message) : takenBack(message, own, message.operations.slice(0, at))))
   }
   const ids = messages.map(({ messageId }) => messageId)
   const ending: AccountEvent = {

@@ -42,3 +42,26 @@ test.each([
   const undone = decideUndo({ operationId: 'o', state: 'PENDING' }, [deleted(shown, before, now)])
   expect('events' in undone && undone.events[0]).toMatchObject({ type: 'MessageAdded', data: { flags: wanted } })
 })
+
+test('a change that is undone of a message that was put there meanwhile shows it under the UID that it has on the server', () => {
+  const { last, ...message } = deleted([], [], [])
+  const shown = { ...(last as LocalMessage), uidValidity: '0' }
+  const made: TrackedMessage = {
+    ...message,
+    last,
+    shown: { ...shown, data: { ...shown.data, uid: 0, flags: ['work'] } },
+    operations: [
+      {
+        operationId: 'o',
+        kind: 'CHANGE_FLAGS',
+        isSent: false,
+        effect: { messageId: 'm', added: ['work'], removed: [] },
+      },
+    ],
+  }
+  const undone = decideUndo({ operationId: 'o', state: 'PENDING' }, [made])
+  expect('events' in undone && undone.events.slice(0, 2)).toMatchObject([
+    { type: 'MessagesRenumbered', data: { uidValidity: '1', messages: [{ messageId: 'm', uid: 7 }] } },
+    { type: 'MessageFlagsChanged', data: { flags: [] } },
+  ])
+})

@@ -1,12 +1,12 @@
 import type { Flags } from './flags.js'
 
 /**
- * Of which messages a DISCONNECTED account has the raw messages here, beside the index, which it has of all. What is given
- * beside WHOLE has to hold of a message, all of it.
+ * What a DISCONNECTED account has here of its messages, or of those of one mailbox: nothing, the index, or the raw messages as
+ * well. What is given beside WHOLE has to hold of a message, all of it.
  */
 export type Selection = {
-  /** HEADERS: none but those that were asked for; WHOLE: the raw messages as well */
-  keep: 'HEADERS' | 'WHOLE'
+  /** NONE: not even the index; HEADERS: the index, and the raw messages that were asked for; WHOLE: all raw messages */
+  keep: 'NONE' | 'HEADERS' | 'WHOLE'
   /** among so many newest of its mailbox, by INTERNALDATE; null for any */
   newest: number | null
   /** come in the last so many days, by INTERNALDATE; null for any */
@@ -31,7 +31,7 @@ export function whyNoSelection(selection: Selection): { field: string; reason: s
       return { field, reason: 'must be a whole number above 0' }
   if (days !== null && days > MOST_DAYS) return { field: 'days', reason: `must be at most ${MOST_DAYS}` }
   const isNarrowed = newest !== null || days !== null || maxBytes !== null || flags.length > 0
-  if (keep === 'HEADERS' && isNarrowed) return { field: 'keep', reason: 'only what is kept WHOLE can be narrowed down' }
+  if (keep !== 'WHOLE' && isNarrowed) return { field: 'keep', reason: 'only what is kept WHOLE can be narrowed down' }
   return null
 }
 
@@ -42,8 +42,13 @@ export function sameSelection(one: Selection | null, other: Selection | null): b
   return one.keep === other.keep && sameNumbers && one.flags.join(' ') === other.flags.join(' ')
 }
 
-/** What another selection would change: messages that it would have fetched, and what is here and would be dropped. */
+/**
+ * What another selection would change: messages that it would have fetched, what is here and would be dropped, and messages that would
+ * come into the index, as far as known, and leave it.
+ */
 export type SelectionPreview = {
+  indexMessages: number
+  leaveMessages: number
   fetchMessages: number
   fetchBytes: number
   dropMessages: number

@@ -9,8 +9,17 @@ import {
   type PendingOperation,
   type ServerChange,
 } from './operation.js'
+import type { MailboxPlace } from './message-changes.js'
 import { flagDifference } from './server-place.js'
-import { flagsShown, hideShown, isPlaceSettled, showAt, type TrackedMessage } from './tracked-message.js'
+import {
+  flagsShown,
+  hideShown,
+  isAsShown,
+  isPlaceSettled,
+  showAsOnServer,
+  showAt,
+  type TrackedMessage,
+} from './tracked-message.js'
 
 /*
  * What becomes of pending operations, given what the server is known to have now. The outcome follows from the difference
@@ -39,6 +48,32 @@ export function decideSettlement(messages: readonly TrackedMessage[], terms: Set
   return settling.events()
 }
 
+/**
+ * Takes out of the server's word on flags what makes messages' operations come to their outcomes at once: those that have the flags
+ * that are shown, where they are shown.
+ *
+ * @returns what settles those messages, and the reports on others
+ */
+export function decideStored<Report extends { uid: number; flags: readonly string[]; modseq: string | null }>(
+  messages: readonly TrackedMessage[],
+  place: MailboxPlace,
+  reports: readonly Report[],
+  terms: SettlementTerms,
+): { events: AccountEvent[]; others: Report[] } {
+  const byUid = new Map(reports.map((report) => [report.uid, report]))
+  const settled = messages.flatMap((message): TrackedMessage[] => {
+    const { server } = message
+    if (server.state !== 'THERE' || server.mailboxId !== place.mailboxId) return []
+    const report = server.uidValidity === place.uidValidity ? byUid.get(server.uid) : undefined
+    if (!report) return []
+    const told = { ...message, server: { ...server, flags: report.flags, modseq: report.modseq } }
+    if (!isAsShown(told)) return []
+    byUid.delete(report.uid)
+    return [told]
+  })
+  return { events: decideSettlement(settled, terms), others: [...byUid.values()] }
+}
+
 function settleMessage(message: TrackedMessage, terms: SettlementTerms, settling: Settling): void {
   const { shown, server, operations } = message
   if (shown === null) return settleHidden(message, terms, settling)
@@ -54,22 +89,7 @@ function settleMessage(message: TrackedMessage, terms: SettlementTerms, settling
   const left = settlePlace(message, terms, settling)
   const flagsLeft = sameFlags(shown.data.flags, server.flags) ? settleFlags(message, left, settling) : left
   if (flagsLeft.length > 0) return
-  settling.show(message, toServer(message), true)
-}
-
-/** What the server has is shown again, under the UID that it has there. */
-function toServer(message: TrackedMessage): AccountEvent[] {
-  const { messageId, shown, server } = message
-  if (shown === null || server.state !== 'THERE') return []
-  const { mailboxId, uidValidity, uid, modseq } = server
-  if (shown.mailboxId !== mailboxId) return showAt(message, mailboxId, server.flags)
-  const changed = flagsShown(message, server.flags)
-  const isNumbered = shown.data.uid === uid && shown.uidValidity === uidValidity
-  if (isNumbered) return changed
-  return [
-    { type: 'MessagesRenumbered', data: { mailboxId, uidValidity, messages: [{ messageId, uid, modseq }] } },
-    ...changed,
-  ]
+  settling.show(message, showAsOnServer(message), true)
 }
 
 /** A message that is to be deleted for good. */
@@ -184,7 +204,7 @@ function refuseFlags(
   const kept = server.flags.filter((flag) => hasFlag(flags, flag))
   const reverted = changeFlags(shown.data.flags, kept, flags)
   const isFree = refused.length === operations.length
-  settling.show(message, isFree ? toServer(message) : flagsShown(message, reverted), isFree)
+  settling.show(message, isFree ? showAsOnServer(message) : flagsShown(message, reverted), isFree)
 }
 
 /** What a message's operations ask of its place is not done: it is shown where the server has it. */
@@ -195,8 +215,9 @@ export function refusePlace(message: TrackedMessage, change: ServerChange, settl
   settling.settle(message, refused, 'REJECTED', change)
   const isFree = refused.length === operations.length
   if (server.state === 'THERE') {
-    const flags = isFree || shown === null ? server.flags : shown.data.flags
-    return settling.show(message, showAt(message, server.mailboxId, flags), isFree)
+    if (isFree) return settling.show(message, showAsOnServer(message), true)
+    const flags = shown === null ? server.flags : shown.data.flags
+    return settling.show(message, showAt(message, server.mailboxId, flags), false)
   }
   const isCopy = refused.some(({ effect }) => effect.copyOf !== undefined)
   // what a client wrote is never dropped; a copy's original is where it was

@@ -1,5 +1,6 @@
 import type { AccountEvent, StoredContent } from './events.js'
 import { decideExpunge, type LocalMessage } from './local-work.js'
+import { sameFlags } from './flags.js'
 import { changesPlace, type PendingOperation } from './operation.js'
 import { flagDifference, type MessageIdentity, type PlaceThere, type ServerPlace } from './server-place.js'
 
@@ -46,6 +47,13 @@ export function isPlaceSettled({ shown, server }: TrackedMessage): boolean {
   return server.state === 'THERE' && server.mailboxId === shown.mailboxId
 }
 
+/** Whether the server has a message as it is shown: where, and with which flags. */
+export function isAsShown(message: TrackedMessage): boolean {
+  const { shown, server } = message
+  if (shown === null || server.state !== 'THERE') return false
+  return server.mailboxId === shown.mailboxId && sameFlags(shown.data.flags, server.flags)
+}
+
 /**
  * The mailbox that the server was, perhaps, told to put a message into: that of the last operation that was sent, since what
  * comes before it is not told one by one. None where nothing was.
@@ -81,6 +89,20 @@ export function showAt(message: TrackedMessage, mailboxId: string, flags: readon
     return [{ type: 'MessageMoved', data: { messageId, mailboxId, uidValidity, from, ...data } }]
   }
   return flagsShown(message, flags)
+}
+
+/** Shows a message as the server has it: where, with which flags, and under the UID that it has there; nothing where it is not on it. */
+export function showAsOnServer(message: TrackedMessage): AccountEvent[] {
+  const { messageId, shown, server } = message
+  if (server.state !== 'THERE') return []
+  const { mailboxId, uidValidity, uid, modseq } = server
+  if (shown?.mailboxId !== mailboxId) return showAt(message, mailboxId, server.flags)
+  const changed = flagsShown(message, server.flags)
+  if (shown.data.uid === uid && shown.uidValidity === uidValidity) return changed
+  return [
+    { type: 'MessagesRenumbered', data: { mailboxId, uidValidity, messages: [{ messageId, uid, modseq }] } },
+    ...changed,
+  ]
 }
 
 /** Shows a message with other flags. */

@@ -1,4 +1,5 @@
-import { EVENT_SHAPES, type AccountEvent } from './events.js'
+import { EVENT_SHAPES } from './event-shapes.js'
+import type { AccountEvent } from './events.js'
 
 /** An event as it lies in the store: its data in the shape of when it was written. */
 export type StoredEvent = { type: string; shape: number; data: unknown }

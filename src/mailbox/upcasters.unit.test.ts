@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import { EVENT_SHAPES } from './events.js'
+import { EVENT_SHAPES } from './event-shapes.js'
 import { UnknownEvent, upcast, type StoredEvent, type Upcasters } from './upcasters.js'
 
 const FIXTURES = 'test/fixtures/events'

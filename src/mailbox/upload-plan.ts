@@ -49,7 +49,7 @@ export type UploadStep =
     }
   | { kind: 'subscribe'; mailboxId: string; path: string; subscribed: boolean }
   | { kind: 'append'; messageId: string; mailboxId: string; flags: Flags; internalDate: string; content: StoredContent }
-  | { kind: 'copy'; from: string; to: string; copies: readonly { messageId: string; uid: number }[] }
+  | { kind: 'copy'; from: string; to: string; copies: readonly { messageId: string; uid: number; size: number }[] }
   | { kind: 'store'; on: UploadSet; add: Flags; remove: Flags }
   | { kind: 'move'; from: UploadSet; to: string }
   | { kind: 'expunge'; on: UploadSet }
@@ -98,7 +98,7 @@ export function planUpload(view: UploadView): UploadPlan {
     const copyOf = operations.find(({ effect }) => effect.copyOf !== undefined)?.effect.copyOf
     const original = copyOf === undefined ? undefined : view.originals.get(copyOf)
     if (original && isThere.has(original.mailboxId)) {
-      sets.copied(original.mailboxId, shown.mailboxId, { messageId, uid: original.uid })
+      sets.copied(original.mailboxId, shown.mailboxId, { messageId, uid: original.uid, size: shown.data.size })
     } else if (content !== null && content.sha256 !== null) {
       const { flags, internalDate } = shown.data
       appends.push({ kind: 'append', messageId, mailboxId: shown.mailboxId, flags, internalDate, content })
@@ -154,12 +154,12 @@ function planDeletions({ mailboxes }: UploadView): UploadStep[] {
 
 /** Gathers what goes in one command. */
 class Sets {
-  private readonly copies = new Map<string, { kind: 'copy'; from: string; to: string; copies: Named[] }>()
+  private readonly copies = new Map<string, { kind: 'copy'; from: string; to: string; copies: Copied[] }>()
   private readonly stores = new Map<string, { kind: 'store'; on: Gathered; add: Flags; remove: Flags }>()
   private readonly moves = new Map<string, { kind: 'move'; from: Gathered; to: string }>()
   private readonly expunges = new Map<string, { kind: 'expunge'; on: Gathered }>()
 
-  copied(from: string, to: string, copy: Named): void {
+  copied(from: string, to: string, copy: Copied): void {
     const step = this.copies.get(`${from} ${to}`) ?? { kind: 'copy', from, to, copies: [] }
     this.copies.set(`${from} ${to}`, step)
     // a second copy of the same message comes next time: a set has each UID once
@@ -192,6 +192,7 @@ class Sets {
 }
 
 type Named = { messageId: string; uid: number }
+type Copied = Named & { size: number }
 type Gathered = { mailboxId: string; messages: Named[] }
 
 /** The messages that a step is about, by Mailfold's ids. */

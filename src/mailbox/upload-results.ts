@@ -2,19 +2,32 @@ import type { AccountEvent } from './events.js'
 import { leftOver } from './message-changes.js'
 import type { ServerChange } from './operation.js'
 import type { PlaceThere } from './server-place.js'
-import type { TrackedMessage } from './tracked-message.js'
+import { decideSettlement, type SettlementTerms } from './settlement.js'
+import { isAsShown, type TrackedMessage } from './tracked-message.js'
 import { messagesOf, operationOf, type UploadStep, type UploadView } from './upload-plan.js'
 
-/** Decides what the server's word changes that messages have new places: their copies, moves or uploads are done. */
+/**
+ * Decides what the server's word changes that messages have new places: their copies, moves or uploads are done. Those that are then as
+ * they are shown come to their outcomes at once.
+ *
+ * @param terms null where more is about to be told of the plan: its operations wait for the end of that
+ */
 export function decidePlaced(
   messages: readonly TrackedMessage[],
   placed: ReadonlyMap<string, PlaceThere>,
+  terms: SettlementTerms | null,
 ): AccountEvent[] {
-  const places = messages.flatMap(({ messageId, identity }) => {
-    const place = placed.get(messageId)
-    return place ? [{ messageId, identity, server: { state: 'THERE' as const, ...place } }] : []
+  const there = messages.flatMap((message) => {
+    const place = placed.get(message.messageId)
+    return place ? [{ ...message, server: { state: 'THERE' as const, ...place } }] : []
   })
-  return places.length > 0 ? [{ type: 'ServerPlacesChanged', data: { messages: places } }] : []
+  const settled = terms === null ? [] : there.filter(isAsShown)
+  const places = there.flatMap((message) => {
+    const { messageId, identity, server } = message
+    return settled.includes(message) ? [] : [{ messageId, identity, server }]
+  })
+  const changed: AccountEvent[] = places.length > 0 ? [{ type: 'ServerPlacesChanged', data: { messages: places } }] : []
+  return terms === null ? changed : [...changed, ...decideSettlement(settled, terms)]
 }
 
 /**
@@ -24,6 +37,7 @@ export function decidePlaced(
 export function decideCopiedToMove(
   messages: readonly TrackedMessage[],
   placed: ReadonlyMap<string, PlaceThere>,
+  terms: SettlementTerms | null,
   makeId: () => string,
 ): AccountEvent[] {
   const left = messages.flatMap(({ messageId, shown, last, server }) => {
@@ -32,7 +46,7 @@ export function decideCopiedToMove(
     if (!placed.has(messageId) || server.state !== 'THERE' || known === null) return []
     return leftOver(makeId(), messageId, known.data, server)
   })
-  return [...decidePlaced(messages, placed), ...left]
+  return [...decidePlaced(messages, placed, terms), ...left]
 }
 
 /**

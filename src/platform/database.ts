@@ -16,13 +16,15 @@ export class Database {
   /**
    * Connects and brings the schema up to date. Two processes that start at once wait for each other.
    *
+   * @param longestPause milliseconds for which a transaction may do nothing; after that Postgres ends it, so that a process that stands still
+   *   keeps no lock from the one that takes its work over. 0 for ever.
    * @throws StartFailure when the database cannot be reached or is older than Postgres 15
    */
-  static async open(url: string, migrations: (new () => MigrationInterface)[]): Promise<Database> {
+  static async open(url: string, migrations: (new () => MigrationInterface)[], longestPause = 0): Promise<Database> {
     const source = new DataSource({
       type: 'postgres',
       ...connectionOptions(url),
-      extra: { max: 16, application_name: 'mailfold' },
+      extra: { max: 16, application_name: 'mailfold', idle_in_transaction_session_timeout: longestPause },
       migrations,
       migrationsTransactionMode: 'all',
       logging: false,
@@ -117,7 +119,8 @@ function survive(pool: pg.Pool): void {
   pool.on('connect', (session) => session.on('error', () => undefined))
 }
 
-function poolAddress(url: string): pg.PoolConfig {
+/** Where a database is, for a session beside the pool. */
+export function poolAddress(url: string): pg.PoolConfig {
   if (!url.startsWith('socket:')) return { connectionString: url }
   const { host, database, username } = socketAddress(url)
   return { host, database, user: username }

@@ -1,16 +1,27 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { v7 as newId } from 'uuid'
 import type { MigrationInterface } from 'typeorm'
 import { Credentials } from './credentials.js'
 import { Database } from './database.js'
 import { prepareDataFolder, startEmbeddedPostgres } from './embedded-postgres.js'
 import { makeLogger, type Logger } from './logs.js'
 import { loadMasterKey, loadToken, SecretBox } from './secrets.js'
+import { Metrics } from './metrics.js'
+import { Peers } from './peers.js'
 import type { Settings } from './settings.js'
 import { StartFailure } from './start-failure.js'
 
 /** What the service stands on, opened: to be handed to the modules, and closed after them. */
 export class Platform {
+  /** what this process counts */
+  readonly metrics = new Metrics()
+  /** this process, among those of the installation */
+  readonly processId = newId()
+  private stopping = false
+  /** those others */
+  readonly peers: Peers
+
   private constructor(
     readonly settings: Settings,
     readonly logger: Logger,
@@ -23,7 +34,9 @@ export class Platform {
     /** resolves when the embedded Postgres has ended, asked to or not; never where there is none */
     readonly databaseEnded: Promise<void>,
     private readonly stopPostgres: () => Promise<void>,
-  ) {}
+  ) {
+    this.peers = new Peers(token.value)
+  }
 
   /** @throws StartFailure with one line for the person who starts the service */
   static async open(settings: Settings, migrations: (new () => MigrationInterface)[]): Promise<Platform> {
@@ -36,7 +49,7 @@ export class Platform {
     const stop = () => embedded?.stop() ?? Promise.resolve()
     try {
       const url = embedded?.url ?? settings.DATABASE_URL ?? ''
-      const database = await Database.open(url, migrations)
+      const database = await Database.open(url, migrations, settings.MAILFOLD_LEASE)
       const credentials = new Credentials(database, box)
       return new Platform(
         settings,
@@ -54,6 +67,16 @@ export class Platform {
       await stop()
       throw error
     }
+  }
+
+  /** Whether the process is about to end: clients are to go elsewhere. */
+  get isStopping(): boolean {
+    return this.stopping
+  }
+
+  /** Takes notice that the process is about to end. */
+  stops(): void {
+    this.stopping = true
   }
 
   /** Closes the database, then ends the embedded Postgres if there is one. */

@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes, timingSafeEqual } from 'node:crypto'
-import { open, readFile } from 'node:fs/promises'
+import { link, open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { StartFailure } from './start-failure.js'
 
@@ -41,19 +41,26 @@ export class SecretBox {
 
 /** Reads a secret file, or makes it with mode 0600; says which of the two it was. */
 async function readOrMake(path: string, make: () => string): Promise<{ value: string; made: boolean }> {
+  const known = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error
+    return null
+  })
+  if (known !== null) return { value: known.trim(), made: false }
+  const value = make()
+  // whole or not at all: another process may start on the same folder now
+  const draft = `${path}.${randomBytes(4).toString('hex')}`
   try {
-    const file = await open(path, 'wx', 0o600)
-    try {
-      const value = make()
-      await file.writeFile(value + '\n')
-      await file.sync()
-      return { value, made: true }
-    } finally {
-      await file.close()
-    }
+    const file = await open(draft, 'wx', 0o600)
+    await file.writeFile(value + '\n')
+    await file.sync()
+    await file.close()
+    await link(draft, path)
+    return { value, made: true }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
     return { value: (await readFile(path, 'utf8')).trim(), made: false }
+  } finally {
+    await rm(draft, { force: true })
   }
 }
 

@@ -79,6 +79,16 @@ export const settingDefinitions = {
     '60000',
     'milliseconds that a query waits for a message body that has to be fetched',
   ),
+  MAILFOLD_OPERATION_TIMEOUT: setting(
+    whole(200, 600_000),
+    '15000',
+    'milliseconds that a change of an ONLINE account waits for its server before its outcome is called unknown',
+  ),
+  MAILFOLD_ONLINE_INTERVAL: setting(
+    whole(0, 31_536_000),
+    '86400',
+    'seconds after which an ONLINE account without a session is looked at, so that its quota is known (0: never)',
+  ),
   MAILFOLD_MAX_MESSAGE_BYTES: setting(
     whole(1_048_576, 4 * 1024 ** 3),
     '268435456',
@@ -93,6 +103,49 @@ export const settingDefinitions = {
     whole(1, 1_000_000),
     '60',
     'logins a minute at one mail host for collections (OFFLINE accounts)',
+  ),
+  MAILFOLD_QUEUE_BOARD: setting(
+    flag,
+    'false',
+    'serve Bull Board, which shows queues and jobs, at /queues; the token is the password',
+  ),
+  MAILFOLD_TRACES: setting(
+    flag,
+    'false',
+    'send traces (OpenTelemetry); where to is said by its own variables, OTEL_EXPORTER_OTLP_ENDPOINT above all',
+  ),
+  MAILFOLD_ROLES: setting(
+    z
+      .string()
+      .transform((given) => given.split(',').map((role) => role.trim()))
+      .pipe(z.array(z.enum(['api', 'worker'], 'must be api, worker, or both with a comma between')).min(1)),
+    'api,worker',
+    'what this process is for: api answers clients, worker talks to mail servers',
+  ),
+  MAILFOLD_SHARDS: setting(
+    whole(1, 1_024),
+    '1',
+    'shards that the accounts are divided into when the database is first used; `mailfold shards` changes it later',
+  ),
+  MAILFOLD_LEASE: setting(
+    whole(500, 25_000),
+    '15000',
+    'milliseconds after which the shards of a worker that has died are taken over',
+  ),
+  MAILFOLD_ADDRESS: setting(
+    z.url({ protocol: /^https?$/, error: 'must be a URL that begins with http:// or https://' }).optional(),
+    undefined,
+    'where other processes reach this one (unset: by http, its first address and its port)',
+  ),
+  MAILFOLD_DRAIN_DELAY: setting(
+    whole(0, 60_000),
+    '0',
+    'milliseconds from the signal to stop, when readiness ends, to the stop itself, so that no new client is sent here',
+  ),
+  MAILFOLD_STOP_TIMEOUT: setting(
+    whole(1_000, 60_000),
+    '4500',
+    'milliseconds that the stop itself may take: jobs put their work down, connections are closed',
   ),
   DATABASE_URL: setting(
     z

@@ -4,10 +4,12 @@ import { DEFAULT_POLICY, type DeletionPolicy } from '../mailbox/deletion-policy.
 import { DEFAULT_COLLECTION, type CollectionSettings, type MaildropSize } from '../mailbox/maildrop.js'
 import { FIRST_CONFLICT_POLICY, type ConflictPolicy } from '../mailbox/operation.js'
 import { FIRST_SELECTION, type Selection } from '../mailbox/selection.js'
+import { shardInSql } from '../event-store/shards.js'
 import type { Queryable } from '../platform/database.js'
 
 /** How an account's connection stands. */
-export type ConnectionState = 'CONNECTING' | 'CONNECTED' | 'DISCONNECTED' | 'THROTTLED' | 'LOGIN_REFUSED' | 'OFFLINE'
+export type ConnectionState =
+  'CONNECTING' | 'CONNECTED' | 'DISCONNECTED' | 'THROTTLED' | 'LOGIN_REFUSED' | 'OFFLINE' | 'NO_SESSION'
 
 /** An account as it is kept; without its credentials. */
 export type AccountView = ServerSettings & {
@@ -33,6 +35,8 @@ export type AccountView = ServerSettings & {
   selection: Selection
   /** when it has a connection; null for always */
   connectionSchedule: ConnectionSchedule | null
+  /** when what is known of an ONLINE account was last known to be as the server has it; null before that */
+  currentAsOf: Date | null
   version: number
 }
 
@@ -60,6 +64,7 @@ export type AccountRecord = {
   conflict_policy?: ConflictPolicy
   selection?: Selection | null
   connection_schedule?: ConnectionSchedule | null
+  current_as_of?: Date | null
   version: string
 }
 
@@ -72,6 +77,40 @@ export async function viewAccounts(session: Queryable, ids?: readonly string[]):
     values: [ids ?? null],
   })
   return rows.map(accountView)
+}
+
+/** An account, and in which way it is worked with: what a job for it has to be known. */
+export type AccountModel = Pick<AccountView, 'accountId' | 'model'>
+
+/** The accounts of a shard. @param shards how many there are */
+export async function viewAccountModels(session: Queryable, shard: number, shards: number): Promise<AccountModel[]> {
+  const { rows } = await session.query<{ account_id: string; model: AccessModel }>({
+    name: 'accounts-of-shard',
+    text: `select account_id, model from accounts where ${shardInSql('account_id', '$2')} = $1 order by account_id`,
+    values: [shard, shards],
+  })
+  return rows.map(({ account_id: accountId, model }) => ({ accountId, model }))
+}
+
+/** Those of the given ids of which there are accounts. */
+export async function viewThere(session: Queryable, ids: readonly string[]): Promise<string[]> {
+  const { rows } = await session.query<{ account_id: string }>({
+    name: 'accounts-there',
+    text: 'select account_id from accounts where account_id = any($1::uuid[])',
+    values: [ids],
+  })
+  return rows.map((row) => row.account_id)
+}
+
+/** How many accounts there are, by access model and how their connections stand. */
+export async function viewAccountStates(
+  session: Queryable,
+): Promise<{ model: AccessModel; state: ConnectionState; accounts: number }[]> {
+  const { rows } = await session.query<{ model: AccessModel; state: ConnectionState; accounts: string }>({
+    name: 'account-states',
+    text: `select model, connection_state as state, count(*) as accounts from accounts group by model, connection_state`,
+  })
+  return rows.map(({ accounts, ...row }) => ({ ...row, accounts: Number(accounts) }))
 }
 
 /** The ids of all accounts that have not been forgotten. */
@@ -106,6 +145,7 @@ export function accountView(row: AccountRecord): AccountView {
     conflictPolicy: row.conflict_policy ?? FIRST_CONFLICT_POLICY,
     selection: row.selection ?? FIRST_SELECTION,
     connectionSchedule: row.connection_schedule ?? null,
+    currentAsOf: row.current_as_of ? new Date(row.current_as_of) : null,
     version: Number(row.version),
   }
 }

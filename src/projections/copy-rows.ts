@@ -39,10 +39,24 @@ export async function setCopies(
   await session.query({
     name: 'set-copies',
     text: `update server_copies as copy set state = change.state, ${moved.join()},
-             header_hash = coalesce(decode(change.header_hash, 'hex'), copy.header_hash)
+             header_hash = coalesce(decode(change.header_hash, 'hex'), copy.header_hash),
+             sha256 = coalesce(decode(change.sha256, 'hex'), copy.sha256)
            from json_to_recordset($1::json) as change (message_id uuid, moves boolean, mailbox text, uid_validity bigint,
-             uid bigint, uidl text, size bigint, header_hash text, state text)
+             uid bigint, uidl text, size bigint, header_hash text, sha256 text, state text)
            where copy.message_id = change.message_id`,
     values: [JSON.stringify(rows)],
+  })
+}
+
+/** Removes rows of `server_copies`: those of given messages, or all of the account. */
+export async function removeCopies(
+  session: Queryable,
+  accountId: string,
+  ids: readonly string[] | null,
+): Promise<void> {
+  await session.query({
+    name: 'remove-copies',
+    text: 'delete from server_copies where account_id = $1 and ($2::uuid[] is null or message_id = any($2))',
+    values: [accountId, ids],
   })
 }

@@ -60,6 +60,18 @@ export async function viewNamedCopies(session: Queryable, accountId: string): Pr
   })
 }
 
+/** The messages of an account that its server has, and of which the content is to be here and is not. */
+export async function viewAwaitedContents(session: Queryable, accountId: string): Promise<string[]> {
+  const { rows } = await session.query<{ message_id: string }>({
+    name: 'awaited-contents',
+    text: `select message_id from server_copies as copy join messages using (message_id)
+           where copy.account_id = $1 and copy.state = 'THERE' and copy.sha256 is null and content_sha256 is null
+             and not forgotten`,
+    values: [accountId],
+  })
+  return rows.map((row) => row.message_id)
+}
+
 /** What is with the server's copies of messages, by message; those that were not collected are missing. */
 export async function viewCopyStates(session: Queryable, ids: readonly string[]): Promise<Map<string, CopyState>> {
   const { rows } = await session.query<{ message_id: string; state: CopyState }>({

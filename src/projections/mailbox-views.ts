@@ -60,6 +60,16 @@ export async function viewMailboxList(
   return rows.map(mailboxListView)
 }
 
+/** How many messages there are in all mailboxes of an account. */
+export async function viewMessageCount(session: Queryable, accountId: string): Promise<number> {
+  const { rows } = await session.query<{ messages: string }>({
+    name: 'message-count',
+    text: 'select coalesce(sum(messages), 0) as messages from mailboxes where account_id = $1',
+    values: [accountId],
+  })
+  return Number(rows[0]?.messages ?? 0)
+}
+
 /** Whose a mailbox is that is there or was, null when it never was. */
 export async function viewMailboxOwner(session: Queryable, mailboxId: string): Promise<string | null> {
   const { rows } = await session.query<{ account_id: string }>({

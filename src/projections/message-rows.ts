@@ -1,6 +1,6 @@
 import { copyRows, type CopyValue } from '../platform/copy-rows.js'
 import type { Queryable } from '../platform/database.js'
-import { addCopies, setCopies } from './copy-rows.js'
+import { addCopies, removeCopies, setCopies } from './copy-rows.js'
 import type {
   At,
   CopyColumns,
@@ -12,6 +12,7 @@ import type {
   PlaceRow,
 } from './row-changes.js'
 import { addKept, removeKept } from './kept-rows.js'
+import { setLists } from './list-rows.js'
 import { removePlaces, setPlaces } from './place-rows.js'
 
 /** Versions of a zone, as a power of two: the index of `messages` holds rows by the zone in which they were added. */
@@ -46,19 +47,20 @@ export async function foldMessages(
 ): Promise<void> {
   let layers = new Layers()
   for (const at of changes) {
-    if (at.change.change !== 'remove mailbox') {
+    if (at.change.change !== 'remove mailbox' && at.change.change !== 'remove copies') {
       layers.add(at.version, at.change)
       continue
     }
-    // touches messages that are not named
+    // touches rows that are not named
     await layers.write(session, accountId)
     layers = new Layers()
-    await removeMailbox(session, at.change.mailboxId, at.version)
+    if (at.change.change === 'remove copies') await removeCopies(session, accountId, at.change.messageIds ?? null)
+    else await removeMailbox(session, at.change.mailboxId, at.version)
   }
   await layers.write(session, accountId)
 }
 
-type SingleChange = Exclude<MessageChange, { change: 'remove mailbox' }>
+type SingleChange = Exclude<MessageChange, { change: 'remove mailbox' | 'remove copies' }>
 
 /** Changes of which no two are of one row. */
 class Layer {
@@ -76,6 +78,7 @@ class Layer {
   readonly unplaced: string[] = []
   readonly kept: string[] = []
   readonly unkept: string[] = []
+  readonly lists: { messageId: string; listId: string }[] = []
 }
 
 class Layers {
@@ -86,6 +89,7 @@ class Layers {
     copy: new Map<string, number>(),
     place: new Map<string, number>(),
     kept: new Map<string, number>(),
+    list: new Map<string, number>(),
   }
 
   add(version: number, change: SingleChange): void {
@@ -123,6 +127,8 @@ class Layers {
         return void this.next('kept', change.messageId).kept.push(change.messageId)
       case 'remove kept':
         return void this.next('kept', change.messageId).unkept.push(change.messageId)
+      case 'set list':
+        return void this.next('list', change.messageId).lists.push(change)
       case 'add forgotten':
         return void this.next('message', change.fingerprint).forgotten.push(change.fingerprint)
     }
@@ -138,6 +144,7 @@ class Layers {
       if (layer.added.length > 0) await addMessages(session, accountId, layer.added)
       if (layer.unkept.length > 0) await removeKept(session, layer.unkept)
       if (layer.kept.length > 0) await addKept(session, accountId, layer.kept)
+      if (layer.lists.length > 0) await setLists(session, accountId, layer.lists)
       if (layer.forgotten.length > 0) await addForgotten(session, accountId, layer.forgotten)
       if (layer.expunged.length > 0) await addExpunged(session, accountId, layer.expunged)
       if (layer.copies.length > 0) await addCopies(session, accountId, layer.copies)
@@ -147,7 +154,7 @@ class Layers {
     }
   }
 
-  private next(row: 'message' | 'expunged' | 'copy' | 'place' | 'kept', id: string): Layer {
+  private next(row: 'message' | 'expunged' | 'copy' | 'place' | 'kept' | 'list', id: string): Layer {
     const depth = this.depths[row].get(id) ?? 0
     this.depths[row].set(id, depth + 1)
     return (this.layers[depth] ??= new Layer())
@@ -230,12 +237,12 @@ async function moveMessages(session: Queryable, accountId: string, rows: Layer['
 }
 
 async function setMessages(session: Queryable, changes: Layer['set']): Promise<void> {
-  const rows = changes.map((change) => ({ ...change, sets_modseq: 'modseq' in change }))
+  const rows = changes.map((change) => ({ ...change, sets_modseq: 'modseq' in change, sets_uid: 'uid' in change }))
   await session.query({
     name: 'set-messages',
     text: `with change as (
              select * from json_to_recordset($1::json) as change (message_id uuid, uid_validity bigint, uid bigint,
-               modseq numeric, sets_modseq boolean, flags text[], seen boolean, flagged boolean, content_sha256 text,
+               modseq numeric, sets_modseq boolean, sets_uid boolean, flags text[], seen boolean, flagged boolean, content_sha256 text,
                content_size bigint, version bigint)
            ), past as (
              insert into past_message_states
@@ -245,8 +252,8 @@ async function setMessages(session: Queryable, changes: Layer['set']): Promise<v
              from messages join change using (message_id)
            )
            update messages set
-             uid_validity = coalesce(change.uid_validity, messages.uid_validity),
-             uid = coalesce(change.uid, messages.uid),
+             uid_validity = case when change.sets_uid then change.uid_validity else messages.uid_validity end,
+             uid = case when change.sets_uid then change.uid else messages.uid end,
              modseq = case when change.sets_modseq then change.modseq else messages.modseq end,
              flags = coalesce(change.flags, messages.flags),
              seen = coalesce(change.seen, messages.seen),

@@ -319,3 +319,28 @@ export async function viewContentPlace(session: Queryable, messageId: string): P
   const there = path === null ? null : { path, uidValidity, uid: Number(row.uid) }
   return { there, size: Number(size), sha256 }
 }
+
+/** A message of an ONLINE account that is on its server, of which pieces can be had: its bytes, as the server states them, and its structure. */
+export type OnlineMessage = { accountId: string; size: number; structure: Structure | null }
+
+/** Such a message; null for any other. */
+export async function viewOnlineMessage(session: Queryable, messageId: string): Promise<OnlineMessage | null> {
+  const { rows } = await session.query<{ account_id: string; size: string; structure: Structure | null }>({
+    name: 'online-message',
+    text: `select account_id, size, structure from messages join accounts using (account_id)
+           where message_id = $1 and model = 'ONLINE' and not forgotten`,
+    values: [messageId],
+  })
+  const [row] = rows
+  return row ? { accountId: row.account_id, size: Number(row.size), structure: row.structure } : null
+}
+
+/** The bytes of all messages in an account's index, as the server states them. */
+export async function viewIndexBytes(session: Queryable, accountId: string): Promise<number> {
+  const { rows } = await session.query<{ bytes: string }>({
+    name: 'index-bytes',
+    text: 'select coalesce(sum(size), 0) as bytes from messages where account_id = $1',
+    values: [accountId],
+  })
+  return Number(rows[0]?.bytes ?? 0)
+}

@@ -75,7 +75,14 @@ const NEW_MAILBOX = {
   ...{ server_path: null, server_subscribed: null, hidden: false },
   ...{ held_deletion: null, deletion_confirmed: false, selection: null },
 }
-const NEW_ACCOUNT = { server: null, capabilities: [], deletion_policy: null, collection: null, maildrop: null }
+const NEW_ACCOUNT = {
+  server: null,
+  capabilities: [],
+  deletion_policy: null,
+  collection: null,
+  maildrop: null,
+  current_as_of: null,
+}
 
 function foldChange(rows: Rows, accountId: string, change: MailboxChange): void {
   switch (change.change) {

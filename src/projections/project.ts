@@ -54,6 +54,16 @@ const projectors: Projectors = {
     { change: 'set account', columns: { ...connection('OFFLINE', recordedAt), offline_until: until } },
   ],
   WentOnline: (_, recordedAt) => [{ change: 'set account', columns: connection('CONNECTING', recordedAt) }],
+  ModelChanged: ({ model, previous }, recordedAt) => {
+    const columns = { model, ...connection('CONNECTING', recordedAt) }
+    const changes: RowChange[] = [{ change: 'set account', columns }]
+    return previous === 'OFFLINE' ? [...changes, { change: 'remove copies' }] : changes
+  },
+  ConnectionClosed: ({ wasCurrent }, recordedAt) => {
+    const columns = { ...connection('NO_SESSION', recordedAt), ...(wasCurrent ? { current_as_of: recordedAt } : {}) }
+    return [{ change: 'set account', columns }]
+  },
+  AccountCurrent: (_, recordedAt) => [{ change: 'set account', columns: { current_as_of: recordedAt } }],
   CollectionChanged: (collection) => [{ change: 'set account', columns: { collection } }],
   DeletionPolicyChanged: ({ policy }) => [{ change: 'set account', columns: { deletion_policy: policy } }],
   MaildropMeasured: ({ level, ...size }, recordedAt) => [
@@ -82,6 +92,12 @@ const projectors: Projectors = {
     { change: 'set mailbox', mailboxId, columns: columnsOf(listing, pending) },
   ],
   MailboxDeleted: ({ mailboxId }) => [{ change: 'remove mailbox', mailboxId }],
+  // what comes when it is taken in again was there before
+  MailboxLeftOut: ({ mailboxId, complete }) => {
+    const nowhere: MailboxColumns = { uid_validity: null, uid_next: 1, highest_modseq: null, reset_after: null }
+    const columns = { complete, found_later: true, held_deletion: null, deletion_confirmed: false }
+    return [{ change: 'set mailbox', mailboxId, columns: { ...columns, ...(complete ? nowhere : {}) } }]
+  },
   MailboxSynchronized: ({ mailboxId, uidValidity, uidNext, highestModseq, serverMessages, complete }) => {
     const place: MailboxColumns = { uid_validity: uidValidity, uid_next: uidNext, highest_modseq: highestModseq }
     const columns = { ...place, server_messages: serverMessages, complete, ...(complete ? { reset_after: null } : {}) }
@@ -105,18 +121,19 @@ const projectors: Projectors = {
     const changes: RowChange[] = [{ change: 'add message', row }, count(mailboxId, 1, message.flags)]
     if (serverCopy) changes.push({ change: 'add copy', row: copyOf(row, serverCopy, recordedAt) })
     if (origin === 'RESTORED') changes.push({ change: 'remove expunged', messageId })
-    return changes
+    return [...changes, ...listOf(messageId, message)]
   },
   MessageMoved: ({ messageId, mailboxId, uidValidity, from, ...message }) => [
     { change: 'move message', row: rowOf(messageId, mailboxId, uidValidity, 'MOVED', message) },
     count(mailboxId, 1, message.flags),
     from.wasExpunged ? { change: 'remove expunged', messageId } : count(from.mailboxId, -1, from.flags),
+    ...listOf(messageId, message),
   ],
   MessagesRenumbered: ({ uidValidity, messages }) =>
     messages.map(({ messageId, uid, modseq }) => ({
       change: 'set message',
       messageId,
-      columns: { uid_validity: uidValidity, uid, modseq },
+      columns: { uid_validity: uid === 0 ? null : uidValidity, uid: uid === 0 ? null : uid, modseq },
     })),
   MessageFlagsChanged: ({ messageId, mailboxId, flags, previousFlags, modseq }) => {
     const unseen = unseenOf(flags) - unseenOf(previousFlags)
@@ -146,9 +163,14 @@ const projectors: Projectors = {
   // said to whoever waits for it, and the next request tries again: it belongs to the message's history and changes nothing
   MessageContentUnavailable: ({ messageId }) => [{ change: 'set message', messageId, columns: {} }],
   MessageContentDropped: ({ messageId }) => [{ change: 'drop content', messageId }],
-  ServerCopyFound: ({ messageId, ...place }) => [
-    { change: 'set copy', messageId, columns: { ...placeOf(place), state: 'THERE' } },
+  ServerCopyFound: ({ messageId, sha256, ...place }) => [
+    { change: 'set copy', messageId, columns: { ...placeOf(place), ...(sha256 && { sha256 }), state: 'THERE' } },
   ],
+  ServerCopiesRecorded: ({ copies }, recordedAt) =>
+    copies.map(({ messageId, sha256, internalDate, ...place }): RowChange => {
+      const told = { message_id: messageId, sha256, internal_date: internalDate, collected_at: recordedAt }
+      return { change: 'add copy', row: { ...told, ...placeOf(place), state: 'THERE' } }
+    }),
   ServerDeletionAsked: ({ messageIds }) => stateOf(messageIds, 'DELETION_ASKED'),
   ServerCopiesGone: ({ messageIds }) => stateOf(messageIds, 'GONE'),
   ConflictPolicyChanged: ({ policy }) => [{ change: 'set account', columns: { conflict_policy: policy } }],
@@ -219,6 +241,11 @@ const unseenOf = (flags: Flags) => (hasFlag(flags, '\\Seen') ? 0 : 1)
 function count(mailboxId: string, sign: 1 | -1, flags: Flags): RowChange {
   // adding 0 keeps -0 out of the tables' parameters
   return { change: 'count messages', mailboxId, messages: sign, unseen: sign * unseenOf(flags) + 0 }
+}
+
+/** Where it says so: a message that is told of again without it is still of its list. */
+function listOf(messageId: string, { listId }: MessageData): RowChange[] {
+  return listId === undefined ? [] : [{ change: 'set list', messageId, listId }]
 }
 
 function placeOf({ mailbox, uidValidity, uid, uidl, size, headerHash }: CopyPlace) {

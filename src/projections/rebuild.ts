@@ -36,6 +36,7 @@ export const TABLES = {
   maildrop_measures: ['version'],
   server_places: ['message_id'],
   kept_messages: ['message_id'],
+  list_messages: ['message_id'],
   operations: ['operation_id'],
   operation_messages: ['operation_id', 'message_id'],
   past_accounts: ['at_version'],
@@ -53,6 +54,7 @@ export const OF_MESSAGES: readonly Table[] = [
   'server_copies',
   'server_places',
   'kept_messages',
+  'list_messages',
   'past_messages',
   'past_message_states',
 ]

@@ -52,7 +52,12 @@ function changesOf(event: RecordedEvent, wanted: ReadonlySet<string>): At<Messag
   return project(event)
     .map((change) => ({ version: event.version, change }))
     .filter(concernsMessages)
+    .map((at): At<MessageChange> => {
+      const removesCopies = at.change.change === 'remove copies'
+      return removesCopies ? { ...at, change: { change: 'remove copies', messageIds: [...wanted] } } : at
+    })
     .filter(({ change }) => {
+      if (change.change === 'remove copies') return true
       if ('row' in change) return wanted.has(change.row.message_id)
       // of a mailbox that is gone there are no messages but those that were just put back
       return change.change === 'remove mailbox' || ('messageId' in change && wanted.has(change.messageId))
@@ -61,6 +66,6 @@ function changesOf(event: RecordedEvent, wanted: ReadonlySet<string>): At<Messag
 
 /** Removes every row of an account. */
 export async function removeAccountRows(session: Queryable, accountId: string): Promise<void> {
-  for (const table of [...Object.keys(TABLES), 'schedule'])
+  for (const table of [...Object.keys(TABLES), 'schedule', 'sessions'])
     await session.query(`delete from ${table} where account_id = $1`, [accountId])
 }

@@ -30,6 +30,7 @@ export type AccountColumns = Partial<{
   conflict_policy: ConflictPolicy
   selection: Selection | null
   connection_schedule: ConnectionSchedule | null
+  current_as_of: string
 }>
 
 /** A row of `mailboxes`, as far as an event sets it. */
@@ -42,7 +43,7 @@ export type MailboxColumns = Partial<{
   selectable: boolean
   object_id: string | null
   found_later: boolean
-  uid_validity: string
+  uid_validity: string | null
   uid_next: number
   highest_modseq: string | null
   server_messages: number
@@ -137,7 +138,7 @@ export type CopyRow = {
 
 /** Columns of a server's copy that change. */
 export type CopyColumns = Partial<
-  Pick<CopyRow, 'mailbox' | 'uid_validity' | 'uid' | 'uidl' | 'size' | 'header_hash'>
+  Pick<CopyRow, 'mailbox' | 'uid_validity' | 'uid' | 'uidl' | 'size' | 'header_hash' | 'sha256'>
 > & { state: CopyState }
 
 /** What an event does to the rows of an account and its mailboxes. */
@@ -150,7 +151,7 @@ export type MailboxChange =
   | { change: 'remove mailbox'; mailboxId: string }
   | { change: 'count messages'; mailboxId: string; messages: number; unseen: number }
 
-/** What an event does to the rows of messages. A mailbox's removal removes those of its messages as well. */
+/** What an event does to the rows of messages. A mailbox's removal removes those of its messages as well; 'remove copies' removes all of the account where it names none. */
 export type MessageChange =
   | { change: 'add message'; row: MessageRow }
   | { change: 'move message'; row: MessageRow }
@@ -161,9 +162,11 @@ export type MessageChange =
   | { change: 'remove expunged'; messageId: string }
   | { change: 'add copy'; row: CopyRow }
   | { change: 'set copy'; messageId: string; columns: CopyColumns }
+  | { change: 'remove copies'; messageIds?: readonly string[] }
   | { change: 'add forgotten'; fingerprint: string }
   | { change: 'set place'; row: PlaceRow }
   | { change: 'remove place'; messageId: string }
+  | { change: 'set list'; messageId: string; listId: string }
   | { change: 'add kept'; messageId: string }
   | { change: 'remove kept'; messageId: string }
   | { change: 'remove mailbox'; mailboxId: string }

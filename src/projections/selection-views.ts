@@ -24,7 +24,7 @@ export type Instead = { mailboxId: string | null; selection: Selection | null }
  */
 const SELECTED = `
   mailbox as (
-    select mailbox_id, case
+    select mailbox_id, coalesce(mailboxes.selection, accounts.selection) as present, mailboxes.messages, server_messages, case
         when $2::boolean and mailbox_id = $3::uuid then coalesce($4::jsonb, accounts.selection)
         when $2::boolean and $3::uuid is null then coalesce(mailboxes.selection, $4::jsonb)
         else coalesce(mailboxes.selection, accounts.selection)
@@ -149,18 +149,26 @@ export async function viewSelectionPreview(
   accountId: string,
   { mailboxId, selection }: Instead,
 ): Promise<SelectionPreview> {
-  const { rows } = await session.query<Record<'missing' | 'missing_bytes' | 'outside' | 'outside_bytes', string>>({
+  const { rows } = await session.query<
+    Record<'indexed' | 'left' | 'missing' | 'missing_bytes' | 'outside' | 'outside_bytes', string>
+  >({
     name: 'selection-preview',
     text: `with ${SELECTED},
            missing as (select count(*) as missing, coalesce(sum(size), 0) as missing_bytes
              from selected where content_sha256 is null),
            outside as (select count(*) as outside, coalesce(sum(content_size), 0) as outside_bytes
-             from messages ${OUTSIDE})
-           select * from missing, outside`,
+             from messages ${OUTSIDE}),
+           moved as (select
+               coalesce(sum(greatest(server_messages - messages, 0)) filter (where present->>'keep' = 'NONE'), 0) as indexed,
+               coalesce(sum(messages) filter (where wanted->>'keep' = 'NONE'), 0) as left
+             from mailbox where (present->>'keep' = 'NONE') <> (wanted->>'keep' = 'NONE'))
+           select * from missing, outside, moved`,
     values: [accountId, true, mailboxId, selection && JSON.stringify(selection)],
   })
   const [row] = rows
   return {
+    indexMessages: Number(row?.indexed ?? 0),
+    leaveMessages: Number(row?.left ?? 0),
     fetchMessages: Number(row?.missing ?? 0),
     fetchBytes: Number(row?.missing_bytes ?? 0),
     dropMessages: Number(row?.outside ?? 0),

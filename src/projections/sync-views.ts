@@ -25,6 +25,8 @@ export type MailboxView = KnownMailbox & {
   /** how many messages that are gone from the server a client is asked about, and whether it said yes */
   heldDeletion: number
   isDeletionConfirmed: boolean
+  /** whether its messages are not in the index, or about to leave it: nothing is asked for them */
+  isLeftOut: boolean
 }
 
 type MailboxRecord = {
@@ -46,6 +48,7 @@ type MailboxRecord = {
   found_later: boolean
   held_deletion: string | null
   deletion_confirmed: boolean
+  left_out: boolean
   messages: string
 }
 
@@ -63,9 +66,12 @@ export async function viewMailboxes(session: Queryable, accountId: string): Prom
            select mailbox_id, path, delimiter, attributes, special_use, subscribed, selectable, object_id, uid_validity,
              uid_next, highest_modseq, complete, reset_after, found_later, server_path, server_subscribed,
              held_deletion, deletion_confirmed,
+             coalesce(mailboxes.selection, accounts.selection)->>'keep' = 'NONE'
+               and (uid_validity is null or not complete) as left_out,
              mailboxes.messages + coalesce(apart.messages, 0) - coalesce(shown.messages, 0) as messages
-           from mailboxes left join apart using (mailbox_id) left join shown using (mailbox_id)
-           where account_id = $1 and server_path is not null`,
+           from mailboxes join accounts using (account_id)
+             left join apart using (mailbox_id) left join shown using (mailbox_id)
+           where mailboxes.account_id = $1 and server_path is not null`,
     values: [accountId],
   })
   return rows.map((row) => ({
@@ -84,6 +90,7 @@ export async function viewMailboxes(session: Queryable, accountId: string): Prom
     foundLater: row.found_later,
     heldDeletion: Number(row.held_deletion ?? 0),
     isDeletionConfirmed: row.deletion_confirmed,
+    isLeftOut: row.left_out,
     place: {
       uidValidity: row.uid_validity,
       uidNext: Number(row.uid_next),

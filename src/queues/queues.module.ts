@@ -1,18 +1,42 @@
-import { Module } from '@nestjs/common'
+import { Module, type DynamicModule, type Type } from '@nestjs/common'
 import { CommandHandler, CqrsModule, EventsHandler, type ICommandHandler, type IEventHandler } from '@nestjs/cqrs'
 import { FetchContent, Forgotten, SyncNow, WorkNeeded } from '../mailbox/commands.js'
+import { OperationWaits, QuestionWaits } from '../mailbox/online-commands.js'
 import { AccessModelsModule } from '../access-models/access-models.module.js'
+import { Sessions } from '../access-models/online/sessions.js'
 import { makeDue } from '../access-models/offline/schedule.js'
 import { Platform } from '../platform/platform.js'
 import { viewAccounts } from '../projections/account-views.js'
-import { AccountQueues } from './account-queues.js'
+import { FAILED_JOBS } from './failed-jobs.js'
+import { JobQueues } from './job-queues.js'
+import { PassedContent } from './passed-content.js'
+import { ShardWorkers } from './shard-workers.js'
 
 @EventsHandler(WorkNeeded)
 class AskForWork implements IEventHandler<WorkNeeded> {
-  constructor(private readonly queues: AccountQueues) {}
+  constructor(private readonly queues: JobQueues) {}
 
   handle(needed: WorkNeeded): void {
-    this.queues.askSync(needed)
+    if (needed.isUrgent) this.queues.askSyncNow(needed)
+    else this.queues.askSync(needed)
+  }
+}
+
+@EventsHandler(OperationWaits)
+class AskForOperation implements IEventHandler<OperationWaits> {
+  constructor(private readonly queues: JobQueues) {}
+
+  handle({ accountId }: OperationWaits): void {
+    this.queues.askOperate(accountId)
+  }
+}
+
+@EventsHandler(QuestionWaits)
+class AskForAnswer implements IEventHandler<QuestionWaits> {
+  constructor(private readonly queues: JobQueues) {}
+
+  handle({ accountId, questionId }: QuestionWaits): void {
+    this.queues.askQuestion(accountId, questionId)
   }
 }
 
@@ -20,12 +44,12 @@ class AskForWork implements IEventHandler<WorkNeeded> {
 class DropHome implements IEventHandler<Forgotten> {
   constructor(
     private readonly platform: Platform,
-    private readonly queues: AccountQueues,
+    private readonly workers: ShardWorkers,
   ) {}
 
   handle({ accountId, messages }: Forgotten): void {
     if (messages !== 'all') return
-    this.queues
+    this.workers
       .drop(accountId)
       .catch((error: unknown) => this.platform.logger.warn({ accountId, err: error }, 'a connection did not end'))
   }
@@ -35,7 +59,7 @@ class DropHome implements IEventHandler<Forgotten> {
 class SyncNowHandler implements ICommandHandler<SyncNow, boolean> {
   constructor(
     private readonly platform: Platform,
-    private readonly queues: AccountQueues,
+    private readonly queues: JobQueues,
   ) {}
 
   /** @returns whether there is such an account */
@@ -50,22 +74,48 @@ class SyncNowHandler implements ICommandHandler<SyncNow, boolean> {
 }
 
 @CommandHandler(FetchContent)
-class FetchContentHandler implements ICommandHandler<FetchContent, void> {
+class FetchContentHandler implements ICommandHandler<FetchContent, boolean> {
   constructor(
     private readonly platform: Platform,
-    private readonly queues: AccountQueues,
+    private readonly queues: JobQueues,
+    private readonly sessions: Sessions,
+    private readonly passed: PassedContent,
   ) {}
 
-  async execute({ accountId, messageId }: FetchContent): Promise<void> {
+  /** @returns false where the account is ONLINE and no session is open */
+  async execute({ accountId, messageId, piece }: FetchContent): Promise<boolean> {
     const [account] = await viewAccounts(this.platform.database.pool, [accountId])
-    if (account) this.queues.askContent(account, messageId)
+    if (account?.model === 'ONLINE' && (await this.sessions.used(accountId)).length === 0) return false
+    if (!account) return true
+    this.queues.askContent(account, messageId, piece)
+    if (account.model === 'ONLINE') this.passed.expect(accountId, messageId, piece)
+    return true
   }
 }
 
-/** When and where an account's work is done. */
-@Module({
-  imports: [CqrsModule, AccessModelsModule],
-  providers: [AccountQueues, AskForWork, DropHome, SyncNowHandler, FetchContentHandler],
-  exports: [AccountQueues],
-})
-export class QueuesModule {}
+const ASKING = [
+  JobQueues,
+  AskForWork,
+  AskForOperation,
+  AskForAnswer,
+  SyncNowHandler,
+  FetchContentHandler,
+  PassedContent,
+  ...FAILED_JOBS,
+]
+const WORKING = [ShardWorkers, DropHome]
+
+/** When and where an account's work is done: asked for by every process, and done by those that have the worker role. */
+@Module({})
+export class QueuesModule {
+  /** @param isWorker whether this process does the work as well */
+  static with(isWorker: boolean): DynamicModule {
+    const exported: Type[] = isWorker ? [JobQueues, ShardWorkers] : [JobQueues]
+    return {
+      module: QueuesModule,
+      imports: [CqrsModule, AccessModelsModule],
+      providers: [...ASKING, ...(isWorker ? WORKING : [])],
+      exports: exported,
+    }
+  }
+}

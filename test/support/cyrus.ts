@@ -40,12 +40,12 @@ export class Cyrus implements MailServer {
     const programs = await unpack('cyrus-imapd', 'usr/lib/cyrus/bin')
     const folder = await mkdtemp(join(tmpdir(), 'mailfold-cyrus-'))
     const [port = 0] = await freePorts(1)
-    for (const name of ['config', 'spool', 'run']) await mkdir(join(folder, name))
+    // where imapd is told of news by idled
+    for (const name of ['config/socket', 'spool', 'run']) await mkdir(join(folder, name), { recursive: true })
     await writeFile(join(folder, 'imapd.conf'), imapdConfiguration(folder, quota))
     await writeFile(join(folder, 'cyrus.conf'), masterConfiguration(folder, programs, port))
     await run('chown', ['-R', 'cyrus:mail', folder])
-    const child = launch(folder)
-    await answers(port)
+    const child = await launched(folder, port)
     const cyrus = new Cyrus(folder, child, port)
     await cyrus.addUser(ADMINISTRATOR)
     return cyrus
@@ -56,8 +56,7 @@ export class Cyrus implements MailServer {
   }
 
   async restart(): Promise<void> {
-    this.child = launch(this.folder)
-    await answers(this.imapPort)
+    this.child = await launched(this.folder, this.imapPort)
   }
 
   async stop(): Promise<void> {
@@ -116,6 +115,20 @@ export class Cyrus implements MailServer {
 
   client(user: string): Promise<ImapFlow> {
     return imapClient(this.imapPort, user)
+  }
+}
+
+/** After a kill a master may not get its port, or its lock, at once: then it is started again. */
+async function launched(folder: string, port: number): Promise<ChildProcess> {
+  for (let attempt = 1; ; attempt++) {
+    const child = launch(folder)
+    try {
+      await answers(port)
+      return child
+    } catch (error) {
+      if (child.exitCode === null && child.signalCode === null) await killGroup(child)
+      if (attempt === 3) throw error
+    }
   }
 }
 

@@ -64,6 +64,21 @@ type Payload = {
   errors: { __typename: string; message: string }[]
 }
 
+/** Connects an account to a server behind a wire, and waits until all its mail has been read. */
+export async function connectThroughWire(
+  service: Service,
+  server: Pick<MailServer, 'imapPort'>,
+  username: string,
+  model: 'ONLINE' | 'DISCONNECTED',
+  hidden: readonly string[] = [],
+): Promise<{ id: string; wire: Wire }> {
+  const wire = await Wire.to(server.imapPort, [...UNREADABLE, ...hidden])
+  const input = { host: '127.0.0.1', port: wire.port, security: 'PLAINTEXT', username, password: PASSWORD, model }
+  const id = await service.connect(input)
+  await service.synced(id)
+  return { id, wire }
+}
+
 /** A DISCONNECTED account, worked with by public clients only, behind a wire that can be cut; and another client on the server. */
 export class DisconnectedAccount {
   readonly service: Service
@@ -72,7 +87,7 @@ export class DisconnectedAccount {
   /** another client on the same mailboxes */
   other: ImapFlow
 
-  private constructor(service: Service, id: string, wire: Wire, other: ImapFlow) {
+  protected constructor(service: Service, id: string, wire: Wire, other: ImapFlow) {
     this.service = service
     this.id = id
     this.wire = wire
@@ -86,10 +101,7 @@ export class DisconnectedAccount {
     username: string,
     hidden: readonly string[] = [],
   ): Promise<DisconnectedAccount> {
-    const wire = await Wire.to(server.imapPort, [...UNREADABLE, ...hidden])
-    const input = { host: '127.0.0.1', port: wire.port, security: 'PLAINTEXT', username, password: PASSWORD }
-    const id = await service.connect(input)
-    await service.synced(id)
+    const { id, wire } = await connectThroughWire(service, server, username, 'DISCONNECTED', hidden)
     return new DisconnectedAccount(service, id, wire, await server.client(username))
   }
 

@@ -24,6 +24,8 @@ const FLAGS: readonly Flags[] = [
   ['\\Answered', '\\Seen'],
 ]
 
+const NOT_YET = { state: 'NOT_YET' } as const
+
 /** Turns steps into events that a server could have caused, one after the other. */
 export class History {
   readonly events: AccountEvent[] = []
@@ -32,6 +34,7 @@ export class History {
   private expunged: Known[] = []
   /** messages that a server has, or had, copies of */
   private readonly copied: string[] = []
+  private readonly hadCopy = new Set<string>()
   /** operations that were asked for, and what they change */
   private readonly operations: { operationId: string; messageIds: string[] }[] = []
   private made = 0
@@ -64,6 +67,7 @@ export class History {
     else if (kind === 2) this.relist(mailbox, other)
     else if (kind === 3) this.synchronize(mailbox, other)
     else if (kind === 4 && other % 3 === 0) this.remove(mailbox)
+    else if (kind === 4 && other % 3 === 1) this.leaveOut(mailbox, one)
     else if (kind === 5 && other % 2 === 0) this.reset(mailbox, other)
     else if (kind === 20) this.settle(other)
     else if (kind === 21 && expunged && one % 2) this.restore(expunged, mailbox)
@@ -105,7 +109,30 @@ export class History {
     else if (one % 2) this.say('CredentialsChanged', {})
     else if (one % 3) this.say('ConflictPolicyChanged', { policy: one % 4 ? 'CLIENT_WINS' : 'SERVER_WINS' })
     else if (one % 12 === 0) this.select(one)
+    else if (one % 10 === 0) this.say('AccountCurrent', {})
+    else if (one % 10 === 4) this.say('ModelChanged', { model: 'ONLINE', previous: 'DISCONNECTED' })
+    else if (one % 10 === 8) this.changeModel(one)
+    else if (one % 10 === 2) this.say('ConnectionClosed', { wasCurrent: one % 3 === 0 })
     else this.offline(one)
+  }
+
+  /** To OFFLINE, which records copies, or from it, which removes them. */
+  private changeModel(one: number): void {
+    if (one % 3 === 0) {
+      this.copied.length = 0
+      return this.say('ModelChanged', { model: 'DISCONNECTED', previous: 'OFFLINE' })
+    }
+    const known = this.messages.filter(({ messageId }) => !this.hadCopy.has(messageId)).slice(0, 3)
+    const copies = known.map(({ messageId, data: { internalDate } }, index) => {
+      this.copy(messageId)
+      return { messageId, internalDate, sha256: index % 2 ? 'c'.repeat(64) : null, ...this.copyPlace(one + index) }
+    })
+    if (copies.length > 0) this.say('ServerCopiesRecorded', { copies })
+  }
+
+  private copy(messageId: string): void {
+    this.copied.push(messageId)
+    this.hadCopy.add(messageId)
   }
 
   private select(one: number): void {
@@ -138,16 +165,9 @@ export class History {
     this.operations.push({ operationId, messageIds: [messageId] })
     const { fingerprint, internalDate, emailId } = message.data
     const identity = { fingerprint, internalDate, emailId }
-    const there = {
-      state: 'THERE',
-      mailboxId,
-      uidValidity: String(of),
-      uid,
-      flags,
-      modseq: of % 2 ? '7' : null,
-    } as const
-    const server =
-      of % 5 ? there : of % 2 ? ({ state: 'NOT_YET' } as const) : ({ state: 'GONE', mailboxId, flags } as const)
+    const place = { mailboxId, uidValidity: String(of), uid, flags, modseq: of % 2 ? '7' : null }
+    const there = { state: 'THERE', ...place } as const
+    const server = of % 5 ? there : of % 2 ? NOT_YET : ({ state: 'GONE', mailboxId, flags } as const)
     this.say('ServerPlacesChanged', { messages: [{ messageId, server, identity }] })
     if (kind === 'CHANGE_FLAGS') this.flag(message, of)
     else if (kind === 'DELETE') this.expunge(message)
@@ -248,6 +268,14 @@ export class History {
     this.say('MailboxSynchronized', { mailboxId, ...place, serverMessages: of % 100, complete: of % 3 > 0 })
   }
 
+  /** Left out of the index, in one go or in the middle of it. */
+  private leaveOut(mailbox: KnownMailbox, of: number): void {
+    const { mailboxId } = mailbox
+    this.say('MailboxLeftOut', { mailboxId, complete: false })
+    for (const message of this.messages.filter((each) => each.mailboxId === mailboxId)) this.expunge(message, true)
+    if (of % 2) this.say('MailboxLeftOut', { mailboxId, complete: true })
+  }
+
   private remove(mailbox: KnownMailbox): void {
     this.mailboxes.splice(this.mailboxes.indexOf(mailbox), 1)
     this.messages = this.messages.filter((message) => message.mailboxId !== mailbox.mailboxId)
@@ -279,7 +307,7 @@ export class History {
     this.messages.push({ messageId, mailboxId, uid: data.uid, flags: data.flags, data })
     const content = of % 5 ? {} : { content: { sha256: of % 10 ? of.toString(16).padStart(64, 'd') : null, size: of } }
     const serverCopy = of % 15 ? {} : { serverCopy: this.copyPlace(of) }
-    if (of % 15 === 0) this.copied.push(messageId)
+    if (of % 15 === 0) this.copy(messageId)
     const at = { messageId, mailboxId, uidValidity: String(uidValidity), origin, copyOf: null }
     this.say('MessageAdded', { ...at, ...content, ...serverCopy, ...data })
   }
@@ -304,6 +332,7 @@ export class History {
       },
       structure: of % 4 ? { ...part, filename: of % 2 ? `f${of}.txt` : null, contentId: null, children: [] } : null,
       references: of % 3 ? [`<${of}@y>`] : [],
+      ...(of % 5 ? {} : { listId: `l${of % 3}.example.org` }),
       emailId: null,
       threadId: null,
       fingerprint: of.toString(16).padStart(64, '0'),
@@ -329,12 +358,13 @@ export class History {
     this.say('MessageContentStored', { messageId, sha256: of.toString(16).padStart(64, 'a'), size: of })
   }
 
-  private expunge(message: Known): void {
+  private expunge(message: Known, isLeftOut = false): void {
     this.messages.splice(this.messages.indexOf(message), 1)
     this.expunged.push(message)
     const { messageId, mailboxId, uid, flags, data } = message
     const { fingerprint, internalDate, emailId } = data
-    this.say('MessageExpunged', { messageId, mailboxId, uid, flags, fingerprint, internalDate, emailId })
+    const leftOut = isLeftOut ? { leftOut: true as const } : {}
+    this.say('MessageExpunged', { messageId, mailboxId, uid, flags, fingerprint, internalDate, emailId, ...leftOut })
   }
 
   private move(message: Known, to: KnownMailbox, wasExpunged: boolean, isPending = false): void {
@@ -429,6 +459,7 @@ export class Fold {
       case 'add expunged':
         return void this.expunged.set(change.row.message_id, change.row.mailbox_id)
       case 'add forgotten':
+      case 'set list':
       case 'set place':
       case 'remove place':
       case 'add kept':
@@ -438,6 +469,7 @@ export class Fold {
       case 'settle operation':
       case 'add copy':
       case 'set copy':
+      case 'remove copies':
       case 'add measure':
         // nothing that is shown
         return

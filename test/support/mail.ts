@@ -6,6 +6,7 @@ export type MailWish = Partial<{
   messageId: string
   inReplyTo: string
   references: string
+  listId: string
   date: Date
   body: string
   attachment: { name: string; content: Buffer }
@@ -56,6 +57,7 @@ export function mail(number: number, wish: MailWish = {}): string {
     `Subject: ${encoded(wish.subject ?? `${pick(SUBJECTS)}${number}`)}`,
     `Message-ID: ${wish.messageId ?? `<m${number}@example.org>`}`,
     ...(wish.inReplyTo ? [`In-Reply-To: ${wish.inReplyTo}`] : []),
+    ...(wish.listId ? [`List-Id: ${wish.listId}`] : []),
     ...(wish.references ? [`References: ${wish.references}`] : []),
     'MIME-Version: 1.0',
   ]

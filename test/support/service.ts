@@ -28,6 +28,10 @@ export function mailfold(args: string[], environment: NodeJS.ProcessEnv, input =
 /** A GraphQL answer. */
 export type Answer<Data> = { data?: Data; errors?: { message: string; extensions?: { code?: string } }[] }
 
+/** What runs now: a test that fails must not leave its service behind. */
+const running = new Set<ChildProcess>()
+process.once('exit', () => running.forEach((child) => child.kill('SIGKILL')))
+
 /** The real service in a process of its own, on a free port and in a folder of its own, asked by public clients only. */
 export class Service {
   url = ''
@@ -53,8 +57,6 @@ export class Service {
 
   static async start(environment: NodeJS.ProcessEnv = {}): Promise<Service> {
     const service = new Service(await mkdtemp(join(tmpdir(), 'mailfold-')), environment)
-    // a test that fails must not leave its service behind
-    process.once('exit', () => service.child?.kill('SIGKILL'))
     await service.launch()
     return service
   }
@@ -66,15 +68,17 @@ export class Service {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     this.child = child
+    running.add(child)
+    child.once('exit', () => running.delete(child))
     let said = ''
     child.stderr.on('data', (chunk: Buffer) => (said = (said + chunk.toString()).slice(-2_000_000)))
+    this.said = () => said
     const lines = createInterface({ input: child.stdout })
     const first = await new Promise<string>((resolve, reject) => {
       lines.once('line', resolve)
       child.once('close', (code) => reject(new Error(`the service ended with ${code}: ${said}`)))
     })
     this.url = (JSON.parse(first) as { api: string }).api.replace('/graphql', '')
-    this.said = () => said
   }
 
   /** What it has logged. */
@@ -119,7 +123,7 @@ export class Service {
   /** A query or mutation that has to work. */
   async ask<Data>(query: string, variables: Record<string, unknown> = {}): Promise<Data> {
     const answer = await this.answer<Data>(query, variables)
-    if (answer.errors) throw new Error(JSON.stringify(answer.errors))
+    if (answer.errors) throw new Error(`${JSON.stringify(answer.errors)}; ${this.said().slice(-2_000)}`)
     return answer.data as Data
   }
 

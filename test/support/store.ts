@@ -1,7 +1,9 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { v7 as newId } from 'uuid'
 import { Feeds } from '../../src/event-store/feeds.js'
+import { Leases, type Lease } from '../../src/event-store/leases.js'
 import { MIGRATIONS } from '../../src/event-store/migrations/index.js'
 import { StoreFeed } from '../../src/event-store/store-feed.js'
 import { Streams } from '../../src/event-store/streams.js'
@@ -34,6 +36,15 @@ export class Store {
     await chmod(folder, 0o711)
     const postgres = await startEmbeddedPostgres(folder)
     return new Store(folder, postgres, await Database.open(postgres.url, MIGRATIONS))
+  }
+
+  /** A lease of the only shard. */
+  async lease(): Promise<Lease> {
+    const leases = new Leases(this.database, newId())
+    await leases.prepare(1)
+    const { leases: held } = await leases.renew('http://127.0.0.1', 60_000)
+    if (!held[0]) throw new Error('the shard is held by another')
+    return held[0]
   }
 
   get url(): string {

@@ -1,4 +1,4 @@
-import { changeFlags, hasFlag, normaliseFlags } from '../../src/mailbox/flags.js'
+import { changeFlags, hasFlag, normaliseFlags, type Flags } from '../../src/mailbox/flags.js'
 import {
   decideAdded,
   decideExpunged,
@@ -21,12 +21,15 @@ import {
   type Request,
 } from '../../src/mailbox/requests.js'
 import type { PlaceThere } from '../../src/mailbox/server-place.js'
-import { decideRefusal, decideSettlement } from '../../src/mailbox/settlement.js'
+import { decideRefusal, decideSettlement, decideStored, type SettlementTerms } from '../../src/mailbox/settlement.js'
 import { messagesOf, planUpload, type TrackedMailbox, type UploadStep } from '../../src/mailbox/upload-plan.js'
 import { aspectOf, decideCopiedToMove, decidePlaced, decideSent } from '../../src/mailbox/upload-results.js'
 
 import { FoldedAccount } from './folded-account.ts'
 import { dataOf, dateOf, FLAGS, MAILBOXES, reported, Server, toggled, type Stored } from './model-server.ts'
+
+/** Messages of which the server says how they are after a change; of more it says nothing. */
+const FEW = 2
 
 /** What the connection does next, to a step of an upload. */
 export type Fate = 'works' | 'cut before' | 'cut after' | 'refused'
@@ -153,7 +156,12 @@ export class World extends FoldedAccount {
       this.record(
         decideSent(steps, { messages: this.tracked(steps.flatMap(messagesOf)), mailboxes: TRACKED_MAILBOXES }),
       )
-      for (const step of steps) if (!this.take(step, left.shift() ?? 'works')) return false
+      this.isKnown = true
+      for (const step of steps) {
+        this.isLast = step === steps.at(-1)
+        if (!this.take(step, left.shift() ?? 'works')) return false
+      }
+      if (this.isKnown) this.settle(false)
       for (const name of MAILBOXES) this.look(name)
     }
     this.settle(true)
@@ -192,11 +200,15 @@ export class World extends FoldedAccount {
   private take(step: UploadStep, fate: Fate): boolean {
     if (fate === 'cut before') return false
     if (fate === 'refused') {
+      this.isKnown = false
       if (step.kind === 'expunge') this.refusedExpunges += step.on.messages.length
       this.refuse(messagesOf(step), aspectOf(step), 'SERVER_REFUSED')
       return true
     }
     const record = this.carryOut(step)
+    const isStored = step.kind === 'store' && step.on.messages.length <= FEW
+    const isPlaced = this.abilities.uidplus && ['append', 'copy', 'move'].includes(step.kind)
+    if (!isStored && !isPlaced) this.isKnown = false
     this.meanwhile()
     this.meanwhile = () => undefined
     if (fate === 'cut after') return false
@@ -228,14 +240,22 @@ export class World extends FoldedAccount {
         }
         return this.placer(placed, step.to, false)
       }
-      case 'store':
-        for (const { uid } of step.on.messages) {
-          const message = server.of(step.on.mailboxId).messages.find((each) => each.uid === uid)
+      case 'store': {
+        const { mailboxId, messages } = step.on
+        const place = { mailboxId, uidValidity: String(server.of(mailboxId).uidValidity) }
+        const reports: { uid: number; flags: Flags; modseq: null }[] = []
+        for (const { uid } of messages) {
+          const message = server.of(mailboxId).messages.find((each) => each.uid === uid)
           if (!message) continue
           const kept = message.flags.filter((flag) => !hasFlag(step.remove, flag))
           message.flags = normaliseFlags([...kept, ...step.add])
+          reports.push({ uid, flags: message.flags, modseq: null })
         }
-        return nothing
+        // of many the server does not say it
+        return messages.length > FEW
+          ? nothing
+          : () => this.flagsAre(this.isLast ? messagesOf(step) : [], place, reports)
+      }
       case 'move': {
         const placed = new Map<string, Stored>()
         const from = step.from.mailboxId
@@ -261,6 +281,16 @@ export class World extends FoldedAccount {
     }
   }
 
+  private flagsAre(
+    ids: readonly string[],
+    place: MailboxPlace,
+    reports: readonly { uid: number; flags: Flags; modseq: null }[],
+  ): void {
+    const { events, others } = decideStored(this.tracked(ids), place, reports, this.terms(false))
+    const known = this.serverMessages(place.mailboxId).filter(({ uidValidity }) => uidValidity === place.uidValidity)
+    this.record([...decideFlags(place, others, new Map(known.map((message) => [message.uid, message]))), ...events])
+  }
+
   private placer(stored: ReadonlyMap<string, Stored>, mailboxId: string, isForMove: boolean): () => void {
     return () => {
       if (!this.abilities.uidplus) return
@@ -272,25 +302,30 @@ export class World extends FoldedAccount {
         const flags = server.state === 'THERE' ? server.flags : (shown?.data.flags ?? [])
         placed.set(messageId, { mailboxId, uidValidity, uid, flags, modseq: null })
       }
-      this.record(isForMove ? decideCopiedToMove(messages, placed, this.makeId) : decidePlaced(messages, placed))
+      const terms = this.isLast ? this.terms(false) : null
+      this.record(
+        isForMove ? decideCopiedToMove(messages, placed, terms, this.makeId) : decidePlaced(messages, placed, terms),
+      )
     }
   }
+
+  /** whether the step that is being taken is the last of its plan */
+  private isLast = false
+  /** whether the server has said of all messages of a plan what became of them */
+  private isKnown = true
 
   private settle(isEverywhereLooked: boolean): void {
     const messages = this.tracked([...this.places.keys()])
-    const terms = {
-      policy: this.abilities.policy,
-      tallies: this.tallies(),
-      isEverywhereLooked,
-      canExpunge: this.abilities.uidplus,
-    }
-    this.record(decideSettlement(messages, terms))
+    this.record(decideSettlement(messages, this.terms(isEverywhereLooked)))
+  }
+
+  private terms(isEverywhereLooked: boolean): SettlementTerms {
+    const { policy, uidplus: canExpunge } = this.abilities
+    return { policy, tallies: this.tallies(), isEverywhereLooked, canExpunge }
   }
 
   private refuse(ids: readonly string[], aspect: { flags: readonly string[] } | 'place', change: ServerChange): void {
-    const { policy, uidplus: canExpunge } = this.abilities
-    const terms = { policy, tallies: this.tallies(), isEverywhereLooked: false, canExpunge }
-    this.record(decideRefusal(this.tracked(ids), aspect, change, terms))
+    this.record(decideRefusal(this.tracked(ids), aspect, change, this.terms(false)))
   }
 
   /** Looks at a mailbox, as a sync does. */

@@ -19,6 +19,7 @@ import {
 import type { TrackedMessage } from '../../mailbox/tracked-message.js'
 import { Streams } from '../../event-store/streams.js'
 import { Platform } from '../../platform/platform.js'
+import { viewAccounts } from '../../projections/account-views.js'
 import {
   viewEffects,
   viewIsRetried,
@@ -29,6 +30,7 @@ import {
   type OperationView,
 } from '../../projections/operation-views.js'
 import { decideOrFail } from '../decide-or-fail.js'
+import { OnlineRequests } from '../online/online-requests.js'
 import { into, Requests, type RequestView } from './requests.js'
 
 const failed = (failure: ChangeFailure) => ({ failure })
@@ -80,6 +82,7 @@ class AnswerOperationHandler implements ICommandHandler<AnswerOperation, ChangeO
     private readonly platform: Platform,
     private readonly streams: Streams,
     private readonly requests: Requests,
+    private readonly online: OnlineRequests,
   ) {}
 
   async execute({ operationId, answer }: AnswerOperation): Promise<ChangeOutcome> {
@@ -91,6 +94,11 @@ class AnswerOperationHandler implements ICommandHandler<AnswerOperation, ChangeO
     if (answer === 'DISCARD') return this.discard(operation, rejected)
     if (await viewIsRetried(pool, operationId)) return failed({ kind: 'NotOffered', answer })
     return answer === 'RETRY' ? this.retry(operation, rejected) : this.restore(operation, gone)
+  }
+
+  private async requestsOf(accountId: string): Promise<Requests> {
+    const [account] = await viewAccounts(this.platform.database.pool, [accountId])
+    return account?.model === 'ONLINE' ? this.online : this.requests
   }
 
   private async retry(operation: OperationView, effects: readonly Effect[]): Promise<ChangeOutcome> {
@@ -121,11 +129,11 @@ class AnswerOperationHandler implements ICommandHandler<AnswerOperation, ChangeO
         }
       }
     }
-    return this.requests.recorded(accountId, async () => ids, kind, decide, operationId)
+    return (await this.requestsOf(accountId)).recorded(accountId, async () => ids, kind, decide, operationId)
   }
 
-  private restore(operation: OperationView, gone: readonly TrackedMessage[]): Promise<ChangeOutcome> {
-    return this.requests.recorded(
+  private async restore(operation: OperationView, gone: readonly TrackedMessage[]): Promise<ChangeOutcome> {
+    return (await this.requestsOf(operation.accountId)).recorded(
       operation.accountId,
       async () => [],
       'APPEND',

@@ -4,6 +4,7 @@ import { v7 as newId } from 'uuid'
 import { WorkNeeded } from '../../mailbox/commands.js'
 import type { AccountEvent } from '../../mailbox/events.js'
 import type { ChangeFailure, Decision } from '../../mailbox/local-work.js'
+import { BlobWent } from '../../content/blob-removal.js'
 import { MOST_MATCHED, type AppendedMessage, type ChangeOutcome } from '../../mailbox/mail-commands.js'
 import {
   requestMailbox,
@@ -34,6 +35,11 @@ import type { MailWork, WantedMessages } from '../mail-work.js'
 /** What a request is decided on. */
 export type RequestView = { messages: TrackedMessage[]; mailboxes: TrackedMailbox[] }
 
+/** What was recorded of a request, or why nothing was; `isUnknown` where its outcome was waited for and did not come. */
+export type RecordedRequest =
+  | { accountId: string; ids: string[]; operationId: string; events: readonly AccountEvent[]; isUnknown?: true }
+  | { failure: ChangeFailure }
+
 const none: WantedMessages = async () => []
 
 /**
@@ -45,7 +51,7 @@ export class Requests implements MailWork {
   constructor(
     private readonly streams: Streams,
     private readonly contents: AppendedContents,
-    private readonly bus: EventBus,
+    protected readonly bus: EventBus,
   ) {}
 
   changeFlags(accountId: string, messages: WantedMessages, add: readonly string[], remove: readonly string[]) {
@@ -94,7 +100,7 @@ export class Requests implements MailWork {
       return replaces === null ? [] : [replaces]
     }
     const outcome = await this.recorded(accountId, wanted, 'APPEND', (view, request) => {
-      if (!isHeld) throw new Error('a blob went while it was being recorded')
+      if (!isHeld) throw new BlobWent()
       const [replaced = null] = view.messages
       return into(view, mailboxId, () =>
         requestAppend({ messageId: newId(), data, content }, mailboxId, replaced, request),
@@ -152,10 +158,7 @@ export class Requests implements MailWork {
     kind: OperationKind,
     decide: (view: RequestView, request: Request) => Decision,
     retryOf: string | null = null,
-  ): Promise<
-    | { accountId: string; ids: string[]; operationId: string; events: readonly AccountEvent[] }
-    | { failure: ChangeFailure }
-  > {
+  ): Promise<RecordedRequest> {
     const operationId = newId()
     let ids: readonly string[] = []
     const outcome = await decideOrFail(
@@ -168,8 +171,13 @@ export class Requests implements MailWork {
       (view) => whyNot(ids, view) ?? decide(view, { operationId, kind, mailboxId: null, retryOf }),
     )
     if ('failure' in outcome) return outcome
-    this.bus.publish(new WorkNeeded(accountId, 'DISCONNECTED'))
+    this.announce(accountId)
     return { accountId, ids: [...ids], operationId, events: outcome.events }
+  }
+
+  /** Has the account's worker look for what was asked for. */
+  protected announce(accountId: string): void {
+    this.bus.publish(new WorkNeeded(accountId, 'DISCONNECTED'))
   }
 
   private async ofMailbox(

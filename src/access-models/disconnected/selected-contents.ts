@@ -1,4 +1,4 @@
-import { ServerFailed } from '../../mailbox/failures.js'
+import { isRefusal } from '../../mailbox/failures.js'
 import type { AccountEvent } from '../../mailbox/events.js'
 import { holdBlobs, markForRemoval, removeMarked } from '../../content/blob-removal.js'
 import type { BlobStore } from '../../content/blob-store.js'
@@ -42,6 +42,11 @@ export type SelectedTools = {
   logger: Logger
   /** whether the work should be put down for now */
   interrupted: () => boolean
+}
+
+/** What dropping works with; an ONLINE account's is done without a connection, and then without a worker's token. */
+export type DropTools = Pick<SelectedTools, 'streams' | 'database' | 'blobs' | 'accountId' | 'interrupted'> & {
+  fence: FenceToken
 }
 
 type Came = { messageId: string; content: ReceivedContent }
@@ -97,11 +102,13 @@ export class SelectedContents {
    * Drops the raw messages that are here and not selected: when a selection has changed, and from time to time, so that what
    * was read once stays a while. Only with a connection, since until there is one it can be had from nowhere else.
    *
+   * @param isDue whether it is to be looked now in any case
    * @returns whether something is left
    */
-  async drop({ streams, database, blobs, accountId, fence, interrupted }: SelectedTools): Promise<boolean> {
+  async drop({ streams, database, blobs, accountId, fence, interrupted }: DropTools, isDue = false): Promise<boolean> {
     const selections = await viewSelections(database.pool, accountId)
-    if (selections === this.droppedFor && Date.now() - this.droppedAt < DROP_INTERVAL) return false
+    const isLate = selections !== this.droppedFor || Date.now() - this.droppedAt >= DROP_INTERVAL
+    if (!isDue && !isLate) return false
     while (!interrupted()) {
       const { view } = await streams.decide(
         accountId,
@@ -150,8 +157,7 @@ export class SelectedContents {
       // gone meanwhile, or the server does not give them
       this.passOver(byUid.values())
     } catch (error) {
-      const isRefusal = error instanceof ServerFailed && error.failure.kind === 'CommandRefused'
-      if (!isRefusal && !(error instanceof TooLong)) throw error
+      if (!isRefusal(error) && !(error instanceof TooLong)) throw error
       tools.logger.warn({ accountId: tools.accountId, error: error.message }, 'raw messages were refused')
       this.passOver(byUid.values())
     }

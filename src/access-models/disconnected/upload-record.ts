@@ -3,7 +3,7 @@ import type { AccountEvent } from '../../mailbox/events.js'
 import { decideMailboxRefusal } from '../../mailbox/mailbox-requests.js'
 import { decideFlags, type MailboxPlace } from '../../mailbox/message-changes.js'
 import type { ConflictPolicy, OperationKind, ServerChange } from '../../mailbox/operation.js'
-import { decideRefusal, type SettlementTerms } from '../../mailbox/settlement.js'
+import { decideRefusal, decideStored, type SettlementTerms } from '../../mailbox/settlement.js'
 import type { TrackedMessage } from '../../mailbox/tracked-message.js'
 import type { TrackedMailbox } from '../../mailbox/upload-plan.js'
 import { decideSent } from '../../mailbox/upload-results.js'
@@ -18,6 +18,7 @@ export type RecordTools = {
   accountId: string
   streams: Streams
   database: Database
+  /** the worker's token; without one where there is no connection */
   fence: FenceToken
   conflictPolicy: ConflictPolicy
 }
@@ -46,10 +47,10 @@ export class UploadRecord {
 
   /** Decides on the mailboxes. */
   async ofMailboxes(decide: (mailboxes: readonly TrackedMailbox[], terms: SettlementTerms) => readonly AccountEvent[]) {
-    await this.decide(
-      (session) => viewTrackedMailboxes(session, this.tools.accountId),
-      (mailboxes) => decide(mailboxes, { ...this.terms, tallies: new Map() }),
-    )
+    const load = (session: Queryable) => viewTrackedMailboxes(session, this.tools.accountId)
+    const decided = (mailboxes: readonly TrackedMailbox[]) => decide(mailboxes, { ...this.terms, tallies: new Map() })
+    // most often there is nothing to record, which needs no transaction to find out
+    if (decided(await load(this.tools.database.pool)).length > 0) await this.decide(load, decided)
   }
 
   /** Decides on one mailbox, if it is still there. */
@@ -67,12 +68,21 @@ export class UploadRecord {
     })
   }
 
-  /** The server says which flags messages have now. */
-  async flagsAre(place: MailboxPlace, reports: readonly FlagsReport[]): Promise<void> {
-    const uids = reports.map(({ uid }) => uid)
+  /**
+   * The server says which flags messages of a mailbox have now.
+   *
+   * @param ids of those of which the operations may come to their outcomes by that
+   */
+  async flagsAre(ids: readonly string[], place: MailboxPlace, reports: readonly FlagsReport[]): Promise<void> {
     await this.decide(
-      (session) => viewMessages(session, place, uids),
-      (known) => decideFlags(place, reports, known),
+      async (session) => {
+        const messages = await viewTracked(session, ids)
+        const terms = { ...this.terms, tallies: await viewTallies(session, messages) }
+        const { events, others } = decideStored(messages, place, reports, terms)
+        const uids = others.map(({ uid }) => uid)
+        return { events, others, known: uids.length > 0 ? await viewMessages(session, place, uids) : new Map() }
+      },
+      ({ events, others, known }) => [...decideFlags(place, others, known), ...events],
     )
   }
 
@@ -108,6 +118,6 @@ export class UploadRecord {
     decide: (view: View) => readonly AccountEvent[],
   ): Promise<View> {
     const { streams, accountId, fence } = this.tools
-    return (await streams.decide(accountId, load, decide, fence)).view
+    return (await streams.decide(accountId, load, decide, fence, 'SERVER')).view
   }
 }

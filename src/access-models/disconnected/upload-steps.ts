@@ -1,6 +1,6 @@
 import { v7 as newId } from 'uuid'
 import type { BlobStore } from '../../content/blob-store.js'
-import { ServerFailed } from '../../mailbox/failures.js'
+import { isRefusal } from '../../mailbox/failures.js'
 import { decideMailboxGone } from '../../mailbox/mailbox-requests.js'
 import type { ServerChange } from '../../mailbox/operation.js'
 import type { PlaceThere } from '../../mailbox/server-place.js'
@@ -44,6 +44,8 @@ export type StepTools = {
   record: UploadRecord
   /** the mailboxes as they were when the steps were planned, by their ids */
   mailboxes: ReadonlyMap<string, TrackedMailbox>
+  /** whether nothing more of the plan is told after this step: only then can operations come to their outcomes */
+  isLast: boolean
   /** how often each step was taken without having come about */
   attempts: Map<string, number>
   /** asks for the list of mailboxes to be looked at again */
@@ -53,26 +55,31 @@ export type StepTools = {
 type Step<Kind extends UploadStep['kind']> = Extract<UploadStep, { kind: Kind }>
 
 /**
+ * What is known of what the server did. ALL: its mailboxes need not be looked at. ITS_OWN: where the messages of the step are, and with
+ * which flags. NOT_ALL: that shows when they are looked at.
+ */
+export type Knowledge = 'ALL' | 'ITS_OWN' | 'NOT_ALL'
+
+/**
  * Tells the server one thing, and records what it says.
  *
- * @returns whether all that it did is known, so that its mailboxes need not be looked at
  * @throws ServerFailed, but for refusals, which are outcomes
  */
-export async function takeStep(tools: StepTools, step: UploadStep): Promise<boolean> {
+export async function takeStep(tools: StepTools, step: UploadStep): Promise<Knowledge> {
   try {
-    if (!(await isPossible(tools, step))) return false
-    if (step.kind === 'store') return await store(tools, step)
-    await send(tools, step)
+    if (!(await isPossible(tools, step))) return 'NOT_ALL'
+    if (step.kind === 'store') return (await store(tools, step)) ? 'ALL' : 'NOT_ALL'
+    return (await send(tools, step)) ? 'ITS_OWN' : 'NOT_ALL'
   } catch (error) {
-    const failure = error instanceof ServerFailed ? error.failure : null
-    if (failure?.kind !== 'CommandRefused') throw error
+    if (!isRefusal(error)) throw error
+    const { failure } = error
     tools.logger.info({ accountId: tools.accountId, step: step.kind, failure }, 'a server refused an operation')
     const change = failure.command === 'SELECT' ? null : await meaningOf(tools, step, failure.code)
     // the mailbox may be gone: the list says so for certain, and what becomes of the operation follows from that
     if (change === null) tools.lookAtList()
     if (change !== null || isRepeated(tools, step)) await refuse(tools, step, change ?? 'SERVER_REFUSED')
+    return 'NOT_ALL'
   }
-  return false
 }
 
 /** What a refusal means: as its response code says, or, where there is none, as the server says when it is asked. */
@@ -98,8 +105,15 @@ function needsOf(tools: StepTools, step: UploadStep): Needs {
     case 'append':
       return into(step.mailboxId, step.content.size)
     case 'copy':
-    case 'move':
-      return into(step.to, 0)
+      return into(
+        step.to,
+        step.copies.reduce((sum, { size }) => sum + size, 0),
+      )
+    case 'move': {
+      // as a copy, and then an expunge (RFC 6851 §3.3)
+      const { rights, ...rest } = into(step.to, 0)
+      return { rights: [...rights, ...on(pathOf(tools, step.from.mailboxId), 't', 'e').rights], ...rest }
+    }
     case 'store':
       return on(pathOf(tools, step.on.mailboxId), ...[...step.add, ...step.remove].map(rightOf))
     case 'expunge':
@@ -121,26 +135,30 @@ function rightOf(flag: string): string {
   return /^\\deleted$/i.test(flag) ? 't' : 'w'
 }
 
-async function send(tools: StepTools, step: Exclude<UploadStep, { kind: 'store' }>): Promise<void> {
+/** @returns whether the server said what it did */
+async function send(tools: StepTools, step: Exclude<UploadStep, { kind: 'store' }>): Promise<boolean> {
   const { connection, record } = tools
   switch (step.kind) {
     case 'create':
       await createMailbox(connection, step.path)
       tools.lookAtList()
-      return record.mailboxIs(step.mailboxId, step.path, false)
+      await record.mailboxIs(step.mailboxId, step.path, false)
+      return true
     case 'rename':
       await renameMailbox(connection, step.from, step.to)
       tools.lookAtList()
       for (const { mailboxId, path } of [{ mailboxId: step.mailboxId, path: step.to }, ...step.below])
         await takeAlong(tools, mailboxId, path)
-      return
+      return true
     case 'subscribe':
       await subscribeMailbox(connection, step.path, step.subscribed)
-      return record.mailboxIs(step.mailboxId, step.path, step.subscribed)
+      await record.mailboxIs(step.mailboxId, step.path, step.subscribed)
+      return true
     case 'delete':
       await deleteMailbox(connection, step.path)
       tools.lookAtList()
-      return record.ofMailbox(step.mailboxId, (mailbox, terms) => decideMailboxGone(mailbox, [], null, terms))
+      await record.ofMailbox(step.mailboxId, (mailbox, terms) => decideMailboxGone(mailbox, [], null, terms))
+      return true
     case 'append':
       return append(tools, step)
     case 'copy': {
@@ -156,6 +174,7 @@ async function send(tools: StepTools, step: Exclude<UploadStep, { kind: 'store' 
     case 'expunge':
       await expungeMessages(connection, uidsOf(step.on))
       if (canExpunge(connection)) await refuseIfRepeated(tools, step)
+      return false
   }
 }
 
@@ -166,7 +185,7 @@ async function takeAlong({ connection, record, mailboxes }: StepTools, mailboxId
     await subscribeMailbox(connection, path, true)
     // to what is no longer there; some servers have moved it along, or will not have it ended
     await subscribeMailbox(connection, serverPath ?? '', false).catch((error: unknown) => {
-      if (!(error instanceof ServerFailed && error.failure.kind === 'CommandRefused')) throw error
+      if (!isRefusal(error)) throw error
     })
   }
   await record.mailboxIs(mailboxId, path)
@@ -187,21 +206,30 @@ async function store(tools: StepTools, step: Step<'store'>): Promise<boolean> {
   let flags: FlagsReport[] | null = []
   if (add.length > 0) flags = await storeFlags(connection, uids, 'add', add, highestModseq)
   if (step.remove.length > 0) flags = await storeFlags(connection, uids, 'remove', step.remove, highestModseq)
-  if (flags && uidValidity !== null) await record.flagsAre({ mailboxId, uidValidity }, flags)
+  if (flags && uidValidity !== null) await record.flagsAre(tools.isLast ? ids : [], { mailboxId, uidValidity }, flags)
   await refuseIfRepeated(tools, step)
   return flags !== null
 }
 
-async function append(tools: StepTools, step: Step<'append'>): Promise<void> {
+async function append(tools: StepTools, step: Step<'append'>): Promise<boolean> {
   const { messageId, mailboxId, flags, internalDate, content } = step
-  const { connection, blobs, record } = tools
+  const { connection, blobs, record, isLast } = tools
   const { sha256 } = content
-  if (sha256 === null || !(await blobs.has(sha256))) return refuse(tools, step, 'SERVER_REFUSED')
+  if (sha256 === null || !(await blobs.has(sha256))) {
+    await refuse(tools, step, 'SERVER_REFUSED')
+    return false
+  }
   const raw = Buffer.concat(await blobs.read(sha256).toArray())
   const placed = await appendMessage(connection, pathOf(tools, mailboxId), raw, flags, new Date(internalDate))
-  if (!placed) return refuseIfRepeated(tools, step)
+  if (!placed) {
+    await refuseIfRepeated(tools, step)
+    return false
+  }
   const place: PlaceThere = { mailboxId, ...placed, flags, modseq: null }
-  await record.ofMessages([messageId], (messages) => decidePlaced(messages, new Map([[messageId, place]])))
+  await record.ofMessages([messageId], (messages, terms) =>
+    decidePlaced(messages, new Map([[messageId, place]]), isLast ? terms : null),
+  )
+  return true
 }
 
 /**
@@ -209,6 +237,7 @@ async function append(tools: StepTools, step: Step<'append'>): Promise<void> {
  * mailbox is looked at.
  *
  * @param isForMove whether they were copied in order to be moved
+ * @returns whether the server said it of all
  */
 async function found(
   tools: StepTools,
@@ -217,19 +246,24 @@ async function found(
   mailboxId: string,
   placed: NewUids | null,
   isForMove: boolean,
-): Promise<void> {
-  if (!placed) return refuseIfRepeated(tools, step)
+): Promise<boolean> {
+  if (!placed) {
+    await refuseIfRepeated(tools, step)
+    return false
+  }
   const { uidValidity, uids } = placed
   const newUids = new Map(messages.map(({ messageId, uid }) => [messageId, uids.get(uid)]))
-  await tools.record.ofMessages([...newUids.keys()], (tracked) => {
+  await tools.record.ofMessages([...newUids.keys()], (tracked, terms) => {
     const places = new Map<string, PlaceThere>()
     for (const { messageId, server, shown } of tracked) {
       const uid = newUids.get(messageId)
       const flags = server.state === 'THERE' ? server.flags : (shown?.data.flags ?? [])
       if (uid !== undefined) places.set(messageId, { mailboxId, uidValidity, uid, flags, modseq: null })
     }
-    return isForMove ? decideCopiedToMove(tracked, places, newId) : decidePlaced(tracked, places)
+    const final = tools.isLast ? terms : null
+    return isForMove ? decideCopiedToMove(tracked, places, final, newId) : decidePlaced(tracked, places, final)
   })
+  return messages.every(({ uid }) => uids.has(uid))
 }
 
 /** Has the right mailbox selected for a step, or the wrong one not. @returns false where the step was refused, or has to wait */

@@ -18,7 +18,10 @@ import { viewUpload, type PlannedUpload } from '../../projections/upload-views.j
 import { canExpunge } from '../../protocols/imap/changing.js'
 import type { ImapConnection } from '../../protocols/imap/imap-connection.js'
 import { UploadRecord, type RecordTools } from './upload-record.js'
-import { takeStep, type StepTools } from './upload-steps.js'
+import { takeStep } from './upload-steps.js'
+
+/** Steps that make something on the server that is here already. */
+const MAKING: ReadonlySet<string> = new Set(['append', 'copy', 'create'])
 
 /** Messages that are looked at together. */
 const PIECE = 1_000
@@ -37,6 +40,10 @@ export type UploadTools = RecordTools & {
   interrupted: () => boolean
   /** brings mailboxes up to date, by their paths on the server */
   look: (paths: ReadonlySet<string>) => Promise<void>
+  /** whether any is known to have changed */
+  hasChanged: () => boolean
+  /** whether anything has come from the server since operations were settled last */
+  isUnsettled: () => boolean
   /** the same, only of those that are known to have changed */
   lookIfChanged: (paths: ReadonlySet<string>) => Promise<void>
   /** asks for the list of mailboxes to be looked at again */
@@ -55,6 +62,22 @@ export class Uploads {
   private missing: ReadonlySet<string> = new Set()
   /** whether what an earlier connection may have left under way was waited for */
   private hasWaited = false
+  private expunged = false
+  private made = false
+
+  /** Whether anything was expunged on the server since this was asked last. */
+  hasExpunged(): boolean {
+    const { expunged } = this
+    this.expunged = false
+    return expunged
+  }
+
+  /** Whether anything was to be put on the server, or made there, since this was asked last. */
+  hasMade(): boolean {
+    const { made } = this
+    this.made = false
+    return made
+  }
 
   /** Takes notice of a new connection: what was sent over the last one may not have been carried out yet. */
   connected(): void {
@@ -71,15 +94,37 @@ export class Uploads {
     if (!(await viewHasWaiting(tools.database.pool, tools.accountId))) return
     await this.waitForEarlier(tools)
     const record = new UploadRecord(tools, canExpunge(tools.connection))
-    await tools.lookIfChanged(await this.pathsInvolved(tools))
+    if (tools.hasChanged()) await tools.lookIfChanged(await this.pathsInvolved(tools))
+    // where nothing has come from the server since, nothing has to be settled before it is told more
+    let settled = !tools.isUnsettled()
+    let wasSettled = false
     for (let after: string | null = null; !tools.interrupted();) {
-      await this.settle(tools, record, null)
+      if (!settled) await this.settle(tools, record, null)
+      wasSettled ||= !settled
+      settled = true
       const { plan, view } = await record.sent((session) => this.next(session, tools, after))
       const last = view.messages.length < PIECE ? null : view.messages.at(-1)
-      if (plan.steps.length > 0) await this.take(tools, record, plan.steps, view.mailboxes)
-      else if (last) after = last.messageId
+      if (plan.steps.length > 0) {
+        const { touched, isKnown } = await this.take(tools, record, plan.steps, view.mailboxes)
+        // where the server's answers have told all of what was asked for, that is an outcome already
+        if (isKnown) await this.settle(tools, record, null)
+        await tools.look(touched)
+        settled = isKnown && touched.size === 0
+        wasSettled = settled
+        if (settled && !(await viewHasWaiting(tools.database.pool, tools.accountId))) return this.attempts.clear()
+      } else if (last) after = last.messageId
+      // what was asked for and cancels out
+      else if (!wasSettled) settled = false
       else return this.attempts.clear()
     }
+  }
+
+  /** Looks for what became of what was told over an earlier connection. */
+  async settleEarlier(tools: UploadTools): Promise<void> {
+    if (!(await viewHasWaiting(tools.database.pool, tools.accountId))) return
+    await this.waitForEarlier(tools)
+    await tools.look(await this.pathsInvolved(tools))
+    await this.settle(tools, new UploadRecord(tools, canExpunge(tools.connection)), null)
   }
 
   /**
@@ -158,24 +203,34 @@ export class Uploads {
     return viewUpload(session, { accountId, missing, canExpunge: canExpunge(connection), after, limit: PIECE })
   }
 
-  /** Takes the steps, and looks at what they have touched. */
+  /**
+   * Takes the steps.
+   *
+   * @returns the mailboxes that they have touched and that are to be looked at, by their paths; and whether the server said of all
+   * messages what became of them
+   */
   private async take(
     tools: UploadTools,
     record: UploadRecord,
     steps: readonly UploadStep[],
     planned: readonly TrackedMailbox[],
-  ): Promise<void> {
+  ): Promise<{ touched: Set<string>; isKnown: boolean }> {
     const mailboxes = new Map(planned.map((mailbox) => [mailbox.mailboxId, mailbox]))
     const { accountId, connection, blobs, logger, lookAtList } = tools
     const { attempts } = this
-    const stepTools: StepTools = { accountId, connection, blobs, logger, record, mailboxes, attempts, lookAtList }
+    const stepTools = { accountId, connection, blobs, logger, record, mailboxes, attempts, lookAtList }
     const touched = new Set<string>()
+    let isKnown = true
     for (const step of steps) {
-      if (tools.interrupted()) break
-      if (await takeStep(stepTools, step)) continue
+      if (tools.interrupted()) return { touched, isKnown: false }
+      const knowledge = await takeStep({ ...stepTools, isLast: step === steps.at(-1) }, step)
+      if (knowledge === 'NOT_ALL') isKnown = false
+      if (step.kind === 'expunge') this.expunged = true
+      if (MAKING.has(step.kind)) this.made = true
+      if (knowledge === 'ALL') continue
       for (const id of mailboxesOf(step)) touched.add(mailboxes.get(id)?.serverPath ?? '')
     }
-    await tools.look(touched)
+    return { touched, isKnown }
   }
 }
 

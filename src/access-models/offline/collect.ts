@@ -7,14 +7,15 @@ import {
   type HeadedMessage,
   type ListedMessage,
   type NamedCopy,
+  type SameMessage,
 } from '../../mailbox/collection.js'
 import type { AccountEvent } from '../../mailbox/events.js'
 import { groupsOf } from '../../mailbox/groups.js'
 import { decideCompleted, decideOpened } from '../../mailbox/local-mailboxes.js'
-import { levelOf, type MaildropSize } from '../../mailbox/maildrop.js'
+import { decideMeasured } from '../../mailbox/maildrop-measure.js'
 import { identityOfHeader } from '../../content/message-metadata.js'
 import { viewAccounts } from '../../projections/account-views.js'
-import { viewGoneCopies, viewNamedCopies, viewServerCopies } from '../../projections/copy-views.js'
+import { viewAwaitedContents, viewGoneCopies, viewNamedCopies, viewServerCopies } from '../../projections/copy-views.js'
 import { viewLocalMailboxes } from '../../projections/local-views.js'
 import type { CollectTools } from './collect-tools.js'
 import { CollectionRun, type Found } from './collection-run.js'
@@ -58,11 +59,31 @@ export async function collect(tools: CollectTools, maildrop: Maildrop): Promise<
   await measure(tools, maildrop, [...byName.same.map(({ copy }) => copy), ...unknown])
   const found = await findAgain(tools, maildrop, unknown, byName.missing)
   const there = new Map(byName.same.map(({ listed, copy }) => [copy.messageId, listed]))
-  const run = new CollectionRun(tools, maildrop, paths, there, found)
-  const isComplete = await run.take(found.unknown)
+  const awaited = await awaitedContents(tools, maildrop, byName.same)
+  const run = new CollectionRun(tools, maildrop, paths, there, { ...found, awaited })
+  const isComplete = await run.take([...awaited.keys(), ...found.unknown])
   if (isComplete) await finish(tools, byName.missing, there)
   const wereAsked = known.some((copy) => copy.state === 'DELETION_ASKED')
   return { there, fetched: run.fetched, isComplete, wereAsked, listing: run.refused > 0 ? null : listing }
+}
+
+/** The listed messages that are known and of which the content is to come, with the messages that they are. */
+async function awaitedContents(
+  { account, database, maxMessageBytes }: CollectTools,
+  maildrop: Maildrop,
+  same: readonly SameMessage<NamedCopy>[],
+): Promise<Map<ListedMessage, string>> {
+  const wanted = new Set(await viewAwaitedContents(database.pool, account.accountId))
+  const nameOf = ({ mailbox, number }: ListedMessage) => `${number} ${mailbox}`
+  const known = same.filter(({ copy }) => wanted.has(copy.messageId))
+  if (known.length === 0) return new Map()
+  const ids = new Map(known.map(({ listed, copy }) => [nameOf(listed), copy.messageId]))
+  const sized = await maildrop.withSizes(known.map(({ listed }) => listed))
+  return new Map(
+    sized
+      .filter(({ size }) => size <= maxMessageBytes)
+      .map((listed) => [listed, ids.get(nameOf(listed)) as string] as const),
+  )
 }
 
 /** What a list comes to, when all names in it hold: the same list has nothing that was not there. */
@@ -110,20 +131,8 @@ async function measure(
     (now): AccountEvent[] => {
       if (!now) return []
       const counted = listed ? count(listed) : (now.maildrop ?? count([]))
-      const limit = now.collection.limit ?? told?.limit ?? null
-      const size: MaildropSize = { messages: counted.messages, bytes: told?.bytes ?? counted.bytes, limit }
-      const { level, passed } = levelOf(size, now.collection.warnAt, now.maildrop?.level ?? 0)
-      const before = now.maildrop
-      const isSame =
-        before?.messages === size.messages &&
-        before.bytes === size.bytes &&
-        before.limit === limit &&
-        before.level === level
-      if (isSame) return []
-      const warnings = passed.map((each): AccountEvent => {
-        return { type: 'MaildropLevelPassed', data: { ...size, level: each } }
-      })
-      return [{ type: 'MaildropMeasured', data: { ...size, level } }, ...warnings]
+      const { messages, bytes } = counted
+      return decideMeasured(now, { messages, bytes: told?.bytes ?? bytes, limit: told?.limit ?? null })
     },
     fence,
   )
@@ -135,7 +144,7 @@ async function findAgain(
   maildrop: Maildrop,
   unknown: readonly ListedMessage[],
   named: readonly NamedCopy[],
-): Promise<Found> {
+): Promise<Omit<Found, 'awaited'>> {
   if (unknown.length === 0) return { same: [], unknown: [], missing: [] }
   const missing = await viewServerCopies(
     database.pool,

@@ -8,7 +8,7 @@ import {
 } from '../../mailbox/collection.js'
 import type { AccountEvent } from '../../mailbox/events.js'
 import { decideNewMessages, type NewMessage } from '../../mailbox/local-mailboxes.js'
-import { holdBlobs } from '../../content/blob-removal.js'
+import { BlobWent, holdBlobs } from '../../content/blob-removal.js'
 import type { BlobName } from '../../content/blob-store.js'
 import type { TakenIn } from '../../content/intake.js'
 import { readMetadata } from '../../content/message-metadata.js'
@@ -25,7 +25,13 @@ const PIECE = 500
 const PIECE_BYTES = 8 * 1024 * 1024
 
 /** What was told without being fetched, and what is still to be told by its content. */
-export type Found = { same: SameMessage[]; unknown: ListedMessage[]; missing: ServerCopy[] }
+export type Found = {
+  same: SameMessage[]
+  unknown: ListedMessage[]
+  missing: ServerCopy[]
+  /** messages that are known, and of which the content is to come */
+  awaited: ReadonlyMap<ListedMessage, string>
+}
 
 /** Takes in what is unknown, piece by piece: one comes while the one before is put on disk, and that before it recorded. */
 export class CollectionRun {
@@ -106,8 +112,16 @@ export class CollectionRun {
     const events: AccountEvent[] = []
     const same: SameMessage[] = []
     const added: Added[] = []
+    const names: string[] = []
     for (const [index, received] of piece.entries()) {
       const content = contents[index] as TakenIn
+      const awaited = this.found.awaited.get(received.listed)
+      if (awaited !== undefined) {
+        events.push(...contentOf(awaited, received.listed, content))
+        this.fetched.add(awaited)
+        names.push(content.blob.sha256)
+        continue
+      }
       const copy = takeByContent(this.missing, content.blob.sha256)
       if (copy) {
         same.push({ listed: received.listed, copy })
@@ -115,7 +129,7 @@ export class CollectionRun {
         events.push(found(copy.messageId, received.listed, content.metadata.headerHash))
       } else added.push(this.added(received, content))
     }
-    await this.commit(events, same, added)
+    await this.commit(events, same, added, names)
   }
 
   /** Messages that are larger than may be kept are in the index, by their headers, and stay on the server. */
@@ -143,16 +157,17 @@ export class CollectionRun {
     events: readonly AccountEvent[],
     same: readonly SameMessage[],
     added: readonly Added[] = [],
+    stored: readonly string[] = [],
   ): Promise<void> {
     const { streams, account, blobs, database, fence, maxMessageBytes } = this.tools
     if (events.length + added.length === 0) return
-    const names = added.flatMap(({ message }) => message.content?.sha256 ?? [])
+    const names = [...stored, ...added.flatMap(({ message }) => message.content?.sha256 ?? [])]
     const messages = added.map(({ message }) => message)
     const { events: recorded } = await streams.decide(
       account.accountId,
       async (session) => {
         const there = await holdBlobs(session, blobs, names)
-        if (names.some((name) => !there.has(name))) throw new Error('a blob went while it was being recorded')
+        if (names.some((name) => !there.has(name))) throw new BlobWent()
         const fingerprints = messages.map(({ message }) => message)
         return viewNewMessages(session, account.accountId, fingerprints)
       },
@@ -176,6 +191,15 @@ const foundAgain = ({ listed, copy }: SameMessage) => found(copy.messageId, list
 
 function found(messageId: string, listed: ListedMessage, headerHash: string | null): AccountEvent {
   return { type: 'ServerCopyFound', data: { messageId, ...placeOf(listed, headerHash) } }
+}
+
+/** The content of a message that was known before. */
+function contentOf(messageId: string, listed: ListedMessage, { blob, metadata }: TakenIn): AccountEvent[] {
+  const { sha256, size } = blob
+  return [
+    { type: 'MessageContentStored', data: { messageId, sha256, size } },
+    { type: 'ServerCopyFound', data: { messageId, ...placeOf(listed, metadata.headerHash), sha256 } },
+  ]
 }
 
 /** Says of each message that was not kept why. */

@@ -16,7 +16,7 @@ import {
   type ImportOutcome,
   type ImportProgress,
 } from '../../mailbox/offline-commands.js'
-import { holdBlobs } from '../../content/blob-removal.js'
+import { BlobWent, holdBlobs } from '../../content/blob-removal.js'
 import { FileBlobs } from '../../content/blob-store.js'
 import { Intake, type TakenIn } from '../../content/intake.js'
 import { Streams } from '../../event-store/streams.js'
@@ -109,7 +109,7 @@ export class ImportMessagesHandler implements ICommandHandler<ImportMessages, Im
       accountId,
       async (session) => {
         const there = await holdBlobs(session, blobs, hashes)
-        if (hashes.some((hash) => !there.has(hash))) throw new Error('a blob went while it was being recorded')
+        if (hashes.some((hash) => !there.has(hash))) throw new BlobWent()
         const view = await viewNewMessages(
           session,
           accountId,

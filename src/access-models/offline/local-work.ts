@@ -17,6 +17,7 @@ import {
   type Decision,
   type LocalMessage,
 } from '../../mailbox/local-work.js'
+import { BlobWent } from '../../content/blob-removal.js'
 import { MOST_MATCHED, type AppendedMessage, type ChangeOutcome } from '../../mailbox/mail-commands.js'
 import { Streams } from '../../event-store/streams.js'
 import type { Queryable } from '../../platform/database.js'
@@ -86,7 +87,7 @@ export class LocalWork implements MailWork {
       (view, _, isHeld) => {
         const path = view.mailboxes.find((mailbox) => mailbox.mailboxId === mailboxId)?.path
         if (path === undefined) return NO_MAILBOX
-        if (!isHeld) throw new Error('a blob went while it was being recorded')
+        if (!isHeld) throw new BlobWent()
         const added = decideNewMessages([{ ...taken, path }], { ...view, forgotten: new Set() }, 'APPENDED', newId)
         return { events: [...added, ...decideExpunge(view.messages)] }
       },

@@ -7,6 +7,7 @@ import { ImapConnection } from '../../protocols/imap/imap-connection.js'
 import { Pop3Connection } from '../../protocols/pop3/pop3-connection.js'
 import type { AccountHome, HomeTools } from '../account-home.js'
 import { Attempts } from '../attempts.js'
+import { Fence } from '../fence.js'
 import { collect } from './collect.js'
 import type { CollectTools } from './collect-tools.js'
 import { deleteCollected, recordDeleted } from './delete-collected.js'
@@ -17,6 +18,7 @@ import { dueAt, setDueAfterRun } from './schedule.js'
 
 /** Where the work of one account is done of which the mail is collected: short sessions, each when it is due. */
 export class OfflineHome implements AccountHome {
+  private readonly fence: Fence
   private readonly attempts: Attempts
   private maildrop: Maildrop | null = null
   private stopping = false
@@ -27,7 +29,13 @@ export class OfflineHome implements AccountHome {
     private readonly accountId: string,
     private readonly tools: HomeTools,
   ) {
-    this.attempts = new Attempts(accountId, tools)
+    this.fence = new Fence(accountId, tools)
+    this.attempts = new Attempts(accountId, tools, this.fence)
+  }
+
+  /** The connection of the run that goes on. */
+  get held() {
+    return this.maildrop ? { model: 'OFFLINE' as const, checkedAt: Date.now() } : null
   }
 
   /** One run, if one is due; never two at a time. A run that was missed is made up once. */
@@ -37,13 +45,23 @@ export class OfflineHome implements AccountHome {
     await mine
   }
 
+  /** What clients ask for is done without the server; there is no more to do than a run that is due. */
+  operate(): Promise<void> {
+    return this.sync()
+  }
+
+  /** Its server is never asked while a client waits. */
+  answer(questionId: string): Promise<void> {
+    return this.tools.questions.answer(questionId, null)
+  }
+
   /** All content that can be had is here; what is not is told so. */
   async fetch(messageId: string): Promise<void> {
     const place = await viewContentPlace(this.tools.database.pool, messageId)
     if (!place || (place.sha256 !== null && (await this.tools.blobs.has(place.sha256)))) return
     const reason = 'The content of the message is not kept here.'
     const unavailable: AccountEvent = { type: 'MessageContentUnavailable', data: { messageId, reason } }
-    await this.tools.streams.record(this.accountId, [unavailable], 'CLIENT')
+    await this.tools.streams.record(this.accountId, [unavailable], 'CLIENT', await this.fence.token())
   }
 
   /** Somebody asks for a run now: a pause after a failure is over. */
@@ -61,7 +79,7 @@ export class OfflineHome implements AccountHome {
   private async runIfDue(): Promise<void> {
     const { database, ask, hostLimits } = this.tools
     const [account] = await viewAccounts(database.pool, [this.accountId])
-    if (!account || this.stopping || !this.attempts.mayBegin(account)) return
+    if (account?.model !== 'OFFLINE' || this.stopping || !this.attempts.mayBegin(account)) return
     const due = await dueAt(database.pool, this.accountId)
     if (due > Date.now()) return ask(account, due - Date.now())
     const slot = hostLimits.take(account.host, Date.now())
@@ -81,11 +99,11 @@ export class OfflineHome implements AccountHome {
   }
 
   private async run(account: AccountView, due: number): Promise<void> {
-    const { streams, database, ask } = this.tools
+    const { database, ask } = this.tools
     const began = Date.now()
     const maildrop = await this.open(account)
     this.maildrop = maildrop
-    const fence = await streams.takeFence(this.accountId)
+    const fence = await this.fence.renew()
     await this.recordConnected(account, maildrop)
     const { lastListing } = this
     const tools: CollectTools = { ...this.tools, account, fence, lastListing, stopping: () => this.stopping }

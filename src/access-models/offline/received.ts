@@ -1,6 +1,7 @@
 import type { CopyPlace, ListedMessage } from '../../mailbox/collection.js'
 import { ServerFailed } from '../../mailbox/failures.js'
 import type { Flags } from '../../mailbox/flags.js'
+import { listOf } from '../../mailbox/message-bounds.js'
 import type { NewMessage } from '../../mailbox/local-mailboxes.js'
 import type { BlobName, BlobStore } from '../../content/blob-store.js'
 import type { TakenIn } from '../../content/intake.js'
@@ -47,7 +48,7 @@ export function newMessageOf(
   path: string,
   serverCopy: CopyPlace | null,
 ): NewMessage {
-  const { size, envelope, structure, references, fingerprint, defects } = metadata
+  const { size, envelope, structure, references, listId, fingerprint, defects } = metadata
   return {
     path,
     message: {
@@ -58,6 +59,7 @@ export function newMessageOf(
         envelope,
         structure,
         references,
+        ...listOf(listId ?? null),
         fingerprint,
         defects,
       },

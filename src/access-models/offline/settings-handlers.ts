@@ -61,6 +61,12 @@ function whyNoOffline({ model }: AccountView): ChangeFailure | null {
   return { kind: 'ModelNotPossible', reason: 'Only OFFLINE accounts are collected from; this one is not.' }
 }
 
+/** Of mail that stays on the server, only how full it may be can be set. */
+function whyNotSet(account: AccountView, settings: Partial<CollectionSettings>): ChangeFailure | null {
+  const isOfQuota = Object.keys(settings).every((name) => name === 'limit' || name === 'warnAt')
+  return isOfQuota ? null : whyNoOffline(account)
+}
+
 function whyBadPolicy(account: AccountView, policy: DeletionPolicy): ChangeFailure | null {
   const reason = whyNoPolicy(policy)
   if (reason !== null) return { kind: 'InvalidSettings', field: 'policy', reason }
@@ -97,7 +103,7 @@ export class SetCollectionHandler implements ICommandHandler<SetCollection, Chan
     const { pool } = this.platform.database
     const [account] = await viewAccounts(pool, [accountId])
     if (!account) return { failure: { kind: 'AccountNotFound' } }
-    const failure = whyNoOffline(account) ?? whyBad(account, { ...account.collection, ...settings })
+    const failure = whyNotSet(account, settings) ?? whyBad(account, { ...account.collection, ...settings })
     if (failure) return { failure }
     await this.streams.decide(
       accountId,
@@ -110,7 +116,7 @@ export class SetCollectionHandler implements ICommandHandler<SetCollection, Chan
       },
     )
     // the next run is found anew by the new settings
-    await makeDue(pool, accountId)
+    if (account.model === 'OFFLINE') await makeDue(pool, accountId)
     this.bus.publish(new WorkNeeded(accountId, account.model))
     return { accountId, ids: [], operationId: null }
   }

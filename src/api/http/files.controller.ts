@@ -1,12 +1,17 @@
 import { Controller, Get, Param, Req, Res } from '@nestjs/common'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { GraphQLError } from 'graphql'
-import { readAttachment } from '../../content/read-message.js'
+import type { Readable } from 'node:stream'
+import { attachmentsOf } from '../../mailbox/message.js'
+import { readAttachment, type Attachment } from '../../content/read-message.js'
 import { Platform } from '../../platform/platform.js'
-import { isAuthorized } from '../bearer.js'
+import { isAuthorized, refuseUnauthorized } from '../bearer.js'
 import { MessageContents, type RawMessage } from '../message-content.js'
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+/** HTTP status of why a message cannot be had; 503 for others, which may pass. */
+const STATUS: Readonly<Record<string, number>> = { CONTENT_GONE: 410, NO_SESSION: 409 }
 
 /** Raw messages and attachments, as bytes. */
 @Controller('messages')
@@ -19,14 +24,21 @@ export class FilesController {
   /** The raw message, or the part that a Range header asks for (RFC 9110 §14). */
   @Get(':id/raw')
   async raw(@Param('id') id: string, @Req() request: FastifyRequest, @Res() reply: FastifyReply) {
-    const raw = await this.find(id, request, reply)
-    if (!raw) return reply
-    reply.header('content-type', 'message/rfc822').header('accept-ranges', 'bytes')
-    const range = rangeOf(request.headers.range, raw.size)
-    if (range === 'unsatisfiable') return reply.code(416).header('content-range', `bytes */${raw.size}`).send()
-    if (!range) return reply.header('content-length', raw.size).send(raw.read())
-    reply.code(206).header('content-range', `bytes ${range.start}-${range.end}/${raw.size}`)
-    return reply.header('content-length', range.end - range.start + 1).send(raw.read(range))
+    return this.answer(id, request, reply, async (signal) => {
+      const online = request.headers.range === undefined ? null : await this.contents.online(id)
+      if (online) {
+        const range = rangeOf(request.headers.range, online.size)
+        if (range === 'unsatisfiable') return unsatisfiable(reply, online.size)
+        if (range) {
+          const piece = await this.contents.piece(id, online.accountId, range, signal)
+          // of a server that has stated more bytes than there are
+          const end = range.start + piece.size - 1
+          return sendRange(reply, { ...range, end }, online.size, piece.read())
+        }
+      }
+      const raw = await this.contents.raw(id, signal)
+      return raw && sendRaw(reply, raw, request.headers.range)
+    })
   }
 
   /** One attachment, decoded. */
@@ -37,37 +49,78 @@ export class FilesController {
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
   ) {
-    const raw = await this.find(id, request, reply)
-    if (!raw) return reply
-    const attachment = await readAttachment(raw.read(), part)
-    if (!attachment) return reply.code(404).send({ error: 'The message has no such attachment.' })
-    const type = /^[\w.+-]+\/[\w.+-]+$/.test(attachment.type) ? attachment.type : 'application/octet-stream'
-    const name = encodeURIComponent(attachment.filename ?? 'attachment')
-    // as an attachment, and never sniffed: it is somebody else's content under this service's origin
-    reply
-      .header('content-type', type)
-      .header('x-content-type-options', 'nosniff')
-      .header('content-security-policy', 'sandbox')
-    return reply.header('content-disposition', `attachment; filename*=UTF-8''${name}`).send(attachment.content)
+    return this.answer(id, request, reply, async (signal) => {
+      const found = await this.part(id, part, signal)
+      if (found === null) return null
+      if (!found.attachment) return reply.code(404).send({ error: 'The message has no such attachment.' })
+      return sendAttachment(reply, found.attachment)
+    })
   }
 
-  private async find(id: string, request: FastifyRequest, reply: FastifyReply): Promise<RawMessage | null> {
-    if (!isAuthorized(request.headers.authorization, this.platform.token.value)) {
-      reply.code(401).header('www-authenticate', 'Bearer').send({ error: 'A bearer token is needed.' })
-      return null
+  /** @returns null where there is no such message */
+  private async part(id: string, part: string, signal: AbortSignal): Promise<{ attachment: Attachment | null } | null> {
+    const online = await this.contents.online(id)
+    // that of a message that is nothing else has no header of its own
+    if (online?.structure && online.structure.part !== part) {
+      if (!attachmentsOf(online.structure).some((each) => each.part === part)) return { attachment: null }
+      const piece = await this.contents.piece(id, online.accountId, { part }, signal)
+      return { attachment: await readAttachment(piece.read(), '1') }
     }
+    const raw = await this.contents.raw(id, signal)
+    return raw && { attachment: await readAttachment(raw.read(), part) }
+  }
+
+  /** @param send sends the answer; null where there is no such message */
+  private async answer(
+    id: string,
+    request: FastifyRequest,
+    reply: FastifyReply,
+    send: (signal: AbortSignal) => Promise<FastifyReply | null>,
+  ): Promise<FastifyReply> {
+    if (!isAuthorized(request.headers.authorization, this.platform.token.value)) return refuseUnauthorized(reply)
     const gone = new AbortController()
     reply.raw.once('close', () => gone.abort())
     try {
-      const raw = UUID.test(id) ? await this.contents.raw(id, gone.signal) : null
-      if (!raw) reply.code(404).send({ error: 'There is no such message.' })
-      return raw
+      const sent = UUID.test(id) ? await send(gone.signal) : null
+      return sent ?? reply.code(404).send({ error: 'There is no such message.' })
     } catch (error) {
       if (!(error instanceof GraphQLError)) throw error
-      reply.code(error.extensions['code'] === 'CONTENT_GONE' ? 410 : 503).send({ error: error.message })
-      return null
+      return reply.code(STATUS[String(error.extensions['code'])] ?? 503).send({ error: error.message })
     }
   }
+}
+
+type Range = { start: number; end: number }
+
+function sendRaw(reply: FastifyReply, raw: RawMessage, header: string | undefined): FastifyReply {
+  const range = rangeOf(header, raw.size)
+  if (range === 'unsatisfiable') return unsatisfiable(reply, raw.size)
+  if (range) return sendRange(reply, range, raw.size, raw.read(range))
+  return asMessage(reply).header('content-length', raw.size).send(raw.read())
+}
+
+function sendRange(reply: FastifyReply, { start, end }: Range, size: number, content: Readable): FastifyReply {
+  asMessage(reply).code(206).header('content-range', `bytes ${start}-${end}/${size}`)
+  return reply.header('content-length', end - start + 1).send(content)
+}
+
+function unsatisfiable(reply: FastifyReply, size: number): FastifyReply {
+  return reply.code(416).header('content-range', `bytes */${size}`).send()
+}
+
+function asMessage(reply: FastifyReply): FastifyReply {
+  return reply.header('content-type', 'message/rfc822').header('accept-ranges', 'bytes')
+}
+
+function sendAttachment(reply: FastifyReply, { content, type: said, filename }: Attachment): FastifyReply {
+  const type = /^[\w.+-]+\/[\w.+-]+$/.test(said) ? said : 'application/octet-stream'
+  const name = encodeURIComponent(filename ?? 'attachment')
+  // as an attachment, and never sniffed: it is somebody else's content under this service's origin
+  reply
+    .header('content-type', type)
+    .header('x-content-type-options', 'nosniff')
+    .header('content-security-policy', 'sandbox')
+  return reply.header('content-disposition', `attachment; filename*=UTF-8''${name}`).send(content)
 }
 
 /** One range of bytes, both ends included; null for none, or one that may be ignored (RFC 9110 §14.2). */

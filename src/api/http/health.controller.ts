@@ -19,14 +19,14 @@ export class HealthController {
     return { status: 'live' }
   }
 
-  /** The database answers and jobs can be taken; 503 otherwise. */
+  /** The database answers, jobs can be taken, and the process is not about to end; 503 otherwise. */
   @Get('ready')
   async ready(@Res() reply: FastifyReply) {
     const database = await this.platform.database.pool.query('select 1').then(
       () => true,
       () => false,
     )
-    const ready = database && this.work.isReady
+    const ready = database && this.work.isReady && !this.platform.isStopping
     return reply
       .code(ready ? 200 : 503)
       .send({ status: ready ? 'ready' : 'not ready', database, jobs: this.work.isReady })

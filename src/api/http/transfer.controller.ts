@@ -11,7 +11,7 @@ import { Platform } from '../../platform/platform.js'
 import { viewAccounts } from '../../projections/account-views.js'
 import type { MessageFilter } from '../../mailbox/message-filter.js'
 import { viewListSize } from '../../projections/message-views.js'
-import { isAuthorized } from '../bearer.js'
+import { isAuthorized, refuseUnauthorized } from '../bearer.js'
 import { readIdOf } from '../ids.js'
 import { MessageContents } from '../message-content.js'
 import { exportedMessages, FORMATS } from '../message-export.js'
@@ -122,8 +122,7 @@ export class TransferController {
     reply: FastifyReply,
     work: () => Promise<FastifyReply>,
   ): Promise<FastifyReply> {
-    if (!isAuthorized(request.headers.authorization, this.platform.token.value))
-      return reply.code(401).header('www-authenticate', 'Bearer').send({ error: 'A bearer token is needed.' })
+    if (!isAuthorized(request.headers.authorization, this.platform.token.value)) return refuseUnauthorized(reply)
     try {
       return await work()
     } catch (error) {

@@ -32,10 +32,12 @@ import {
   DeleteMessagesInput,
   EmptyTrashPayload,
   MoveMessagesInput,
+  outcomeUnknown,
   RenameMailboxInput,
   SubscribeMailboxInput,
   type MatchingInput,
 } from '../schema/change-mail.type.js'
+import type { UserError } from '../schema/connect.type.js'
 import { KeepOfflineInput } from '../schema/selection-change.type.js'
 import type { Message } from '../schema/message.type.js'
 import type { Operation } from '../schema/operation.type.js'
@@ -89,7 +91,8 @@ export class ChangeMailResolver {
   appendMessage(@Args('input', INPUT) input: AppendMessageInput, @Context() context: ApiContext) {
     const { mailboxId, raw, flags, internalDate, replaces } = input
     if (raw.length === 0 || !/^[A-Za-z0-9+/\s]*=*\s*$/.test(raw)) throw badInput('`raw` is no base64.')
-    const content = Readable.from([Buffer.from(raw, 'base64')], { objectMode: false })
+    const bytes = Buffer.from(raw, 'base64')
+    const content = () => Readable.from([bytes], { objectMode: false })
     const message = { content, flags: flags ?? [], internalDate: internalDate ?? null }
     const replaced = replaces ? readIdOf('Message', replaces) : null
     return this.messages(new AppendMessage(readIdOf('Mailbox', mailboxId), message, replaced), context)
@@ -106,7 +109,7 @@ export class ChangeMailResolver {
       return { operation: null, account: null, deleted: 0, errors: [changeErrorOf(outcome.failure)] }
     const operation = await this.operation(outcome, context)
     const found = await this.nodes.account(accountId, null, context)
-    return { operation, account: found, deleted: outcome.ids.length, errors: [] }
+    return { operation, account: found, deleted: outcome.ids.length, errors: unknown(outcome) }
   }
 
   @Mutation(() => ChangeMailboxPayload, { description: 'Makes a mailbox.' })
@@ -153,7 +156,7 @@ export class ChangeMailResolver {
       operation: await this.operation(outcome, context),
       messages: found.filter((message): message is Message => message !== null),
       deletedIds: ids.filter((_, index) => found[index] === null).map((id) => nodeId('Message', id)),
-      errors: [],
+      errors: unknown(outcome),
     }
   }
 
@@ -167,7 +170,7 @@ export class ChangeMailResolver {
     const id = outcome.ids[0] ?? ''
     const mailbox = await this.nodes.mailbox(id, null, context)
     const operation = await this.operation(outcome, context)
-    return { operation, mailbox, deletedId: mailbox ? null : nodeId('Mailbox', id), errors: [] }
+    return { operation, mailbox, deletedId: mailbox ? null : nodeId('Mailbox', id), errors: unknown(outcome) }
   }
 
   private async operation(
@@ -176,6 +179,11 @@ export class ChangeMailResolver {
   ): Promise<Operation | null> {
     return operationId === null ? null : this.nodes.operation(operationId, context)
   }
+}
+
+/** What is said of an operation of which the outcome did not come in time. */
+function unknown({ isUnknown }: Exclude<ChangeOutcome, { failure: unknown }>): UserError[] {
+  return isUnknown ? [outcomeUnknown()] : []
 }
 
 /** The messages that an input names, by their ids or by a filter. @throws GraphQLError BAD_USER_INPUT for both, or neither */

@@ -61,7 +61,7 @@ export class ChangeResolver {
   }
 
   @Subscription(() => MaildropChange, {
-    description: 'Each level of use that the maildrop of an OFFLINE account passes, once.',
+    description: 'Each level of use that the mail of an account passes on its server, once.',
     resolve: (change: unknown) => change,
   })
   maildropWarning(

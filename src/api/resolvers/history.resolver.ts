@@ -10,7 +10,8 @@ import { AS_OF, AsOf } from '../schema/as-of.type.js'
 import { changeOf } from '../schema/change.type.js'
 import { DifferenceKindEnum } from '../schema/enums.js'
 import { ChangeConnection, MessageDifferenceConnection } from '../schema/history.type.js'
-import { connectionCost, LARGEST_PAGE, Message, messageOf } from '../schema/message.type.js'
+import { LARGEST_PAGE, pageSize } from '../page-size.js'
+import { connectionCost, Message, messageOf } from '../schema/message.type.js'
 
 @ArgsType()
 export class ForwardPageArgs {
@@ -70,7 +71,13 @@ export class HistoryResolver {
   private async historyOf(accountId: string, messageId: string, until: number | null, page: ForwardPageArgs) {
     const after = page.after ? readStreamCursor(page.after, accountId) : 0
     const { pool } = this.platform.database
-    const { events, hasMore } = await viewMessageHistory(pool, accountId, messageId, { after, until }, sizeOf(page))
+    const { events, hasMore } = await viewMessageHistory(
+      pool,
+      accountId,
+      messageId,
+      { after, until },
+      pageSize(page.first),
+    )
     const edges = events.map(changeOf).map((node) => ({ cursor: node.cursor, node }))
     const end = hasMore ? (edges.at(-1)?.cursor ?? null) : null
     return connection(edges, end, page) as unknown as ChangeConnection
@@ -97,7 +104,7 @@ export class DifferenceResolver {
     const kinds = new Set<DifferenceKind>(args.kinds ?? Object.values(DifferenceKindEnum))
     const after = args.after ? readDifferenceCursor(args.after) : null
     const { pool } = this.platform.database
-    const size = sizeOf(args)
+    const size = pageSize(args.first)
     const { differences, end } = await viewDifference(pool, accountId, { from, to }, kinds, after, size)
     const edges = differences.map((each) => ({
       cursor: differenceCursor(each),
@@ -110,12 +117,6 @@ export class DifferenceResolver {
     }))
     return connection(edges, end ? differenceCursor(end) : null, args)
   }
-}
-
-function sizeOf({ first }: ForwardPageArgs): number {
-  const size = first ?? 50
-  if (size < 1 || size > LARGEST_PAGE) throw badInput(`A page has 1 to ${LARGEST_PAGE} entries.`)
-  return size
 }
 
 /** A page that is read forward (Relay). @param end where there may be more, the cursor to go on from */

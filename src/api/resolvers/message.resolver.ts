@@ -6,6 +6,7 @@ import { Platform } from '../../platform/platform.js'
 import { viewMessageList, type MessagePage } from '../../projections/message-views.js'
 import { viewPastMessageList } from '../../projections/past-messages.js'
 import type { ApiContext } from '../context.js'
+import { LARGEST_PAGE, pageSize } from '../page-size.js'
 import { badInput, listCursor, readIdOf, readListCursor, readNodeId, streamCursor } from '../ids.js'
 import { detailAsked } from '../selection.js'
 import { MessageContents } from '../message-content.js'
@@ -18,7 +19,6 @@ import { MessageFilterInput } from '../schema/message-filter.type.js'
 import {
   Attachment,
   connectionCost,
-  LARGEST_PAGE,
   Message,
   MessageConnection,
   MessageContent,
@@ -157,8 +157,7 @@ function pageAsked({ first, after, last, before }: MessageListArgs): MessagePage
   const forward = typeof first === 'number' || typeof after === 'string'
   const backward = typeof last === 'number' || typeof before === 'string'
   if (forward && backward) throw badInput('Give `first` and `after`, or `last` and `before`.')
-  const size = first ?? last ?? 50
-  if (size < 1 || size > LARGEST_PAGE) throw badInput(`A page has 1 to ${LARGEST_PAGE} messages.`)
+  const size = pageSize(first ?? last)
   const cursor = after ?? before
   return { size, from: cursor ? readListCursor(cursor) : null, direction: backward ? 'newer' : 'older' }
 }
@@ -219,6 +218,6 @@ export class NodeResolver {
     if (type === 'Account') return this.nodes.account(id, asOf, context)
     if (type === 'Mailbox') return this.nodes.mailbox(id, asOf, context)
     if (type === 'Operation') return this.nodes.operation(id, context)
-    return this.nodes.message(id, asOf, context)
+    return type === 'Message' ? this.nodes.message(id, asOf, context) : null
   }
 }

@@ -54,17 +54,24 @@ export class OfflineResolver {
 
   @ResolveField(() => Maildrop, {
     nullable: true,
-    description: 'How full its maildrop is; null where it is not OFFLINE, or was not looked at yet.',
+    description: 'How full its mail is on the server; null where it was not looked at yet.',
   })
   maildrop(@Parent() { view }: Account): Maildrop | null {
-    const { maildrop, capabilities } = view
-    return maildrop && { ...maildrop, since: maildrop.at, serverKeepsDays: serverKeepsDays(capabilities) }
+    const { maildrop, capabilities, collection } = view
+    return (
+      maildrop && {
+        ...maildrop,
+        warnAt: collection.warnAt,
+        since: maildrop.at,
+        serverKeepsDays: serverKeepsDays(capabilities),
+      }
+    )
   }
 
   @ResolveField(() => MaildropForecast, {
     nullable: true,
     description:
-      'When its maildrop will be full; null where it does not grow, or its limit is not known. Always as of now.',
+      'When its mail will have filled its place on the server; null where it does not grow, or its limit is not known. Always as of now.',
     complexity: 20,
   })
   async maildropForecast(@Parent() { view }: Account): Promise<MaildropForecast | null> {
@@ -99,7 +106,10 @@ export class OfflineResolver {
     return this.policy(input.accountId, input.policy, true, context)
   }
 
-  @Mutation(() => SetCollectionPayload, { description: "Sets how mail is collected from an OFFLINE account's server." })
+  @Mutation(() => SetCollectionPayload, {
+    description:
+      "Sets how mail is collected from an OFFLINE account's server. Of another account `limit` and `warnAt` can be set: how full its mail may be there.",
+  })
   async setCollection(
     @Args('input', { description: 'Account and settings.' }) input: SetCollectionInput,
     @Context() context: ApiContext,

@@ -14,7 +14,7 @@ import { Platform } from '../../platform/platform.js'
 import { viewEffects, viewOffers, viewOperationList } from '../../projections/operation-views.js'
 import { viewUpload } from '../../projections/upload-views.js'
 import type { ApiContext } from '../context.js'
-import { badInput, nodeId, operationCursor, readIdOf, readOperationCursor } from '../ids.js'
+import { nodeId, operationCursor, readIdOf, readOperationCursor } from '../ids.js'
 import { Nodes } from '../nodes.js'
 import { Account, ConnectionScheduleType } from '../schema/account.type.js'
 import {
@@ -25,10 +25,11 @@ import {
   SetConflictPolicyInput,
   SetConnectionScheduleInput,
   AccountSettingPayload,
+  outcomeUnknown,
 } from '../schema/change-mail.type.js'
 import { ConflictPolicyEnum, OfferEnum, OperationStateEnum, type OutcomeReasonEnum } from '../schema/enums.js'
 import { Mailbox } from '../schema/mailbox.type.js'
-import { LARGEST_PAGE } from '../schema/message.type.js'
+import { LARGEST_PAGE, pageSize } from '../page-size.js'
 import {
   Operation,
   OperationConnection,
@@ -102,7 +103,8 @@ export class OperationResolver {
   private async payload(command: UndoOperation | AnswerOperation, context: ApiContext): Promise<OperationPayload> {
     const outcome = await this.commands.execute<typeof command, ChangeOutcome>(command)
     if ('failure' in outcome) return { operation: null, errors: [changeErrorOf(outcome.failure)] }
-    return { operation: await this.nodes.operation(outcome.operationId ?? '', context), errors: [] }
+    const errors = outcome.isUnknown ? [outcomeUnknown()] : []
+    return { operation: await this.nodes.operation(outcome.operationId ?? '', context), errors }
   }
 }
 
@@ -135,11 +137,11 @@ export class AccountOperationsResolver {
     })
     states: OperationStateEnum[] | null,
   ): Promise<OperationConnection> {
-    if (first < 1 || first > LARGEST_PAGE) throw badInput(`A page has 1 to ${LARGEST_PAGE} operations.`)
+    const size = pageSize(first)
     const before = after ? readOperationCursor(after) : null
     const { pool } = this.platform.database
-    const found = await viewOperationList(pool, accountId, states ?? null, before, first + 1)
-    const edges = found.slice(0, first).map((view) => ({
+    const found = await viewOperationList(pool, accountId, states ?? null, before, size + 1)
+    const edges = found.slice(0, size).map((view) => ({
       cursor: operationCursor(view.version),
       node: Object.assign(new Operation(), operationOf(view)),
     }))
@@ -147,7 +149,7 @@ export class AccountOperationsResolver {
       edges,
       nodes: edges.map(({ node }) => node),
       pageInfo: {
-        hasNextPage: found.length > first,
+        hasNextPage: found.length > size,
         hasPreviousPage: before !== null,
         startCursor: edges[0]?.cursor ?? null,
         endCursor: edges.at(-1)?.cursor ?? null,

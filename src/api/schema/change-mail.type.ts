@@ -42,6 +42,36 @@ const OperationNotPending = plainError('OperationNotPending', 'The server was to
 const LaterOperation = plainError('LaterOperation', 'A later operation stands on this one.')
 const NotOffered = plainError('NotOffered', 'That is not offered for this operation, or was done already.')
 
+const SessionNotFound = plainError('SessionNotFound', 'There is no such session, or it was idle for too long.')
+const NoSession = plainError('NoSession', 'An ONLINE account is worked with while a session is open.')
+const NoConnection = plainError('NoConnection', 'There is no connection to the server, and nothing was changed.')
+
+@ObjectType({ implements: () => [UserError], description: 'A group is not what was seen of it, and was not deleted.' })
+export class CandidatesChanged extends UserError {
+  @Field(() => Float, { description: 'Messages that it has now.' })
+  messages!: number
+
+  @Field(() => Float, { description: 'Their bytes.' })
+  bytes!: number
+}
+
+@ObjectType({
+  implements: () => [UserError],
+  description: 'Something that is nowhere but here would be lost: say that it may be.',
+})
+export class WouldBeLost extends UserError {
+  @Field(() => Float, { description: 'Operations that wait for the server.' })
+  operations!: number
+
+  @Field(() => Float, { description: 'Messages that are on no server.' })
+  messages!: number
+}
+
+const OutcomeUnknown = plainError(
+  'OutcomeUnknown',
+  'What became of the operation is not known yet; it shows that when it is, and so do the changes.',
+)
+
 export const ChangeError = createUnionType({
   name: 'ChangeError',
   description: 'Why a change was not made.',
@@ -61,9 +91,22 @@ export const ChangeError = createUnionType({
       OperationNotPending,
       LaterOperation,
       NotOffered,
+      SessionNotFound,
+      NoSession,
+      NoConnection,
+      OutcomeUnknown,
+      CandidatesChanged,
+      WouldBeLost,
     ] as const,
   resolveType: (value: object) => value.constructor,
 })
+
+/** What is said where a change was asked for, and its outcome did not come in time. */
+export function outcomeUnknown(): UserError {
+  return Object.assign(new OutcomeUnknown(), {
+    message: 'The server has not answered yet: the operation shows when it has.',
+  })
+}
 
 /** Brings a failure into the API's form. */
 export function changeErrorOf(failure: ChangeFailure): UserError {
@@ -108,6 +151,26 @@ export function changeErrorOf(failure: ChangeFailure): UserError {
       return Object.assign(new NotOffered(), {
         message: `${failure.answer} is not offered for this operation, or was done already.`,
       })
+    case 'SessionNotFound':
+      return Object.assign(new SessionNotFound(), { message: 'There is no such session, or it was idle for too long.' })
+    case 'NoSession':
+      return Object.assign(new NoSession(), { message: 'No session is open for this account: open one (openSession).' })
+    case 'CandidatesChanged': {
+      const { messages, bytes } = failure
+      const message = `The group has ${messages} messages and ${bytes} bytes now: look at it again.`
+      return Object.assign(new CandidatesChanged(), { message, messages, bytes })
+    }
+    case 'WouldBeLost': {
+      const { operations, messages } = failure
+      const message = `${operations} operations wait for the server, and ${messages} messages are nowhere but here: upload them first, or say that they may be lost.`
+      return Object.assign(new WouldBeLost(), { message, operations, messages })
+    }
+    case 'NoConnection': {
+      const why = failure.reason === null ? '' : ` (${failure.reason})`
+      return Object.assign(new NoConnection(), {
+        message: `There is no connection to the server, and nothing was changed${why}.`,
+      })
+    }
     default:
       return userErrorOf(failure)
   }

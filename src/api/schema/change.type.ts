@@ -4,6 +4,7 @@ import type { RecordedEvent } from '../../mailbox/events.js'
 import { nodeId, storeCursor, streamCursor } from '../ids.js'
 import { Address } from './message.type.js'
 import {
+  AccessModelEnum,
   CauseEnum,
   ConflictPolicyEnum,
   ConnectionStateEnum,
@@ -41,6 +42,19 @@ export class ConnectionChange extends Change {
 
   @Field(() => String, { nullable: true, description: 'Why, where there is a reason.' })
   reason!: string | null
+}
+
+@ObjectType({
+  implements: () => [Change],
+  description:
+    'All of an ONLINE account was looked at since its connection was made: what is shown is as the server has it.',
+})
+export class CurrentChange extends Change {}
+
+@ObjectType({ implements: () => [Change], description: 'The account is worked with in another way from then on.' })
+export class ModelChange extends Change {
+  @Field(() => AccessModelEnum, { description: 'The way.' })
+  model!: AccessModelEnum
 }
 
 @ObjectType({
@@ -113,6 +127,11 @@ export class MessageExpungedChange extends Change {
 
   @Field(() => ID, { description: 'The mailbox that it was in.' })
   mailboxId!: string
+
+  @Field({
+    description: 'Whether it only left the index, its mailbox being left out of that: the server has it still.',
+  })
+  isLeftOut!: boolean
 }
 
 @ObjectType({
@@ -248,6 +267,8 @@ export const AccountChange = createUnionType({
   types: () =>
     [
       ConnectionChange,
+      CurrentChange,
+      ModelChange,
       MailboxChange,
       MessageAddedChange,
       MessageFlagsChange,
@@ -267,6 +288,8 @@ export const AccountChange = createUnionType({
 
 type Kinds =
   | ConnectionChange
+  | CurrentChange
+  | ModelChange
   | MailboxChange
   | MessageAddedChange
   | MessageFlagsChange
@@ -303,6 +326,12 @@ export function changeOf(event: RecordedEvent): Kinds {
         state: ConnectionStateEnum.LOGIN_REFUSED,
         reason: event.data.serverSaid,
       })
+    case 'ModelChanged':
+      return Object.assign(new ModelChange(), at, { model: event.data.model as AccessModelEnum })
+    case 'ConnectionClosed':
+      return Object.assign(new ConnectionChange(), at, { state: ConnectionStateEnum.NO_SESSION, reason: null })
+    case 'AccountCurrent':
+      return Object.assign(new CurrentChange(), at)
     case 'WentOffline':
       return Object.assign(new ConnectionChange(), at, { state: ConnectionStateEnum.OFFLINE, reason: null })
     case 'ServerThrottled':
@@ -319,10 +348,11 @@ export function changeOf(event: RecordedEvent): Kinds {
       return Object.assign(new MessageFlagsChange(), at, ids, { flags: [...flags], previousFlags: [...previousFlags] })
     }
     case 'MessageExpunged': {
-      const { messageId, mailboxId } = event.data
+      const { messageId, mailboxId, leftOut } = event.data
       return Object.assign(new MessageExpungedChange(), at, {
         messageId: nodeId('Message', messageId),
         mailboxId: nodeId('Mailbox', mailboxId),
+        isLeftOut: leftOut === true,
       })
     }
     case 'MessageContentStored':
@@ -345,6 +375,10 @@ export function changeOf(event: RecordedEvent): Kinds {
     }
     case 'ServerCopyFound':
       return copyChange(at, [event.data.messageId], CopyStateEnum.THERE)
+    case 'ServerCopiesRecorded': {
+      const messageIds = event.data.copies.map(({ messageId }) => messageId)
+      return copyChange(at, messageIds, CopyStateEnum.THERE)
+    }
     case 'ServerDeletionAsked':
       return copyChange(at, event.data.messageIds, CopyStateEnum.DELETION_ASKED)
     case 'ServerCopiesGone':

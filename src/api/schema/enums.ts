@@ -62,6 +62,7 @@ export enum ConnectionStateEnum {
   THROTTLED = 'THROTTLED',
   LOGIN_REFUSED = 'LOGIN_REFUSED',
   OFFLINE = 'OFFLINE',
+  NO_SESSION = 'NO_SESSION',
 }
 registerEnumType(ConnectionStateEnum, {
   name: 'ConnectionState',
@@ -73,6 +74,7 @@ registerEnumType(ConnectionStateEnum, {
     THROTTLED: { description: 'The server asked for a pause; nothing is tried until it is over.' },
     LOGIN_REFUSED: { description: 'The server refused the login; nothing is tried until the credentials change.' },
     OFFLINE: { description: 'A client wants none: see `goOffline`.' },
+    NO_SESSION: { description: 'There is none, since no session is open (ONLINE accounts): see `openSession`.' },
   },
 })
 
@@ -267,6 +269,8 @@ export enum OutcomeReasonEnum {
   KEYWORD_NOT_ALLOWED = 'KEYWORD_NOT_ALLOWED',
   SERVER_REFUSED = 'SERVER_REFUSED',
   NO_ANSWER = 'NO_ANSWER',
+  NO_CONNECTION = 'NO_CONNECTION',
+  MODEL_CHANGED = 'MODEL_CHANGED',
 }
 registerEnumType(OutcomeReasonEnum, {
   name: 'OutcomeReason',
@@ -287,6 +291,8 @@ registerEnumType(OutcomeReasonEnum, {
     KEYWORD_NOT_ALLOWED: { description: 'The mailbox keeps no such keyword (PERMANENTFLAGS).' },
     SERVER_REFUSED: { description: 'The server refused, or said that it did it and did not.' },
     NO_ANSWER: { description: 'The connection ended before the answer.' },
+    NO_CONNECTION: { description: 'There was no connection to do it by, or it ended before it was known to be done.' },
+    MODEL_CHANGED: { description: 'The account has become OFFLINE: the server is not told, and what is shown stays.' },
   },
 })
 
@@ -308,6 +314,7 @@ registerEnumType(OfferEnum, {
 })
 
 export enum SelectionKeepEnum {
+  NONE = 'NONE',
   HEADERS = 'HEADERS',
   WHOLE = 'WHOLE',
 }
@@ -315,6 +322,7 @@ registerEnumType(SelectionKeepEnum, {
   name: 'SelectionKeep',
   description: 'What of messages is copied here from the server of a DISCONNECTED account.',
   valuesMap: {
+    NONE: { description: 'Nothing: the mailbox is listed, and its messages are not in the index.' },
     HEADERS: { description: 'The index alone, and the raw messages that were asked for.' },
     WHOLE: { description: 'The raw messages as well.' },
   },
@@ -362,5 +370,47 @@ registerEnumType(ConflictPolicyEnum, {
       description:
         "The server's, and the operation is rejected with the offer to retry it: the first policy of an account.",
     },
+  },
+})
+
+export enum CandidateKindEnum {
+  LARGEST = 'LARGEST',
+  READ_ATTACHMENTS = 'READ_ATTACHMENTS',
+  DUPLICATES = 'DUPLICATES',
+  TRASH = 'TRASH',
+  JUNK = 'JUNK',
+  NEWSLETTERS = 'NEWSLETTERS',
+  OLD = 'OLD',
+}
+registerEnumType(CandidateKindEnum, {
+  name: 'CandidateKind',
+  description: 'A group of messages that are worth deleting where the mailbox fills up.',
+  valuesMap: {
+    LARGEST: { description: 'Of `minBytes` or more, and not flagged.' },
+    READ_ATTACHMENTS: { description: 'The same, with attachments, and read.' },
+    DUPLICATES: { description: 'With the Message-ID and the size of an earlier one, which stays.' },
+    TRASH: { description: 'In the mailbox for what is thrown away (RFC 6154).' },
+    JUNK: { description: 'In the mailbox for junk (RFC 6154).' },
+    NEWSLETTERS: { description: 'Come by a mailing list (List-Id, RFC 2919), not read, and not flagged.' },
+    OLD: { description: 'Come before `olderThanDays`, by INTERNALDATE, and not flagged.' },
+  },
+})
+
+export enum SortKeyEnum {
+  ARRIVAL = 'ARRIVAL',
+  DATE = 'DATE',
+  FROM = 'FROM',
+  SIZE = 'SIZE',
+  SUBJECT = 'SUBJECT',
+}
+registerEnumType(SortKeyEnum, {
+  name: 'SortKey',
+  description: 'What found messages are sorted by (RFC 5256 §3).',
+  valuesMap: {
+    ARRIVAL: { description: 'INTERNALDATE.' },
+    DATE: { description: 'The Date header, or else INTERNALDATE.' },
+    FROM: { description: "The first sender's address." },
+    SIZE: { description: 'Bytes.' },
+    SUBJECT: { description: 'The subject, without the marks of replies.' },
   },
 })

@@ -1,3 +1,4 @@
+import { LARGEST_PAGE } from '../page-size.js'
 import { Field, Float, ObjectType } from '@nestjs/graphql'
 import type { MessageView } from '../../projections/message-views.js'
 import { nodeId } from '../ids.js'
@@ -226,9 +227,6 @@ export class MessageConnection {
   @Field({ description: 'The same as a cursor, for `after` of a subscription.' })
   streamCursor!: string
 }
-
-/** Most messages of one page. */
-export const LARGEST_PAGE = 500
 
 /** Cost of a connection: that of its nodes, times how many are asked for. */
 export function connectionCost({

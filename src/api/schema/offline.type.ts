@@ -40,7 +40,7 @@ export class DeletionPolicyType {
   downTo!: number | null
 }
 
-@ObjectType({ description: 'When a maildrop will be full, if it goes on growing as it did.' })
+@ObjectType({ description: 'When the mail of an account will have filled its place, if it goes on growing as it did.' })
 export class MaildropForecast {
   @Field({ description: 'The likely moment.' })
   fullAt!: Date
@@ -52,7 +52,10 @@ export class MaildropForecast {
   latest!: Date | null
 }
 
-@ObjectType({ description: 'The maildrop of an OFFLINE account, as it was when it was last looked at.' })
+@ObjectType({
+  description:
+    'How full the mail of an account is on its server, as it was when it was last looked at: the maildrop of an OFFLINE account, all mailboxes of others.',
+})
 export class Maildrop {
   @Field(() => Int, { description: 'Messages in it.' })
   messages!: number
@@ -65,6 +68,9 @@ export class Maildrop {
 
   @Field(() => Int, { description: 'The level of warning that holds, in percent of the limit; 0 below all.' })
   level!: number
+
+  @Field(() => [Int], { description: 'The levels at which a warning is recorded; see setCollection.' })
+  warnAt!: readonly number[]
 
   @Field({ description: 'Since when it has held as much.' })
   since!: Date

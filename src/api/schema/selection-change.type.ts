@@ -11,6 +11,12 @@ export class KeepOfflineInput extends MessagesInput {
 
 @ObjectType('SelectionPreview', { description: 'What a selection would change.' })
 export class SelectionPreviewType implements SelectionPreview {
+  @Field(() => Int, { description: 'Messages that would come into the index, as far as known.' })
+  indexMessages!: number
+
+  @Field(() => Int, { description: 'Messages that would leave the index; the server has them.' })
+  leaveMessages!: number
+
   @Field(() => Int, { description: 'Messages of which the raw message would be fetched.' })
   fetchMessages!: number
 

@@ -5,6 +5,9 @@ import { Offline1764200000000 } from './0003-offline.js'
 import { Operations1764300000000 } from './0004-operations.js'
 import { Selection1764400000000 } from './0005-selection.js'
 import { ConnectionSchedule1764500000000 } from './0006-connection-schedule.js'
+import { Sessions1764600000000 } from './0007-sessions.js'
+import { Lists1764700000000 } from './0008-lists.js'
+import { Shards1764800000000 } from './0009-shards.js'
 
 /** Every migration, oldest first; run at start. */
 export const MIGRATIONS: (new () => MigrationInterface)[] = [
@@ -14,4 +17,7 @@ export const MIGRATIONS: (new () => MigrationInterface)[] = [
   Operations1764300000000,
   Selection1764400000000,
   ConnectionSchedule1764500000000,
+  Sessions1764600000000,
+  Lists1764700000000,
+  Shards1764800000000,
 ]

@@ -10,6 +10,9 @@ import type { FlagsReport, ImapConnection } from './imap-connection.js'
  * has changed nothing, as far as the server keeps to the standard.
  */
 
+/** Messages of which the server is asked to say how they are after a change, rather than to change them in silence. */
+const FEW = 50
+
 /** UIDs in one command: a set of them stays a line that every server reads. */
 const MOST_UIDS = 500
 
@@ -30,8 +33,8 @@ export function canMove(connection: Pick<ImapConnection, 'offers'>): boolean {
  * Adds flags to messages, or removes them (STORE, RFC 9051 §6.4.6).
  *
  * @param unchangedSince messages that have changed since this MODSEQ are left as they are (RFC 7162 §3.1.3); null without
- * @returns the flags that the messages have now, where the server cannot tell them by MODSEQ; null where they show when the
- *   mailbox is looked at the next time
+ * @returns the flags that the messages have now, as the server says; null where they show when the mailbox is looked at the next
+ *   time: of many it says nothing, and of those nothing that it has left as they are
  */
 export async function storeFlags(
   connection: ImapConnection,
@@ -42,13 +45,14 @@ export async function storeFlags(
 ): Promise<FlagsReport[] | null> {
   const { condstore } = connection.abilities
   const since = unchangedSince !== null && condstore ? [[atom('UNCHANGEDSINCE'), atom(unchangedSince)]] : []
-  const item = atom(`${how === 'add' ? '+' : '-'}FLAGS${condstore ? '.SILENT' : ''}`)
+  const isSilent = condstore && uids.length > FEW
+  const item = atom(`${how === 'add' ? '+' : '-'}FLAGS${isSilent ? '.SILENT' : ''}`)
   const reports = new Map<number, FlagsReport>()
   // those of others may come along, and are worth as much
   const take = (report: FlagsReport) => reports.set(report.uid, report)
   for (const group of groupsOf(uids, MOST_UIDS)) {
     const attributes = [sequence(group), ...since, item, flags.map(atom)]
-    if (condstore) await connection.execute('UID STORE', attributes)
+    if (isSilent) await connection.execute('UID STORE', attributes)
     else await connection.executeForFlags('UID STORE', attributes, take)
   }
   return uids.every((uid) => reports.has(uid)) ? [...reports.values()] : null

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import type { Socket } from 'node:net'
 import { rootCertificates } from 'node:tls'
 import type { Readable } from 'node:stream'
 import {
@@ -18,6 +19,7 @@ import type { Defect, MessageData } from '../../mailbox/message.js'
 import type { ReportedPlace, SyncAbilities } from '../../mailbox/sync-plan.js'
 import { formatUidSet, parseUidSet, uidSetOf, uidsOf, withoutUids, type UidSet } from '../../mailbox/uid-set.js'
 import type { Logger } from '../../platform/logs.js'
+import { inSpan } from '../../platform/traces.js'
 import { nameForTls, resolveServer, type DialPolicy } from '../dial.js'
 import { failureOfError } from './failure-of-error.js'
 import { CAREFUL_QUERIES, messageDataOf, METADATA_QUERY } from './message-data.js'
@@ -30,6 +32,9 @@ export type FlagsReport = { uid: number; flags: Flags; modseq: string | null }
 
 /** What changed in a mailbox since a modseq: pieces of flags, then what vanished and how far this reaches. */
 export type ChangesReport = { vanished: UidSet; highestModseq: string | null }
+
+/** Of the time that a server may take to answer, what IDLE goes on for until it is begun anew: that proves the connection alive. */
+const IDLE_PART = 0.75
 
 // A hostile server's bounds: what one line, literal or answer may hold.
 const LIMITS = { maxLineLength: 8 * 1024 ** 2, maxLiteralSize: 32 * 1024 ** 2, maxResponseSize: 64 * 1024 ** 2 }
@@ -45,6 +50,7 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
   private vanished: number[] = []
   private collecting = false
   private notifies = false
+  private mayGoOn = () => true
 
   private constructor(
     private readonly client: ImapFlow,
@@ -87,7 +93,8 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
       connectionTimeout: policy.connectTimeout,
       greetingTimeout: policy.connectTimeout,
       socketTimeout: policy.answerTimeout,
-      maxIdleTime: 5 * 60_000,
+      // before the time-out: at that imapflow ends IDLE for a NOOP, and does not begin it again
+      maxIdleTime: policy.answerTimeout * IDLE_PART,
       logger: false,
       ...LIMITS,
     })
@@ -154,6 +161,11 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
     const mailbox = await this.ask('SELECT', () => this.client.mailboxOpen(path, { readOnly }))
     this.vanished = []
     return placeOf(mailbox)
+  }
+
+  /** Has the server tell of what is new in the selected mailbox (RFC 9051 §6.1.2). */
+  async noop(): Promise<void> {
+    await this.ask('NOOP', () => this.client.noop())
   }
 
   /** How many messages the selected mailbox has now. */
@@ -255,7 +267,16 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
   /** The whole message, byte for byte, as a stream. @throws ServerFailed, null when the message is gone */
   async raw(uid: number, maxBytes: number): Promise<Readable | null> {
     const found = await this.ask('FETCH', () => this.client.download(String(uid), undefined, { uid: true, maxBytes }))
-    return 'content' in found && found.content ? found.content : null
+    const content = 'content' in found && found.content ? found.content : null
+    if (!content) return null
+    // imapflow leaves a stream open of which the connection has ended
+    const lost = () =>
+      content.destroy(
+        new ServerFailed({ kind: 'ConnectionLost', host: this.server.host, reason: 'it ended in a message' }),
+      )
+    this.once('closed', lost)
+    content.once('close', () => this.off('closed', lost))
+    return content
   }
 
   /**
@@ -303,17 +324,43 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
     }
   }
 
+  /**
+   * Has the connection end before anything more is said over it once it may not be used any more: a process that was stopped for a while would else
+   * go on in the middle of a command that another process has given meanwhile.
+   */
+  guard(mayGoOn: () => boolean): void {
+    this.mayGoOn = mayGoOn
+    const { socket } = this.client as unknown as { socket: Socket }
+    // before imapflow reads it, and answers
+    socket.prependListener('data', () => {
+      if (!mayGoOn()) socket.destroy()
+    })
+  }
+
+  private checkGuard(): void {
+    if (this.mayGoOn()) return
+    this.drop()
+    throw new ServerFailed({
+      kind: 'ConnectionLost',
+      host: this.server.host,
+      reason: 'another process has the account',
+    })
+  }
+
   /** Makes a request of imapflow's. @param command what it is called if it fails */
   async ask<T>(command: string, request: (client: ImapFlow) => Promise<T>): Promise<T> {
-    try {
-      return await request(this.client)
-    } catch (error) {
-      throw this.failed(error, command)
-    }
+    this.checkGuard()
+    return inSpan(`IMAP ${command}`, { 'server.address': this.server.host }, async () => {
+      try {
+        return await request(this.client)
+      } catch (error) {
+        throw this.failed(error, command)
+      }
+    })
   }
 
   /** UIDs that match, as runs by ESEARCH (RFC 4731) where the server has it: a million UIDs are then a short line. */
-  private async search(query: SearchObject): Promise<UidSet> {
+  async search(query: SearchObject): Promise<UidSet> {
     const found = await this.ask('SEARCH', () => this.client.search(query, { uid: true, returnOptions: ['ALL'] }))
     const granted = this.granted('SEARCH', found)
     return Array.isArray(granted) ? uidSetOf(granted) : parseUidSet(granted.all ?? '')

@@ -1,7 +1,17 @@
 import { createHash } from 'node:crypto'
 import type { FetchMessageObject, FetchQueryObject, MessageAddressObject, MessageStructureObject } from 'imapflow'
 import { normaliseFlags } from '../../mailbox/flags.js'
-import { bounded, boundedReferences, clean, isoDate, MOST_ADDRESSES, MOST_PARTS } from '../../mailbox/message-bounds.js'
+import libmime from 'libmime'
+import {
+  bounded,
+  boundedListId,
+  boundedReferences,
+  clean,
+  isoDate,
+  listOf,
+  MOST_ADDRESSES,
+  MOST_PARTS,
+} from '../../mailbox/message-bounds.js'
 import {
   fingerprintSource,
   type Address,
@@ -20,7 +30,7 @@ export const METADATA_QUERY: FetchQueryObject = {
   envelope: true,
   bodyStructure: true,
   threadId: true,
-  headers: ['References'],
+  headers: ['References', 'List-Id'],
 }
 
 /** The same without what a server, or its parser, may choke on; from most to least. */
@@ -34,6 +44,7 @@ export function messageDataOf(fetched: FetchMessageObject, more: readonly Defect
   const defects = new Set<Defect>(more)
   const envelope = envelopeOf(fetched.envelope, defects)
   const size = fetched.size ?? 0
+  const header = headersOf(fetched.headers)
   const data = {
     uid: fetched.uid,
     flags: normaliseFlags([...(fetched.flags ?? [])].map(clean)),
@@ -42,7 +53,8 @@ export function messageDataOf(fetched: FetchMessageObject, more: readonly Defect
     size,
     envelope,
     structure: fetched.bodyStructure ? structureOf(fetched.bodyStructure, { left: MOST_PARTS }, defects) : null,
-    references: referencesOf(fetched.headers, defects),
+    references: boundedReferences(header('references'), defects),
+    ...listOf(boundedListId(header('list-id'))),
     emailId: fetched.emailId ?? null,
     threadId: fetched.threadId ?? null,
     fingerprint: fingerprintOf(size, envelope),
@@ -101,6 +113,8 @@ function structureOf(node: MessageStructureObject, budget: { left: number }, def
   }
 }
 
-function referencesOf(headers: Buffer | undefined, defects: Set<Defect>): string[] {
-  return headers ? boundedReferences(headers.toString('latin1'), defects) : []
+/** What header fields say, of those that were asked for, by their names. */
+function headersOf(headers: Buffer | undefined): (name: string) => string {
+  const fields = headers ? libmime.decodeHeaders(headers.toString('latin1')) : {}
+  return (name) => fields[name]?.join(' ') ?? ''
 }

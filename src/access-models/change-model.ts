@@ -1,0 +1,72 @@
+import { CommandHandler, EventBus, type ICommandHandler } from '@nestjs/cqrs'
+import { v7 as newId } from 'uuid'
+import { WorkNeeded } from '../mailbox/commands.js'
+import type { AccountEvent } from '../mailbox/events.js'
+import { decideModelChange, type ModelChangePreview, type ModelView } from '../mailbox/model-change.js'
+import { ChangeModel, type ModelOutcome } from '../mailbox/online-commands.js'
+import { markForRemoval, removeMarked } from '../content/blob-removal.js'
+import { FileBlobs } from '../content/blob-store.js'
+import { Streams } from '../event-store/streams.js'
+import { Platform } from '../platform/platform.js'
+import { viewAccounts } from '../projections/account-views.js'
+import { isReferredTo } from '../projections/content-views.js'
+import { viewModel } from '../projections/model-views.js'
+import { decideOrFail } from './decide-or-fail.js'
+import { Sessions } from './online/sessions.js'
+
+@CommandHandler(ChangeModel)
+export class ChangeModelHandler implements ICommandHandler<ChangeModel, ModelOutcome> {
+  constructor(
+    private readonly platform: Platform,
+    private readonly streams: Streams,
+    private readonly sessions: Sessions,
+    private readonly blobs: FileBlobs,
+    private readonly bus: EventBus,
+  ) {}
+
+  async execute({ accountId, model, isSet, isConfirmed }: ChangeModel): Promise<ModelOutcome> {
+    const { pool } = this.platform.database
+    const [account] = await viewAccounts(pool, [accountId])
+    if (!account) return { failure: { kind: 'AccountNotFound' } }
+    const maker = { makeId: newId, uidValidity: String(Math.floor(Date.now() / 1_000)) }
+    if (!isSet) return decideModelChange(await viewModel(pool, account, model), model, true, maker)
+    let preview: ModelChangePreview | null = null
+    let view: ModelView | null = null
+    const outcome = await decideOrFail(
+      this.streams,
+      accountId,
+      async (session) => {
+        const [now = account] = await viewAccounts(session, [accountId])
+        // a run, or a sync, that is under way writes nothing more: it works by another model
+        if ((now.model === 'OFFLINE') !== (model === 'OFFLINE')) await this.streams.retireFence(session, accountId)
+        return (view = await viewModel(session, now, model))
+      },
+      (now) => {
+        const change = decideModelChange(now, model, isConfirmed, maker)
+        if ('preview' in change) preview = change.preview
+        return change
+      },
+    )
+    if ('failure' in outcome || preview === null) return outcome as Extract<ModelOutcome, { failure: unknown }>
+    if (outcome.events.length > 0) {
+      await this.removeDropped(view, outcome.events)
+      if (model !== 'ONLINE') await this.sessions.closeAll(accountId)
+      this.bus.publish(new WorkNeeded(accountId, model, true))
+    }
+    return { preview }
+  }
+
+  private async removeDropped(view: ModelView | null, events: readonly AccountEvent[]): Promise<void> {
+    const { database } = this.platform
+    const dropped = new Set(
+      events.flatMap(({ type, data }) => (type === 'MessageContentDropped' ? [data.messageId] : [])),
+    )
+    if (dropped.size === 0) return
+    const messages = (view?.kept?.messages ?? []).filter(({ messageId }) => dropped.has(messageId))
+    await markForRemoval(
+      database.pool,
+      messages.flatMap(({ sha256 }) => sha256 ?? []),
+    )
+    await removeMarked(database, this.blobs, isReferredTo)
+  }
+}

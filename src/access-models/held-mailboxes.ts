@@ -1,0 +1,250 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { v7 as newId } from 'uuid'
+import type { AccessModel } from '../mailbox/access-model.js'
+import { isRefusal } from '../mailbox/failures.js'
+import { fetchOrder } from '../mailbox/mailbox-list.js'
+import { decideList } from '../mailbox/mailbox-requests.js'
+import type { ConflictPolicy } from '../mailbox/operation.js'
+import { looksChanged } from '../mailbox/sync-plan.js'
+import type { FenceToken } from '../event-store/streams.js'
+import { viewTallies, viewTrackedIn, viewTrackedMailboxes } from '../projections/operation-views.js'
+import { viewMailboxes, type MailboxView } from '../projections/sync-views.js'
+import { canExpunge } from '../protocols/imap/changing.js'
+import type { ImapConnection } from '../protocols/imap/imap-connection.js'
+import type { HomeTools } from './account-home.js'
+import { Suspects, syncMailbox, type Remainder, type SyncTools } from './mailbox-sync.js'
+
+/** Milliseconds after which a mailbox that is missing is looked for again. */
+const NEXT_LOOK = 500
+/** A mailbox counts as gone when it was missing for so many milliseconds: Dovecot's list may lack what was renamed for a second and more. */
+const GONE_AFTER = 2_000
+
+/** The connection over which mailboxes are looked at, and on what terms. */
+export type Link = {
+  connection: ImapConnection
+  fence: FenceToken
+  conflictPolicy: ConflictPolicy
+  model: AccessModel
+}
+
+/** What is known, for now, of the mailboxes of an account of which the mail stays on the server: which are to be looked at. */
+export class HeldMailboxes {
+  /** mailboxes that the server said have changed, by their paths, in the order in which it said so */
+  private readonly dirty = new Set<string>()
+  private listChanged = true
+  private lastCheck = 0
+  /** mailboxes that the last check missed, and since when checks have done so, in milliseconds since 1970 */
+  private missed: ReadonlyMap<string, number> = new Map()
+  private readonly suspects = new Suspects()
+  private readonly refused = new Set<string>()
+  /** mailboxes of which a deletion waits to be confirmed; they are looked at again at the next check */
+  private readonly held = new Set<string>()
+  /** whether anything has come from the server since operations were settled last */
+  isUnsettled = true
+
+  constructor(
+    private readonly accountId: string,
+    private readonly tools: HomeTools,
+  ) {}
+
+  /** Takes notice of a new connection: everything is to be looked at. */
+  connected(): void {
+    this.listChanged = true
+    this.isUnsettled = true
+    this.refused.clear()
+  }
+
+  /** Takes notice that a mailbox has changed, or, for null, the list of them. */
+  changed(path: string | null): void {
+    if (path === null) this.listChanged = true
+    else this.dirty.add(path)
+  }
+
+  /** Whether the list has to be looked at before anything else. */
+  get isListChanged(): boolean {
+    return this.listChanged
+  }
+
+  /** Whether any mailbox is known to have changed. */
+  get hasChanged(): boolean {
+    return this.dirty.size > 0
+  }
+
+  /** When the list was looked at last, in milliseconds since 1970. */
+  get checkedAt(): number {
+    return this.lastCheck
+  }
+
+  /** Mailboxes that the list has left out, and that may be gone, by their ids. */
+  get missing(): ReadonlySet<string> {
+    return new Set(this.missed.keys())
+  }
+
+  /** Whether it is time to look at the list. */
+  get isCheckDue(): boolean {
+    const since = Date.now() - this.lastCheck
+    return this.listChanged || since >= this.tools.checkInterval || (this.missed.size > 0 && since >= NEXT_LOOK)
+  }
+
+  /** Looks at all mailboxes at once: which there are, and which have changed. Proves the connection alive as well. */
+  async check({ connection, fence, conflictPolicy, model }: Link): Promise<void> {
+    this.listChanged = false
+    this.isUnsettled = true
+    const reports = await connection.listMailboxes()
+    const { streams } = this.tools
+    const listed = reports.map((report) => report.listed)
+    const believedGone = await this.believedGone(connection, listed)
+    let stillMissing: ReadonlySet<string> = new Set()
+    await streams.decide(
+      this.accountId,
+      async (session) => {
+        const messages = await viewTrackedIn(session, [...believedGone])
+        return {
+          known: await viewMailboxes(session, this.accountId),
+          tracked: await viewTrackedMailboxes(session, this.accountId),
+          messages,
+          tallies: await viewTallies(session, messages),
+        }
+      },
+      ({ tallies, ...view }) => {
+        const terms = { policy: conflictPolicy, isEverywhereLooked: false, canExpunge: canExpunge(connection) }
+        const { events, missing } = decideList(view, listed, believedGone, { ...terms, tallies }, newId)
+        stillMissing = missing
+        return events
+      },
+      fence,
+    )
+    this.lastCheck = Date.now()
+    this.missed = new Map([...stillMissing].map((id) => [id, this.missed.get(id) ?? this.lastCheck]))
+    if (stillMissing.size > 0) this.tools.ask({ accountId: this.accountId, model }, NEXT_LOOK)
+    const known = new Map((await this.mailboxes()).map((mailbox) => [mailbox.path, mailbox]))
+    for (const { listed, place } of reports) {
+      const mailbox = known.get(listed.path)
+      // what is still being read for the first time is gone on with anyway
+      if (!mailbox?.place.complete || !listed.selectable) continue
+      // without CONDSTORE a change of flags shows nowhere but in the mailbox itself
+      if (place === null || !connection.abilities.condstore || looksChanged(mailbox.place, place))
+        this.dirty.add(listed.path)
+    }
+    this.refused.clear()
+    this.held.clear()
+  }
+
+  /** Of the mailboxes that checks have missed for long enough, those that the server does not know by their names either. */
+  private async believedGone(
+    connection: ImapConnection,
+    listed: readonly { path: string }[],
+  ): Promise<ReadonlySet<string>> {
+    const gone = new Set<string>()
+    if (this.missed.size === 0) return gone
+    for (const { mailboxId, path } of await this.mailboxes()) {
+      const missedSince = this.missed.get(mailboxId) ?? Date.now()
+      if (Date.now() - missedSince < GONE_AFTER || listed.some((each) => each.path === path)) continue
+      if (!(await connection.hasMailbox(path))) gone.add(mailboxId)
+    }
+    return gone
+  }
+
+  /**
+   * Works through what changed, then what is still to be fetched.
+   *
+   * @param isOver whether the work is to be put down for now
+   * @returns whether something is left
+   */
+  async sync(link: Link, isOver: () => boolean): Promise<boolean> {
+    /** the mailbox whose last pieces are being committed while the next one is fetched */
+    let behind: { mailboxId: string; committed: Promise<void> } | null = null
+    try {
+      while (!isOver() && !this.listChanged) {
+        const mailbox: MailboxView | undefined = await this.nextMailbox(behind?.mailboxId)
+        if (!mailbox && !behind) return false
+        const { committed } = mailbox
+          ? await this.syncOne(link, mailbox, () => isOver() || this.hasChanged || this.listChanged)
+          : { committed: null }
+        await behind?.committed
+        behind = mailbox && committed ? { mailboxId: mailbox.mailboxId, committed } : null
+        // lets whoever else has work in this process have a turn
+        await sleep(0)
+      }
+      return true
+    } finally {
+      await behind?.committed
+    }
+  }
+
+  private async syncOne(
+    { connection, fence, model }: Link,
+    mailbox: MailboxView,
+    interrupted: () => boolean,
+  ): Promise<Remainder | { committed: null }> {
+    this.dirty.delete(mailbox.path)
+    this.isUnsettled = true
+    const { accountId, suspects } = this
+    const tools: SyncTools = {
+      ...this.tools,
+      accountId,
+      connection,
+      fence,
+      interrupted,
+      suspects,
+      isGuarded: model === 'DISCONNECTED',
+      held: (path) => this.held.add(path),
+    }
+    try {
+      return await syncMailbox(tools, mailbox)
+    } catch (error) {
+      this.passOver(mailbox, error)
+      return { committed: null }
+    }
+  }
+
+  /** Brings mailboxes up to date, by their paths on the server, as far as that is not a first reading, which goes on afterwards. */
+  async look(link: Link, paths: ReadonlySet<string>, isWanted: (path: string) => boolean = () => true): Promise<void> {
+    for (const mailbox of await this.mailboxes())
+      if (paths.has(mailbox.path) && mailbox.selectable && isWanted(mailbox.path)) {
+        const { committed } = await this.syncOne(link, mailbox, () => true)
+        await committed
+      }
+  }
+
+  /** The same, only of those that are known to have changed. */
+  lookIfChanged(link: Link, paths: ReadonlySet<string>): Promise<void> {
+    return this.look(link, paths, (path) => this.dirty.has(path))
+  }
+
+  private async nextMailbox(except: string | undefined): Promise<MailboxView | undefined> {
+    const usable = (await this.mailboxes()).filter(
+      ({ mailboxId, selectable, isLeftOut, path, isDeletionConfirmed }) =>
+        selectable &&
+        !isLeftOut &&
+        !this.missed.has(mailboxId) &&
+        !this.refused.has(path) &&
+        (isDeletionConfirmed || !this.held.has(path)),
+    )
+    for (const path of this.dirty) {
+      if (!usable.some((mailbox) => mailbox.path === path)) this.dirty.delete(path)
+    }
+    const ordered = fetchOrder(usable.filter((mailbox) => mailbox.mailboxId !== except))
+    return (
+      ordered.find(({ path, place, isDeletionConfirmed }) => {
+        return (this.dirty.has(path) || isDeletionConfirmed) && place.complete
+      }) ?? ordered.find(({ path, place }) => !place.complete || place.uidValidity === null || this.dirty.has(path))
+    )
+  }
+
+  /** One mailbox that the server will not open keeps none of the others waiting; it is tried again at the next check. */
+  private passOver(mailbox: MailboxView, error: unknown): void {
+    if (!isRefusal(error)) throw error
+    const { failure } = error
+    this.tools.logger.warn(
+      { accountId: this.accountId, mailboxId: mailbox.mailboxId, failure },
+      'a mailbox was refused',
+    )
+    this.refused.add(mailbox.path)
+    this.listChanged = failure.command === 'SELECT'
+  }
+
+  private mailboxes(): Promise<MailboxView[]> {
+    return viewMailboxes(this.tools.database.pool, this.accountId)
+  }
+}

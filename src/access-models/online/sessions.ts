@@ -1,0 +1,67 @@
+import { Injectable } from '@nestjs/common'
+import { v7 as newId } from 'uuid'
+import type { Session } from '../../mailbox/session.js'
+import { Platform } from '../../platform/platform.js'
+import { viewSession, viewSessions } from '../../projections/session-views.js'
+
+/** A use of sessions is written down when this part of their idle time has passed since the last that was. */
+const NOTED_PART = 0.1
+
+/** The sessions of ONLINE accounts. They are no part of the log: nothing follows from them but whether there is a connection. */
+@Injectable()
+export class Sessions {
+  constructor(private readonly platform: Platform) {}
+
+  /** Opens one. @param idleSeconds seconds without use after which it ends by itself */
+  async open(accountId: string, idleSeconds: number): Promise<Session> {
+    const openedAt = Date.now()
+    const session = { sessionId: newId(), accountId, openedAt, idleSeconds, expiresAt: openedAt + idleSeconds * 1_000 }
+    await this.platform.database.pool.query(
+      'insert into sessions (session_id, account_id, opened_at, idle_seconds, expires_at) values ($1, $2, $3, $4, $5)',
+      [session.sessionId, accountId, new Date(openedAt), idleSeconds, new Date(session.expiresAt)],
+    )
+    return session
+  }
+
+  /** Takes notice that a session is in use. @returns undefined where it is not open */
+  async keep(sessionId: string): Promise<Session | undefined> {
+    const { pool } = this.platform.database
+    const session = await viewSession(pool, sessionId)
+    return session && (await this.noteUse([session]))[0]
+  }
+
+  /** Takes notice that an account is worked with, which all its sessions are for. @returns those that are open */
+  async used(accountId: string): Promise<Session[]> {
+    return this.noteUse(await viewSessions(this.platform.database.pool, accountId))
+  }
+
+  /** Ends one. @returns the account that it was of, null where there is no such session */
+  async close(sessionId: string): Promise<string | null> {
+    const { rows } = await this.platform.database.pool.query<{ account_id: string }>(
+      'delete from sessions where session_id = $1 and expires_at > now() returning account_id',
+      [sessionId],
+    )
+    return rows[0]?.account_id ?? null
+  }
+
+  /** Ends all of an account's. */
+  async closeAll(accountId: string): Promise<void> {
+    await this.platform.database.pool.query('delete from sessions where account_id = $1', [accountId])
+  }
+
+  /** Not each use is written down, so that work is not slowed down by it. */
+  private async noteUse(sessions: readonly Session[]): Promise<Session[]> {
+    const now = Date.now()
+    const used = sessions.map((session) => ({ ...session, expiresAt: now + session.idleSeconds * 1_000 }))
+    const noted = used.filter(({ expiresAt, idleSeconds }, index) => {
+      return expiresAt - (sessions[index]?.expiresAt ?? 0) >= idleSeconds * 1_000 * NOTED_PART
+    })
+    if (noted.length > 0)
+      await this.platform.database.pool.query(
+        `update sessions set expires_at = greatest(expires_at, $2::timestamptz + make_interval(secs => idle_seconds))
+         where session_id = any($1::uuid[])`,
+        [noted.map(({ sessionId }) => sessionId), new Date(now)],
+      )
+    return used
+  }
+}

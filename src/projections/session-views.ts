@@ -1,0 +1,45 @@
+import type { Session } from '../mailbox/session.js'
+import type { Queryable } from '../platform/database.js'
+
+/** The sessions of an account that are open, oldest first. They are not in the log, and have no past. */
+export async function viewSessions(session: Queryable, accountId: string): Promise<Session[]> {
+  return sessionsOf(session, 'account_id', accountId)
+}
+
+/** A session, while it is open. */
+export async function viewSession(session: Queryable, sessionId: string): Promise<Session | undefined> {
+  return (await sessionsOf(session, 'session_id', sessionId))[0]
+}
+
+async function sessionsOf(session: Queryable, column: 'account_id' | 'session_id', id: string): Promise<Session[]> {
+  const { rows } = await session.query<{
+    session_id: string
+    account_id: string
+    opened_at: Date
+    idle_seconds: number
+    expires_at: Date
+  }>({
+    name: `sessions-by-${column}`,
+    text: `select session_id, account_id, opened_at, idle_seconds, expires_at from sessions
+           where ${column} = $1 and expires_at > now() order by opened_at, session_id`,
+    values: [id],
+  })
+  return rows.map((row) => ({
+    sessionId: row.session_id,
+    accountId: row.account_id,
+    openedAt: row.opened_at.getTime(),
+    idleSeconds: row.idle_seconds,
+    expiresAt: row.expires_at.getTime(),
+  }))
+}
+
+/** Whether all mailboxes of an account have been listed, and read for the first time. */
+export async function viewIsIndexed(session: Queryable, accountId: string): Promise<boolean> {
+  const { rows } = await session.query<{ indexed: boolean | null }>({
+    name: 'is-indexed',
+    text: `select bool_and(complete) as indexed from mailboxes
+           where account_id = $1 and selectable and server_path is not null`,
+    values: [accountId],
+  })
+  return rows[0]?.indexed === true
+}

@@ -1,0 +1,291 @@
+import { Injectable, type OnModuleDestroy } from '@nestjs/common'
+import type { Job, Worker } from 'bullmq'
+import pLimit from 'p-limit'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ACCESS_MODELS, type AccessModel } from '../mailbox/access-model.js'
+import { AccountHomes } from '../access-models/account-homes.js'
+import { dialPolicyOf } from '../access-models/dial-policy.js'
+import { ServerQuestions } from '../access-models/online/server-questions.js'
+import { HostLimits } from '../access-models/offline/host-limits.js'
+import { FileBlobs } from '../content/blob-store.js'
+import { Intake } from '../content/intake.js'
+import { PassingContent } from '../content/passing-content.js'
+import { Leases, type Lease } from '../event-store/leases.js'
+import { ShardDirectory, shardOf, type Shard } from '../event-store/shards.js'
+import { FenceRefused, Streams } from '../event-store/streams.js'
+import { Platform } from '../platform/platform.js'
+import { inSpan } from '../platform/traces.js'
+import { viewAccountModels } from '../projections/account-views.js'
+import { HOUSEKEEPING, JobQueues, queueOf } from './job-queues.js'
+import type { JobData } from './queue-backend.js'
+import { measureWork } from './queue-metrics.js'
+
+const SWEEP = 'sweep'
+/** Accounts of one model and shard that are worked on at once; held connections that wait count for nothing here. */
+const CONCURRENCY = 25
+/** Accounts that one process brings up to date at once, of all shards. */
+const SYNCS = 50
+/** Milliseconds between the logins of two accounts of a shard that was just taken. */
+const APART = 5
+/** Of the time that a stop may take, what is left for all but the jobs, in milliseconds. */
+const AFTER_JOBS = 2_000
+/** A worker that has not renewed its job's lock for this long is taken for dead. */
+const LOCK = 10_000
+/** Milliseconds after which a store of the queues that was away is asked for jobs again. */
+const RETRY = 500
+/** Looks at the leases within the time that one of them is good. */
+const BEATS = 4
+/** Milliseconds after which a job that came to the wrong process is there again. */
+const ELSEWHERE = 1_000
+
+/** A shard that this process works for. */
+type OpenShard = { lease: Lease; workers: Worker<JobData>[] }
+
+/**
+ * The worker role: takes shards, and does the jobs of their accounts, in the one process that has their connections. A process that was stopped for a
+ * while finds its leases gone; whatever it still wants to record is refused by the event store.
+ */
+@Injectable()
+export class ShardWorkers implements OnModuleDestroy {
+  private readonly homes: AccountHomes
+  private readonly leases: Leases
+  private readonly open = new Map<Shard, OpenShard>()
+  private readonly limit = pLimit(SYNCS)
+  private housekeeping: Worker<JobData> | null = null
+  private shards = 1
+  /** until when the leases are good, by this process's own clock */
+  private goodUntil = -Infinity
+  private looking: Promise<void> = Promise.resolve()
+  private readonly end = new AbortController()
+
+  constructor(
+    private readonly platform: Platform,
+    private readonly queues: JobQueues,
+    private readonly directory: ShardDirectory,
+    streams: Streams,
+    blobs: FileBlobs,
+    intake: Intake,
+    passing: PassingContent,
+    questions: ServerQuestions,
+  ) {
+    const { settings, database, credentials, logger } = platform
+    this.leases = new Leases(database, platform.processId)
+    this.homes = new AccountHomes({
+      streams,
+      database,
+      blobs,
+      intake,
+      passing,
+      questions,
+      policy: dialPolicyOf(platform),
+      passwordOf: (accountId) => credentials.passwordOf(accountId),
+      checkInterval: settings.MAILFOLD_CHECK_INTERVAL,
+      onlineInterval: settings.MAILFOLD_ONLINE_INTERVAL * 1_000,
+      maxMessageBytes: settings.MAILFOLD_MAX_MESSAGE_BYTES,
+      hostLimits: new HostLimits({
+        connections: settings.MAILFOLD_HOST_CONNECTIONS,
+        loginsPerMinute: settings.MAILFOLD_HOST_LOGINS,
+      }),
+      logger,
+      ask: (account, pause) => queues.askSync(account, pause),
+      takeFence: (accountId) => streams.takeFence(accountId, this.leaseOf(accountId)),
+      isHeld: (accountId) => this.isHeld(shardOf(accountId, this.shards)),
+    })
+  }
+
+  /** Takes the shards that this process is to have, and from then on keeps to what is agreed. @param address where other processes find it */
+  async begin(address: string): Promise<void> {
+    const { MAILFOLD_LEASE: duration, MAILFOLD_SHARDS: shards } = this.platform.settings
+    await this.leases.prepare(shards)
+    const housekeeping = this.work(HOUSEKEEPING, (job) => this.sweep(job.data.shard ?? 0), 1)
+    await run(housekeeping)
+    this.housekeeping = housekeeping
+    measureWork(this.platform, this.queues, () => [...this.open.keys()], this.homes)
+    await this.look(address, duration)
+    this.looking = this.keepLooking(address, duration)
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    this.end.abort()
+    const patience = new AbortController()
+    await Promise.race([
+      this.putDown(),
+      sleep(Math.max(500, this.platform.settings.MAILFOLD_STOP_TIMEOUT - AFTER_JOBS), undefined, {
+        signal: patience.signal,
+      }).catch(() => undefined),
+    ])
+    patience.abort()
+    await Promise.race([this.leases.leave(), sleep(500, undefined, { ref: false })]).catch(() => undefined)
+  }
+
+  /** Whether the process has shards, or could have: tells readiness. */
+  get isReady(): boolean {
+    return this.housekeeping !== null && !this.closing && performance.now() < this.goodUntil
+  }
+
+  private get closing(): boolean {
+    return this.end.signal.aborted
+  }
+
+  /** Ends the work for an account that was forgotten. */
+  drop(accountId: string): Promise<void> {
+    return this.homes.drop(accountId)
+  }
+
+  private async putDown(): Promise<void> {
+    // before anything is waited for: one that goes on asking a store that is closed would keep the process busy for ever
+    const closed = this.closeWorkers()
+    await this.homes.stop(() => true)
+    await this.looking
+    await Promise.all([closed, this.closeWorkers()])
+  }
+
+  private async closeWorkers(): Promise<void> {
+    const workers = [...this.open.values()].flatMap((each) => each.workers)
+    await Promise.all([...workers, ...(this.housekeeping ? [this.housekeeping] : [])].map((worker) => worker.close()))
+  }
+
+  private isHeld(shard: Shard): boolean {
+    return this.open.has(shard) && performance.now() < this.goodUntil
+  }
+
+  private leaseOf(accountId: string): Lease {
+    const shard = shardOf(accountId, this.shards)
+    const open = this.open.get(shard)
+    if (!open || !this.isHeld(shard)) throw new FenceRefused(`shard ${shard} is not held here`)
+    return open.lease
+  }
+
+  private async keepLooking(address: string, duration: number): Promise<void> {
+    while (!this.closing) {
+      await sleep(duration / BEATS, undefined, { signal: this.end.signal }).catch(() => undefined)
+      if (this.closing) return
+      await this.look(address, duration).catch((error: unknown) => {
+        this.queues.warn(error as Error, 'the shards could not be looked at')
+      })
+    }
+  }
+
+  /** Renews the leases, and takes up and puts down what that comes to. */
+  private async look(address: string, duration: number): Promise<void> {
+    const began = performance.now()
+    const { leases, release, shards } = await this.leases.renew(address, duration)
+    this.goodUntil = began + duration
+    const isOther = shards !== this.shards
+    this.shards = shards
+    await this.directory.look()
+    const tokens = new Map(leases.map(({ shard, token }) => [shard, token]))
+    const lost = [...this.open].filter(([shard, { lease }]) => isOther || tokens.get(shard) !== lease.token)
+    await Promise.all(lost.map(([shard]) => this.closeShard(shard)))
+    const taken = leases.filter(({ shard }) => !this.open.has(shard) && !release.includes(shard))
+    await Promise.all(taken.map((lease) => this.openShard(lease)))
+    await this.giveBack(release)
+    await this.homes.dropForgotten()
+    await Promise.all([...this.open.keys()].map((shard) => this.schedule(shard)))
+  }
+
+  private async giveBack(shards: readonly Shard[]): Promise<void> {
+    if (shards.length === 0) return
+    await Promise.all(shards.map((shard) => this.closeShard(shard)))
+    await this.leases.release(shards)
+  }
+
+  /**
+   * Begins to do a shard's jobs. What an earlier process has left in its queues goes: a job that was running when that was killed would keep its
+   * account's place until its lock runs out, and what is to be done is in the log anyway.
+   */
+  private async openShard(lease: Lease): Promise<void> {
+    const { shard } = lease
+    const workers: Worker<JobData>[] = []
+    this.open.set(shard, { lease, workers })
+    try {
+      for (const model of ACCESS_MODELS) {
+        const name = queueOf(model, shard)
+        await this.queues.queue(name).obliterate({ force: true })
+        workers.push(this.work(name, (job) => this.run(job, model, shard), CONCURRENCY))
+      }
+      await Promise.all(workers.map(run))
+      await this.askAll(shard, APART)
+    } catch (error) {
+      // the next look tries again
+      await this.closeShard(shard)
+      throw error
+    }
+  }
+
+  /** Puts a shard's jobs and connections down. */
+  private async closeShard(shard: Shard): Promise<void> {
+    const open = this.open.get(shard)
+    this.open.delete(shard)
+    await this.homes.stop((accountId) => !this.open.has(shardOf(accountId, this.shards)))
+    await Promise.all((open?.workers ?? []).map((worker) => worker.close()))
+  }
+
+  /** Has a shard's accounts asked for at each check interval: again where the store of the queues has lost what it held. */
+  private async schedule(shard: Shard): Promise<void> {
+    const queue = this.queues.queue(HOUSEKEEPING)
+    const name = `${SWEEP} ${shard}`
+    if (this.closing || (await queue.getJobScheduler(name))) return
+    const every = this.platform.settings.MAILFOLD_CHECK_INTERVAL
+    await queue.upsertJobScheduler(name, { every }, { name: SWEEP, data: { accountId: '', shard } })
+  }
+
+  private async sweep(shard: Shard): Promise<void> {
+    if (shard < this.shards) await this.askAll(shard, 0)
+    else await this.queues.queue(HOUSEKEEPING).removeJobScheduler(`${SWEEP} ${shard}`)
+  }
+
+  private async askAll(shard: Shard, apart: number): Promise<void> {
+    await this.queues.askSyncs(shard, await viewAccountModels(this.platform.database.pool, shard, this.shards), apart)
+  }
+
+  private async run({ name, data }: Job<JobData>, model: AccessModel, shard: Shard): Promise<void> {
+    const { accountId } = data
+    if (shardOf(accountId, this.shards) !== shard || !this.isHeld(shard)) {
+      this.queues.askElsewhere(model, name, data, ELSEWHERE)
+      return
+    }
+    const home = this.homes.of(accountId, model)
+    if (name === 'content' && data.messageId) return home.fetch(data.messageId, data.piece ?? null)
+    if (name === 'operate') return home.operate()
+    if (name === 'question' && data.questionId) return home.answer(data.questionId)
+    if (name !== 'sync now') return this.limit(() => home.sync())
+    home.hurry()
+    return home.sync()
+  }
+
+  private async timed(queue: string, job: Job<JobData>, work: (job: Job<JobData>) => Promise<void>): Promise<void> {
+    const end = this.platform.metrics.jobs.startTimer({ queue, job: job.name })
+    try {
+      await inSpan(`job ${job.name}`, { 'mailfold.account': job.data.accountId }, () => work(job))
+      end({ result: 'done' })
+    } catch (error) {
+      end({ result: 'failed' })
+      throw error
+    }
+  }
+
+  private work(name: string, work: (job: Job<JobData>) => Promise<void>, concurrency: number): Worker<JobData> {
+    const worker = this.queues.backend.worker(name, (job) => this.timed(name, job, work), {
+      concurrency,
+      autorun: false,
+      runRetryDelay: RETRY,
+      lockDuration: LOCK,
+      stalledInterval: LOCK / 2,
+    })
+    worker.on('error', (error) => this.queues.warn(error, 'a worker failed'))
+    worker.on('failed', (job, error) =>
+      this.platform.logger.error({ job: job?.name, accountId: job?.data.accountId, err: error }, 'a job failed'),
+    )
+    return worker
+  }
+}
+
+/**
+ * Has a worker begin once it is connected. One that runs before that, and cannot connect, asks for jobs without a pause from then on, and lets nothing else in
+ * the process have its turn (BullMQ 6.7 on Postgres).
+ */
+async function run(worker: Worker<JobData>): Promise<void> {
+  await worker.waitUntilReady()
+  worker.run().catch((error: unknown) => worker.emit('error', error as Error))
+}
