@@ -293,3 +293,18 @@ test('a server that has had nothing to say for a while still tells of new mail a
     await quiet.stop()
   }
 })
+
+test('a service that was killed holds its accounts again as soon as it is back', async () => {
+  const killed = await Service.start({ MAILFOLD_LEASE: '25000' })
+  try {
+    await dovecot.fill('killed', { INBOX: [mail(1, { subject: 'first' })] })
+    const mine = await DisconnectedAccount.connect(killed, dovecot, 'killed')
+    await killed.end('SIGKILL')
+    await dovecot.deliver('killed', mail(2, { subject: 'came while it was away' }))
+    await killed.launch()
+    await until(async () => (await mine.shown('INBOX')).length === 2, 8_000)
+    await mine.end()
+  } finally {
+    await killed.stop()
+  }
+})

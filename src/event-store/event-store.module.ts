@@ -77,8 +77,7 @@ export class EventStoreModule implements OnModuleInit, OnApplicationShutdown {
   async onModuleInit(): Promise<void> {
     const { settings, databaseUrl } = this.platform
     await this.directory.keepCurrent(SHARDS_AGE)
-    // an embedded database is of one process
-    if (settings.DATABASE_URL !== undefined)
+    if (!this.platform.isOnly)
       await this.wakeUps.begin((heard) => openBroadcast(databaseUrl, settings.REDIS_URL, heard))
   }
 

@@ -31,6 +31,15 @@ export class Leases {
     })
   }
 
+  /** Ends all leases at once: for a process that knows itself to be the only one, after one that was killed. */
+  async endAll(): Promise<void> {
+    await this.database.transaction(async (session) => {
+      await session.query('select pg_advisory_xact_lock($1)', [LEASES_LOCK])
+      await session.query('update shards set worker_id = null, expires_at = null')
+      await session.query('delete from workers')
+    })
+  }
+
   /** Says that this process is alive, and takes what it is to have. @param duration milliseconds for which that is good */
   async renew(address: string, duration: number): Promise<Holding> {
     return this.database.transaction(async (session) => {

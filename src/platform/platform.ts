@@ -69,6 +69,11 @@ export class Platform {
     }
   }
 
+  /** Whether no other process works on the database: an embedded one is of one process. */
+  get isOnly(): boolean {
+    return this.settings.DATABASE_URL === undefined
+  }
+
   /** Whether the process is about to end: clients are to go elsewhere. */
   get isStopping(): boolean {
     return this.stopping

@@ -97,6 +97,7 @@ export class ShardWorkers implements OnModuleDestroy {
   async begin(address: string): Promise<void> {
     const { MAILFOLD_LEASE: duration, MAILFOLD_SHARDS: shards } = this.platform.settings
     await this.leases.prepare(shards)
+    if (this.platform.isOnly) await this.leases.endAll()
     const housekeeping = this.work(HOUSEKEEPING, (job) => this.sweep(job.data.shard ?? 0), 1)
     await run(housekeeping)
     this.housekeeping = housekeeping
