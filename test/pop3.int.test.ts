@@ -1,3 +1,4 @@
+import { createSecureContext } from 'node:tls'
 import { connect as connectSocket, createServer, type Socket } from 'node:net'
 import fc from 'fast-check'
 import type { Authentication } from '../src/mailbox/access-model.js'
@@ -5,7 +6,12 @@ import { ServerFailed } from '../src/mailbox/failures.js'
 import { Pop3Connection } from '../src/protocols/pop3/pop3-connection.js'
 import { ScriptedPop3, type Manner } from './support/scripted-pop3.ts'
 
-const POLICY = { allowPlaintext: false, extraAuthorities: [], connectTimeout: 1_000, answerTimeout: 1_000 }
+const POLICY = {
+  allowPlaintext: false,
+  secureContext: createSecureContext(),
+  connectTimeout: 1_000,
+  answerTimeout: 1_000,
+}
 
 const settings = (
   port: number,

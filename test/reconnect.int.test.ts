@@ -1,3 +1,4 @@
+import { createSecureContext } from 'node:tls'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { makeLogger } from '../src/platform/logs.js'
@@ -20,7 +21,12 @@ test('reconnecting ten thousand times leaves memory and listeners as they were',
     username: 'ada',
     authentication: 'PASSWORD',
   } as const
-  const policy = { allowPlaintext: false, extraAuthorities: [], connectTimeout: 5_000, answerTimeout: 5_000 }
+  const policy = {
+    allowPlaintext: false,
+    secureContext: createSecureContext(),
+    connectTimeout: 5_000,
+    answerTimeout: 5_000,
+  }
   const logger = makeLogger('silent')
   const once = async (turn: number) => {
     const connection = await ImapConnection.open(settings, 'secret', policy, logger)

@@ -1,5 +1,7 @@
 import { readFile } from 'node:fs/promises'
+import { X509Certificate } from 'node:crypto'
 import { join } from 'node:path'
+import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
 import { v7 as newId } from 'uuid'
 import type { MigrationInterface } from 'typeorm'
 import { Credentials } from './credentials.js'
@@ -29,7 +31,8 @@ export class Platform {
     readonly databaseUrl: string,
     readonly credentials: Credentials,
     readonly token: { value: string; made: boolean },
-    readonly authorities: readonly string[],
+    /** whom mail servers are trusted by: one for all connections, since each takes a megabyte */
+    readonly secureContext: SecureContext,
     readonly blobFolder: string,
     /** resolves when the embedded Postgres has ended, asked to or not; never where there is none */
     readonly databaseEnded: Promise<void>,
@@ -42,7 +45,7 @@ export class Platform {
   static async open(settings: Settings, migrations: (new () => MigrationInterface)[]): Promise<Platform> {
     const folder = settings.MAILFOLD_DATA
     await prepareDataFolder(folder)
-    const authorities = await readAuthorities(settings.MAILFOLD_TLS_CA)
+    const secureContext = await trusting(settings.MAILFOLD_TLS_CA)
     const box = new SecretBox(await loadMasterKey(folder, settings.MAILFOLD_MASTER_KEY))
     const token = await loadToken(folder, settings.MAILFOLD_TOKEN)
     const embedded = settings.DATABASE_URL === undefined ? await startEmbeddedPostgres(folder) : null
@@ -58,7 +61,7 @@ export class Platform {
         url,
         credentials,
         token,
-        authorities,
+        secureContext,
         join(folder, 'blobs'),
         embedded?.ended ?? new Promise(() => undefined),
         stop,
@@ -91,11 +94,15 @@ export class Platform {
   }
 }
 
-/** Authorities that mail servers are trusted by besides the usual ones, in PEM. @throws StartFailure */
-export async function readAuthorities(path: string | undefined): Promise<string[]> {
-  if (path === undefined) return []
-  const pem = await readFile(path, 'utf8').catch(() => '')
-  if (!pem.includes('BEGIN CERTIFICATE'))
+/** The usual certificate authorities, and more of them. @param path a PEM file of those, none for only the usual ones. @throws StartFailure */
+export async function trusting(path: string | undefined): Promise<SecureContext> {
+  if (path === undefined) return createSecureContext()
+  try {
+    const pem = await readFile(path, 'utf8')
+    // the context itself would pass over what is no certificate
+    void new X509Certificate(pem)
+    return createSecureContext({ ca: [...getCACertificates('default'), pem] })
+  } catch {
     throw new StartFailure(`MAILFOLD_TLS_CA: ${path} cannot be read, or holds no certificate`)
-  return [pem]
+  }
 }

@@ -1,13 +1,14 @@
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
+import type { SecureContext } from 'node:tls'
 import type { ServerSettings } from '../mailbox/access-model.js'
 import { ServerFailed } from '../mailbox/failures.js'
 
 /** How this installation connects to mail servers; milliseconds and bytes. */
 export type DialPolicy = {
   allowPlaintext: boolean
-  /** certificate authorities to trust, PEM, beside the usual ones */
-  extraAuthorities: readonly string[]
+  /** whom servers are trusted by: the same for all connections */
+  secureContext: SecureContext
   connectTimeout: number
   answerTimeout: number
 }

@@ -1,6 +1,5 @@
 import { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
-import { rootCertificates } from 'node:tls'
 import type { Readable } from 'node:stream'
 import {
   ImapFlow,
@@ -89,7 +88,7 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
       qresync: true,
       disableAutoIdle: true,
       clientInfo: { name: 'Mailfold' },
-      tls: policy.extraAuthorities.length > 0 ? { ca: [...rootCertificates, ...policy.extraAuthorities] } : {},
+      tls: { secureContext: policy.secureContext },
       connectionTimeout: policy.connectTimeout,
       greetingTimeout: policy.connectTimeout,
       socketTimeout: policy.answerTimeout,

@@ -1,5 +1,5 @@
 import { connect as connectPlain, type Socket } from 'node:net'
-import { connect as connectTls, rootCertificates } from 'node:tls'
+import { connect as connectTls } from 'node:tls'
 import type { ServerSettings } from '../../mailbox/access-model.js'
 import { ServerFailed } from '../../mailbox/failures.js'
 import { nameForTls, type DialPolicy } from '../dial.js'
@@ -20,8 +20,8 @@ export async function dial(server: ServerSettings, address: string, policy: Dial
 /** TLS on an open socket, with the server's certificate checked. @throws an error of Node's network or TLS */
 export async function secured(socket: Socket, { host }: ServerSettings, policy: DialPolicy): Promise<Socket> {
   const servername = nameForTls(host)
-  const ca = policy.extraAuthorities.length > 0 ? { ca: [...rootCertificates, ...policy.extraAuthorities] } : {}
-  const wrapped = connectTls({ socket, host, ...(servername === undefined ? {} : { servername }), ...ca })
+  const { secureContext } = policy
+  const wrapped = connectTls({ socket, host, secureContext, ...(servername === undefined ? {} : { servername }) })
   await settled(wrapped, 'secureConnect', policy.connectTimeout)
   return wrapped
 }
