@@ -205,3 +205,30 @@ async function fenceOf({ database }: Installation, account: string): Promise<num
   ])
   return Number(rows[0]?.fence)
 }
+
+test('a Redis that is away for longer than a lease costs neither lease nor connection', async () => {
+  const installation = await Installation.start({ MAILFOLD_CHECK_INTERVAL: '1000', MAILFOLD_LEASE: '1000' })
+  try {
+    const both = await installation.add(['api', 'worker'])
+    const user = `of-many-${++made}`
+    await dovecot.fill(user, { INBOX: [mail(made * 100, { subject: 'first' })] })
+    const mine = await DisconnectedAccount.connect(both, dovecot, user)
+    await until(async () => (await mine.shown('INBOX')).length === 1)
+    const tokens = async () => (await installation.database.query('select shard, token from shards order by 1')).rows
+    const before = await tokens()
+    const logins = await dovecot.logins(user)
+    await installation.own.stopRedis()
+    for (let turn = 0; turn < 20; turn++) {
+      await sleep(200)
+      expect([...(await installation.holders()).values()]).toEqual([8])
+    }
+    await installation.own.startRedis()
+    await dovecot.deliver(user, mail(made * 100 + 1, { subject: 'second' }))
+    await until(async () => (await mine.shown('INBOX')).length === 2, 20_000)
+    expect(await tokens()).toEqual(before)
+    expect(await dovecot.logins(user)).toBe(logins)
+    await mine.end()
+  } finally {
+    await installation.stop()
+  }
+}, 60_000)

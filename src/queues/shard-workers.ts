@@ -10,7 +10,7 @@ import { HostLimits } from '../access-models/offline/host-limits.js'
 import { FileBlobs } from '../content/blob-store.js'
 import { Intake } from '../content/intake.js'
 import { PassingContent } from '../content/passing-content.js'
-import { Leases, type Lease } from '../event-store/leases.js'
+import { Leases, type Holding, type Lease } from '../event-store/leases.js'
 import { ShardDirectory, shardOf, type Shard } from '../event-store/shards.js'
 import { FenceRefused, Streams } from '../event-store/streams.js'
 import { Platform } from '../platform/platform.js'
@@ -56,6 +56,10 @@ export class ShardWorkers implements OnModuleDestroy {
   /** until when the leases are good, by this process's own clock */
   private goodUntil = -Infinity
   private looking: Promise<void> = Promise.resolve()
+  /** what was agreed on when the leases were renewed, the taking up and putting down of that, and what is still to be put down */
+  private agreed: Holding = { leases: [], release: [], shards: 1 }
+  private following: Promise<void> | null = null
+  private readonly lost: OpenShard[] = []
   private readonly end = new AbortController()
 
   constructor(
@@ -103,6 +107,7 @@ export class ShardWorkers implements OnModuleDestroy {
     this.housekeeping = housekeeping
     measureWork(this.platform, this.queues, () => [...this.open.keys()], this.homes)
     await this.look(address, duration)
+    await this.follow()
     this.looking = this.keepLooking(address, duration)
   }
 
@@ -137,7 +142,7 @@ export class ShardWorkers implements OnModuleDestroy {
     // before anything is waited for: one that goes on asking a store that is closed would keep the process busy for ever
     const closed = this.closeWorkers()
     await this.homes.stop(() => true)
-    await this.looking
+    await Promise.all([this.looking, this.following])
     await Promise.all([closed, this.closeWorkers()])
   }
 
@@ -158,26 +163,37 @@ export class ShardWorkers implements OnModuleDestroy {
   }
 
   private async keepLooking(address: string, duration: number): Promise<void> {
+    const warn = (error: unknown) => this.queues.warn(error as Error, 'the shards could not be looked at')
     while (!this.closing) {
       await sleep(duration / BEATS, undefined, { signal: this.end.signal }).catch(() => undefined)
       if (this.closing) return
-      await this.look(address, duration).catch((error: unknown) => {
-        this.queues.warn(error as Error, 'the shards could not be looked at')
-      })
+      await this.look(address, duration).catch(warn)
+      this.following ??= this.follow()
+        .catch(warn)
+        .finally(() => (this.following = null))
     }
   }
 
-  /** Renews the leases, and takes up and puts down what that comes to. */
+  /** Renews the leases. What was lost is no longer held from then on. */
   private async look(address: string, duration: number): Promise<void> {
     const began = performance.now()
-    const { leases, release, shards } = await this.leases.renew(address, duration)
-    this.goodUntil = began + duration
-    const isOther = shards !== this.shards
-    this.shards = shards
-    await this.directory.look()
+    this.agreed = await this.leases.renew(address, duration)
+    const { leases, shards } = this.agreed
     const tokens = new Map(leases.map(({ shard, token }) => [shard, token]))
-    const lost = [...this.open].filter(([shard, { lease }]) => isOther || tokens.get(shard) !== lease.token)
-    await Promise.all(lost.map(([shard]) => this.closeShard(shard)))
+    for (const [shard, open] of this.open) {
+      if (shards === this.shards && tokens.get(shard) === open.lease.token) continue
+      this.open.delete(shard)
+      this.lost.push(open)
+    }
+    this.shards = shards
+    this.goodUntil = began + duration
+  }
+
+  /** Takes up and puts down what was agreed. The looks do not wait for it: a store of the queues that is away must not cost a lease. */
+  private async follow(): Promise<void> {
+    await this.directory.look()
+    await this.close(this.lost.splice(0))
+    const { leases, release } = this.agreed
     const taken = leases.filter(({ shard }) => !this.open.has(shard) && !release.includes(shard))
     await Promise.all(taken.map((lease) => this.openShard(lease)))
     await this.giveBack(release)
@@ -214,12 +230,16 @@ export class ShardWorkers implements OnModuleDestroy {
     }
   }
 
-  /** Puts a shard's jobs and connections down. */
   private async closeShard(shard: Shard): Promise<void> {
     const open = this.open.get(shard)
     this.open.delete(shard)
+    await this.close(open ? [open] : [])
+  }
+
+  /** Puts jobs and connections of shards down that are not held any more. */
+  private async close(shards: readonly OpenShard[]): Promise<void> {
     await this.homes.stop((accountId) => !this.open.has(shardOf(accountId, this.shards)))
-    await Promise.all((open?.workers ?? []).map((worker) => worker.close()))
+    await Promise.all(shards.flatMap(({ workers }) => workers).map((worker) => worker.close()))
   }
 
   /** Has a shard's accounts asked for at each check interval: again where the store of the queues has lost what it held. */

@@ -137,6 +137,12 @@ export class Dovecot implements MailServer {
     )
   }
 
+  /** How often a user has logged in. */
+  async logins(user: string): Promise<number> {
+    const log = await readFile(join(this.folder, 'dovecot.log'), 'utf8')
+    return log.split(`Login: user=<${user}>`).length - 1
+  }
+
   /** Runs doveadm against this server. */
   async doveadm(...args: string[]): Promise<string> {
     const { stdout } = await run('doveadm', ['-c', join(this.folder, 'dovecot.conf'), ...args], {

@@ -87,8 +87,12 @@ export class OwnServices {
 
   /** Without anything that it has held. */
   async restartRedis(): Promise<void> {
-    await ended(this.cache, 'SIGKILL')
+    await this.stopRedis()
     await this.startRedis()
+  }
+
+  async stopRedis(): Promise<void> {
+    await ended(this.cache, 'SIGKILL')
   }
 
   async stop(): Promise<void> {
@@ -112,7 +116,7 @@ export class OwnServices {
     await database.end()
   }
 
-  private async startRedis(): Promise<void> {
+  async startRedis(): Promise<void> {
     const args = ['--port', String(this.redisPort), '--save', '', '--dir', this.folder]
     this.cache = spawn('redis-server', args, { stdio: 'ignore' })
     const client = this.redis()
