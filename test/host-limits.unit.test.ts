@@ -1,4 +1,4 @@
-import { HostLimits } from '../src/access-models/offline/host-limits.js'
+import { HostLimits } from '../src/access-models/host-limits.js'
 
 const bounds = { connections: 2, loginsPerMinute: 3 }
 
@@ -42,4 +42,17 @@ test('a host that had enough gets half as many for a while, and never none', () 
   for (const at of [3, 4, 5]) limits.refused('a', at)
   expect(places(6)).toBe(1)
   expect(places(11 * 60_000)).toBe(4)
+})
+
+test('accounts that keep their connections log in without a bound, until the host has had enough of it', () => {
+  const limits = new HostLimits(bounds)
+  for (let turn = 0; turn < 100; turn++) expect(limits.login('a', turn)).toBe(0)
+  // which takes nothing from the collections
+  expect(released(limits, 'a', 100)).toHaveProperty('release')
+  limits.refused('a', 101)
+  for (const now of [102, 103]) expect(limits.login('a', now)).toBe(0)
+  expect(limits.login('a', 104)).toBeGreaterThanOrEqual(59_000)
+  expect(limits.login('b', 104)).toBe(0)
+  expect(limits.login('a', 62_000)).toBe(0)
+  expect(limits.login('a', 11 * 60_000)).toBe(0)
 })

@@ -7,7 +7,7 @@ import type { DialPolicy } from '../protocols/dial.js'
 import type { AttemptTools } from './attempts.js'
 import type { FenceTools } from './fence.js'
 import type { ServerQuestions } from './online/server-questions.js'
-import type { HostLimits } from './offline/host-limits.js'
+import type { HostLimits } from './host-limits.js'
 
 /** What every account's work needs of the installation; milliseconds and bytes. */
 export type HomeTools = AttemptTools &

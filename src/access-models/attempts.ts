@@ -7,12 +7,14 @@ import type { Database } from '../platform/database.js'
 import type { Logger } from '../platform/logs.js'
 import { viewAccounts, type AccountModel, type AccountView } from '../projections/account-views.js'
 import type { Fence } from './fence.js'
+import type { HostLimits } from './host-limits.js'
 
 /** What attempts to work on a server need. */
 export type AttemptTools = {
   streams: Streams
   database: Database
   logger: Logger
+  hostLimits: HostLimits
   /** asks for a job for an account, after a pause or at once */
   ask: (account: AccountModel, pause?: number) => void
 }
@@ -58,6 +60,7 @@ export class Attempts {
     }
     const { failure } = error
     this.failures++
+    if (failure.kind === 'Throttled') this.tools.hostLimits.refused(account.host, Date.now())
     this.tools.logger.info({ accountId: this.accountId, failure }, 'a mail server failed')
     const pause = this.pauseAfter(failure)
     try {

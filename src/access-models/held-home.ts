@@ -250,6 +250,7 @@ export class HeldHome implements AccountHome {
       await this.hangUp(account)
       return false
     }
+    if (!this.mayLogIn(account)) return false
     try {
       const connection = this.connection ?? (await this.connect(account))
       await job(account, connection)
@@ -263,6 +264,14 @@ export class HeldHome implements AccountHome {
       await this.attempts.failed(account, error)
       return false
     }
+  }
+
+  /** At a server that has had enough of logins, accounts that nobody waits for come one after the other. */
+  private mayLogIn(account: AccountView): boolean {
+    if (this.connection || account.model === 'ONLINE') return true
+    const wait = this.tools.hostLimits.login(account.host, Date.now())
+    if (wait > 0) this.tools.ask(account, wait)
+    return wait === 0
   }
 
   private isConnectionWanted(): Promise<boolean> {

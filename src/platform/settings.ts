@@ -102,7 +102,7 @@ export const settingDefinitions = {
   MAILFOLD_HOST_LOGINS: setting(
     whole(1, 1_000_000),
     '60',
-    'logins a minute at one mail host for collections (OFFLINE accounts)',
+    'logins a minute at one mail host for collections (OFFLINE accounts); for ten minutes after it had enough, for DISCONNECTED accounts too',
   ),
   MAILFOLD_QUEUE_BOARD: setting(
     flag,

@@ -1,5 +1,4 @@
 import type { AccountEvent } from '../../mailbox/events.js'
-import { ServerFailed } from '../../mailbox/failures.js'
 import { nextRun } from '../../mailbox/run-times.js'
 import { viewAccounts, type AccountView } from '../../projections/account-views.js'
 import { viewContentPlace } from '../../projections/message-views.js'
@@ -89,8 +88,6 @@ export class OfflineHome implements AccountHome {
       this.attempts.succeeded()
     } catch (error) {
       this.maildrop?.drop()
-      const isThrottled = error instanceof ServerFailed && error.failure.kind === 'Throttled'
-      if (isThrottled) hostLimits.refused(account.host, Date.now())
       if (!this.stopping) await this.attempts.failed(account, error)
     } finally {
       this.maildrop = null

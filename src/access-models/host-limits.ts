@@ -1,4 +1,4 @@
-/** What one process may do to a mail server's host: connections at a time, and logins in a minute. */
+/** What one process may do to a mail server's host: collections at a time, and logins in a minute. */
 export type HostBounds = { connections: number; loginsPerMinute: number }
 
 /** A place for one connection: to be given back; or the milliseconds after which to ask again. */
@@ -21,14 +21,11 @@ export class HostLimits {
 
   /** Takes a place at a host. @param now milliseconds */
   take(host: string, now: number): HostSlot {
-    const known = this.of(host)
-    known.logins = known.logins.filter((at) => at > now - MINUTE)
-    known.refusals = known.refusals.filter((at) => at > now - HALVED)
+    const known = this.of(host, now)
     const most = Math.max(1, Math.floor(this.bounds.connections / 2 ** known.refusals.length))
     if (known.open >= most) return { wait: LOOK_AGAIN * (1 + Math.random()) }
-    const [oldest] = known.logins
-    if (oldest !== undefined && known.logins.length >= this.bounds.loginsPerMinute)
-      return { wait: oldest + MINUTE - now + LOOK_AGAIN * Math.random() }
+    const wait = this.untilLogin(known, now)
+    if (wait > 0) return { wait }
     known.open++
     known.logins.push(now)
     let taken = true
@@ -39,13 +36,35 @@ export class HostLimits {
     return { release }
   }
 
-  /** Takes notice that a host had enough of connections or logins. @param now milliseconds */
-  refused(host: string, now: number): void {
-    this.of(host).refusals.push(now)
+  /**
+   * Whether an account that keeps its connection may log in. Only at a host that had enough are these logins counted: after an outage all are to be back soon.
+   *
+   * @param now milliseconds
+   * @returns milliseconds to wait, 0 for none
+   */
+  login(host: string, now: number): number {
+    const known = this.of(host, now)
+    if (known.refusals.length === 0) return 0
+    const wait = this.untilLogin(known, now)
+    if (wait === 0) known.logins.push(now)
+    return wait
   }
 
-  private of(host: string): Host {
+  /** Takes notice that a host had enough of connections or logins. @param now milliseconds */
+  refused(host: string, now: number): void {
+    this.of(host, now).refusals.push(now)
+  }
+
+  private untilLogin({ logins }: Host, now: number): number {
+    const [oldest] = logins
+    if (oldest === undefined || logins.length < this.bounds.loginsPerMinute) return 0
+    return oldest + MINUTE - now + LOOK_AGAIN * Math.random()
+  }
+
+  private of(host: string, now: number): Host {
     const known = this.hosts.get(host) ?? { open: 0, logins: [], refusals: [] }
+    known.logins = known.logins.filter((at) => at > now - MINUTE)
+    known.refusals = known.refusals.filter((at) => at > now - HALVED)
     this.hosts.set(host, known)
     return known
   }
