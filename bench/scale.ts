@@ -1,6 +1,6 @@
 /*
- * Many idle accounts, by TLS, on two workers: memory and processor time for each, beside bare imapflow clients, and how long it takes until the accounts of
- * a worker that was killed are connected again.
+ * Many idle accounts by TLS: memory and processor time for each on one worker, beside bare imapflow clients; how long one, two and four workers take until
+ * all are connected; and how long it takes until the accounts of a worker that was killed are.
  * npm run bench:scale [accounts…]
  */
 import { readFile } from 'node:fs/promises'
@@ -14,7 +14,8 @@ import { bareClients } from './bare-clients.ts'
 import { allowNotifications, cpuSeconds, table } from './measure.ts'
 
 const given = process.argv.slice(2).map(Number)
-const STEPS = given.length > 0 ? given : [100, 400, 800]
+const STEPS = given.length > 0 ? given : [100, 400, 2_000]
+const WORKERS = [1, 2, 4]
 /** Seconds for which idle accounts are looked at. */
 const IDLE = 60
 /** Connections that are begun at once. */
@@ -22,15 +23,23 @@ const AT_ONCE = 8
 
 const megabytes = async ({ pid }: Service) =>
   Number(/VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024
+const sum = (numbers: readonly number[]) => numbers.reduce((total, each) => total + each, 0)
 const sumOf = async (workers: readonly Service[], of: (worker: Service) => Promise<number>) =>
-  (await Promise.all(workers.map(of))).reduce((sum, each) => sum + each, 0)
+  sum(await Promise.all(workers.map(of)))
 
 await allowNotifications()
-const dovecot = await Dovecot.start()
 const most = Math.max(...STEPS)
+// a process for each connection, beside Dovecot's own
+const dovecot = await Dovecot.start(`
+default_client_limit = ${most * 4}
+service imap {
+  process_limit = ${most + 1_000}
+}
+`)
 for (let number = 0; number < most; number++) await dovecot.fill(`many${number}`, { INBOX: [mail(number)] })
-const reference = await bareClients(dovecot.imapsPort, most, 'many', true)
-const bare = (reference.full - reference.empty) / most / 1024
+const referred = Math.min(most, 1_000)
+const reference = await bareClients(dovecot.imapsPort, referred, 'many', true)
+const bare = (reference.full - reference.empty) / referred / 1024
 const installation = await Installation.start({
   MAILFOLD_SHARDS: '16',
   MAILFOLD_LEASE: '15000',
@@ -38,9 +47,9 @@ const installation = await Installation.start({
   MAILFOLD_TLS_CA: dovecot.authorityFile,
 })
 try {
-  const workers = await installation.addMany('worker', 2)
+  let workers = await installation.addMany('worker', 1)
   const api = await installation.add(['api'])
-  await until(async () => [...(await installation.holders()).values()].join() === '8,8', 120_000)
+  await shared(16)
   await sleep(5_000)
   let before = { accounts: 0, memory: await sumOf(workers, megabytes) }
   const empty = before.memory
@@ -58,27 +67,51 @@ try {
     rows.push([String(accounts), memory, each, each / bare, share, share / accounts])
     before = { accounts, memory }
   }
-  console.log(
-    `idle accounts by TLS on two workers that need ${empty.toFixed(0)} MB without any; a bare imapflow client needs ${bare.toFixed(0)} KB`,
-  )
-  table(['accounts', 'MB of both', 'KB for one more', '/ imapflow', '% of a core', '% for one'], rows)
-  const [killed] = workers
-  const took = performance.now()
+  const sizes = `${empty.toFixed(0)} MB without any; a bare imapflow client needs ${bare.toFixed(0)} KB`
+  console.log(`idle accounts by TLS on one worker that needs ${sizes}`)
+  table(['accounts', 'MB', 'KB for one more', '/ imapflow', '% of a core', '% for one'], rows)
+
+  const starts: (string | number)[][] = []
+  for (const count of WORKERS) {
+    await Promise.all(workers.map((worker) => worker.end('SIGTERM')))
+    const began = performance.now()
+    workers = await installation.addMany('worker', count)
+    await untilConnected(most, workers)
+    const took = (performance.now() - began) / 1_000
+    starts.push([String(count), took, most / took])
+  }
+  console.log(`${most} accounts, from the start of the workers until all are connected and looked at`)
+  table(['workers', 'seconds', 'accounts a second'], starts)
+
+  await shared(16 / workers.length)
+  const [killed, ...others] = workers
+  const began = performance.now()
+  const since = () => ((performance.now() - began) / 1_000).toFixed(1)
   await killed?.end('SIGKILL')
-  await until(
-    async () => (await installation.holders()).size === 1 && [...(await installation.holders()).values()][0] === 16,
-    60_000,
-  )
-  const taken = performance.now() - took
-  await untilConnected(most, workers.slice(1))
+  await until(async () => (await holding()).length === others.length && sum(await holding()) === 16, 60_000)
+  const taken = since()
+  await untilConnected(most, others)
   console.log(
-    `a worker was killed: its shards were taken over after ${(taken / 1_000).toFixed(1)} s, and its accounts connected after ${((performance.now() - took) / 1_000).toFixed(1)} s`,
+    `one of ${workers.length} was killed: its shards were taken over after ${taken} s, its accounts connected after ${since()} s`,
   )
 } finally {
   await installation.stop()
   await dovecot.stop()
 }
 process.exit(0)
+
+/** How many shards each worker holds. */
+async function holding(): Promise<number[]> {
+  return [...(await installation.holders()).values()]
+}
+
+/** Waits until each worker has as many shards. */
+async function shared(each: number): Promise<void> {
+  await until(
+    async () => (await holding()).length === 16 / each && (await holding()).every((held) => held === each),
+    300_000,
+  )
+}
 
 async function connectUpTo(api: Service, from: number, to: number): Promise<void> {
   let next = from
@@ -93,7 +126,7 @@ async function connectUpTo(api: Service, from: number, to: number): Promise<void
 async function untilConnected(accounts: number, workers: readonly Service[]): Promise<void> {
   const held = async (worker: Service) => {
     const text = await (await worker.fetch('/metrics')).text()
-    return [...text.matchAll(/^mailfold_connections\{.*\} (\d+)$/gm)].reduce((sum, [, count]) => sum + Number(count), 0)
+    return sum([...text.matchAll(/^mailfold_connections\{.*\} (\d+)$/gm)].map(([, count]) => Number(count)))
   }
-  await until(async () => (await sumOf(workers, held)) === accounts, 600_000)
+  await until(async () => (await sumOf(workers, held)) === accounts, 3_600_000)
 }

@@ -3,6 +3,7 @@ import { EVENT_SHAPES } from '../mailbox/event-shapes.js'
 import type { AccountEvent, Cause, RecordedEvent } from '../mailbox/events.js'
 import { copyRows } from '../platform/copy-rows.js'
 import type { Database, Queryable } from '../platform/database.js'
+import { SentWrites, together, type Writes } from '../platform/statements.js'
 import type { Lease } from './leases.js'
 import { readStream } from './stored-events.js'
 
@@ -11,7 +12,7 @@ export interface InlineProjection {
   /** Of its rows: streams that were folded under an earlier one are folded again at the start. */
   readonly version: number
   /** Folds events, in their order, into the tables. A bounded number of statements, however many the events. */
-  fold(session: Queryable, accountId: string, events: readonly RecordedEvent[]): Promise<void>
+  fold(session: Writes, accountId: string, events: readonly RecordedEvent[]): Promise<void>
 }
 
 /** Another writer was first: decide again on what is there now. */
@@ -90,10 +91,9 @@ export class Streams {
     cause: Cause = fence === undefined ? 'CLIENT' : 'SERVER',
   ): Promise<{ version: number; events: readonly AccountEvent[]; view: View }> {
     const result = await this.database.transaction(async (session) => {
-      const head = await takeHead(session, accountId, fence?.lease)
+      const [head, view] = await together([takeHead(session, accountId, fence?.lease), loadView(session)])
       if (fence && !(head.isLeased && head.fence === fence.fence))
         throw new FenceRefused(`the token for ${accountId} is stale`)
-      const view = await loadView(session)
       const events = decide(view)
       return { version: await this.write(session, accountId, head, events, cause, fence), events, view }
     })
@@ -197,10 +197,11 @@ export class Streams {
     const rows = numbered.map(({ version, type, data }) => {
       return [accountId, version, type, EVENT_SHAPES[type], at, cause, JSON.stringify(data)]
     })
-    await copyRows(session, 'events', EVENT_COLUMNS, rows)
-    await this.projection.fold(session, accountId, numbered)
+    const writes = new SentWrites(session)
+    await copyRows(writes, 'events', EVENT_COLUMNS, rows)
+    await this.projection.fold(writes, accountId, numbered)
     const version = head.version + events.length
-    await session.query({
+    await writes.query({
       name: 'move-head',
       text: `with head as (
                update streams set version = $2, recorded_at = $4,
@@ -211,6 +212,7 @@ export class Streams {
              select position, $1, $3, $2, $4, $5 from head`,
       values: [accountId, version, head.version + 1, recordedAt, fence?.fence ?? null],
     })
+    await writes.done()
     return version
   }
 }

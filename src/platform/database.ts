@@ -1,6 +1,7 @@
 import pg from 'pg'
 import { DataSource, type MigrationInterface } from 'typeorm'
 import { StartFailure } from './start-failure.js'
+import { together } from './statements.js'
 
 /** A database session inside a transaction, or the pool: whatever runs a statement. */
 export type Queryable = Pick<pg.ClientBase, 'query'>
@@ -24,7 +25,12 @@ export class Database {
     const source = new DataSource({
       type: 'postgres',
       ...connectionOptions(url),
-      extra: { max: 16, application_name: 'mailfold', idle_in_transaction_session_timeout: longestPause },
+      extra: {
+        max: 16,
+        application_name: 'mailfold',
+        idle_in_transaction_session_timeout: longestPause,
+        pipeline: true,
+      },
       migrations,
       migrationsTransactionMode: 'all',
       logging: false,
@@ -40,7 +46,10 @@ export class Database {
     return new Database(url, source, pool)
   }
 
-  /** Runs work in one transaction: committed when it returns, rolled back when it throws. */
+  /**
+   * Runs work in one transaction: committed when it returns, rolled back when it throws. What it sends before something is answered is sent behind it, and
+   * done in its order; it returns when all is answered.
+   */
   async transaction<T>(work: (session: pg.PoolClient) => Promise<T>): Promise<T> {
     const session = await this.pool.connect()
     let broken: Error | undefined
@@ -48,8 +57,7 @@ export class Database {
     const onError = (error: Error) => (broken = error)
     session.on('error', onError)
     try {
-      await session.query('begin')
-      const result = await work(session)
+      const [, result] = await together([session.query('begin'), work(session)])
       await session.query('commit')
       return result
     } catch (error) {
@@ -105,9 +113,13 @@ function socketAddress(url: string): { host: string; database: string; username:
   return { host: path ?? '', database: given.get('db') ?? '', username: given.get('user') ?? '' }
 }
 
-/** A pool of its own for the queues, whose tables live in the schema `bullmq`. */
+/**
+ * A pool of its own for the queues, whose tables live in the schema `bullmq`. Their transactions do not wait for the disk: what jobs there are follows from
+ * the log.
+ */
 export function openQueuePool(url: string): pg.Pool {
-  const options = { max: 10, application_name: 'mailfold-queues', options: '-c search_path=bullmq' }
+  const settings = '-c search_path=bullmq -c synchronous_commit=off'
+  const options = { max: 10, application_name: 'mailfold-queues', options: settings }
   const pool = new pg.Pool({ ...poolAddress(url), ...options })
   survive(pool)
   return pool

@@ -1,5 +1,5 @@
 import { copyRows, type CopyValue } from '../platform/copy-rows.js'
-import type { Queryable } from '../platform/database.js'
+import type { Writes } from '../platform/statements.js'
 import type { CopyColumns, CopyRow } from './row-changes.js'
 
 const COLUMNS = [
@@ -19,7 +19,7 @@ const COLUMNS = [
 const isHash = (name: string) => name === 'header_hash' || name === 'sha256'
 
 /** Writes rows of `server_copies`. */
-export async function addCopies(session: Queryable, accountId: string, rows: readonly CopyRow[]): Promise<void> {
+export async function addCopies(session: Writes, accountId: string, rows: readonly CopyRow[]): Promise<void> {
   const values = rows.map((row): CopyValue[] => [
     accountId,
     ...COLUMNS.map((name) => (isHash(name) && row[name] !== null ? `\\x${row[name]}` : row[name])),
@@ -29,7 +29,7 @@ export async function addCopies(session: Queryable, accountId: string, rows: rea
 
 /** Changes rows of `server_copies`: their states, and their places where those are given. */
 export async function setCopies(
-  session: Queryable,
+  session: Writes,
   changes: readonly (CopyColumns & { message_id: string })[],
 ): Promise<void> {
   const rows = changes.map((change) => ({ ...change, moves: 'mailbox' in change }))
@@ -49,11 +49,7 @@ export async function setCopies(
 }
 
 /** Removes rows of `server_copies`: those of given messages, or all of the account. */
-export async function removeCopies(
-  session: Queryable,
-  accountId: string,
-  ids: readonly string[] | null,
-): Promise<void> {
+export async function removeCopies(session: Writes, accountId: string, ids: readonly string[] | null): Promise<void> {
   await session.query({
     name: 'remove-copies',
     text: 'delete from server_copies where account_id = $1 and ($2::uuid[] is null or message_id = any($2))',

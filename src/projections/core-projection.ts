@@ -1,6 +1,6 @@
 import type { InlineProjection } from '../event-store/streams.js'
 import type { RecordedEvent } from '../mailbox/events.js'
-import type { Queryable } from '../platform/database.js'
+import type { Writes } from '../platform/statements.js'
 import { foldMailboxes } from './mailbox-rows.js'
 import { foldMessages } from './message-rows.js'
 import { foldOperations } from './operation-rows.js'
@@ -15,7 +15,7 @@ export class CoreProjection implements InlineProjection {
   /** Raised when the same events make other rows than before: streams folded by an earlier one are folded again. */
   readonly version = 7
 
-  async fold(session: Queryable, accountId: string, events: readonly RecordedEvent[]): Promise<void> {
+  async fold(session: Writes, accountId: string, events: readonly RecordedEvent[]): Promise<void> {
     const ofMessages: At<MessageChange>[] = []
     const ofMailboxes: At<MailboxChange>[] = []
     const ofOperations: At<OperationChange>[] = []

@@ -1,8 +1,8 @@
-import type { Queryable } from '../platform/database.js'
+import type { Writes } from '../platform/statements.js'
 
 /** Writes rows of `list_messages`: by which lists messages came (RFC 2919). */
 export async function setLists(
-  session: Queryable,
+  session: Writes,
   accountId: string,
   rows: readonly { messageId: string; listId: string }[],
 ): Promise<void> {

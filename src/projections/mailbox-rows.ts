@@ -1,4 +1,4 @@
-import type { Queryable } from '../platform/database.js'
+import type { Writes } from '../platform/statements.js'
 import type { AccountColumns, At, MailboxChange, MailboxColumns } from './row-changes.js'
 
 /** Rows of accounts and mailboxes are kept as they were at every so many versions; what lies between is folded when read. */
@@ -16,7 +16,7 @@ function snapshotAfter(version: number): number {
  * @param range the versions that are folded, those without such a change included
  */
 export async function foldMailboxes(
-  session: Queryable,
+  session: Writes,
   accountId: string,
   changes: readonly At<MailboxChange>[],
   range: { first: number; last: number },
@@ -39,7 +39,7 @@ class Pending {
   private readonly mailboxes = new Map<string, PendingRow>()
 
   constructor(
-    private readonly session: Queryable,
+    private readonly session: Writes,
     private readonly accountId: string,
   ) {}
 
@@ -103,7 +103,7 @@ class Pending {
   }
 }
 
-async function keepSnapshot(session: Queryable, accountId: string, at: number): Promise<void> {
+async function keepSnapshot(session: Writes, accountId: string, at: number): Promise<void> {
   await session.query({
     name: 'keep-accounts',
     text: `with accounts_then as (
@@ -116,7 +116,7 @@ async function keepSnapshot(session: Queryable, accountId: string, at: number): 
 }
 
 /** What the mailbox was last is kept with the mark that it is gone by the end of the interval. */
-async function removeMailbox(session: Queryable, mailboxId: string, version: number): Promise<void> {
+async function removeMailbox(session: Writes, mailboxId: string, version: number): Promise<void> {
   await session.query({
     name: 'remove-mailbox',
     text: `with removed as (delete from mailboxes where mailbox_id = $1 returning *)
@@ -127,14 +127,15 @@ async function removeMailbox(session: Queryable, mailboxId: string, version: num
 
 // column names below come from row-changes.ts, never from outside
 
-async function insert(session: Queryable, table: string, columns: Record<string, unknown>): Promise<void> {
+async function insert(session: Writes, table: string, columns: Record<string, unknown>): Promise<void> {
   const names = Object.keys(columns)
   const places = names.map((_, index) => `$${index + 1}`)
-  await session.query(`insert into ${table} (${names.join()}) values (${places.join()})`, Object.values(columns))
+  const text = `insert into ${table} (${names.join()}) values (${places.join()})`
+  await session.query({ text, values: Object.values(columns) })
 }
 
 async function update(
-  session: Queryable,
+  session: Writes,
   table: string,
   key: string,
   id: string,
@@ -147,5 +148,5 @@ async function update(
     ...Object.entries(columns).map(([name, value]) => `${name} = ${given(value)}`),
     ...Object.entries(increments).map(([name, value]) => `${name} = ${name} + ${given(value)}`),
   ]
-  await session.query(`update ${table} set ${assignments.join()} where ${key} = $1`, values)
+  await session.query({ text: `update ${table} set ${assignments.join()} where ${key} = $1`, values })
 }

@@ -1,5 +1,5 @@
 import { copyRows, type CopyValue } from '../platform/copy-rows.js'
-import type { Queryable } from '../platform/database.js'
+import type { Writes } from '../platform/statements.js'
 import { addCopies, removeCopies, setCopies } from './copy-rows.js'
 import type {
   At,
@@ -41,7 +41,7 @@ const LIFE_AND_ZONE = `${byLife((life) => life)}, added_version >> ${byLife((_, 
  * by set, then the second ones, and so on. What a row was before it changed or went goes into the rows of the past.
  */
 export async function foldMessages(
-  session: Queryable,
+  session: Writes,
   accountId: string,
   changes: readonly At<MessageChange>[],
 ): Promise<void> {
@@ -134,7 +134,7 @@ class Layers {
     }
   }
 
-  async write(session: Queryable, accountId: string): Promise<void> {
+  async write(session: Writes, accountId: string): Promise<void> {
     for (const layer of this.layers) {
       if (layer.removed.length > 0) await removeMessages(session, layer.removed)
       if (layer.unexpunged.length > 0) await removeExpunged(session, layer.unexpunged)
@@ -201,7 +201,7 @@ const GIVEN = `json_to_recordset($2::json) as message (${MESSAGE_COLUMNS.map((co
 const ADD_MESSAGES = `insert into messages (account_id, added_version, ${NAMES.join()})
   select $1, version, ${VALUES.join()} from ${GIVEN}`
 
-async function addMessages(session: Queryable, accountId: string, rows: Layer['added']): Promise<void> {
+async function addMessages(session: Writes, accountId: string, rows: Layer['added']): Promise<void> {
   const columns = ['account_id', 'added_version', ...NAMES, ...CONTENT_COLUMNS]
   await copyRows(session, 'messages', columns, valuesOf(accountId, rows))
 }
@@ -223,7 +223,7 @@ function columnOf(row: Layer['added'][number], name: (typeof NAMES)[number]): Co
 }
 
 /** A row that is there becomes one of the past. */
-async function moveMessages(session: Queryable, accountId: string, rows: Layer['moved']): Promise<void> {
+async function moveMessages(session: Writes, accountId: string, rows: Layer['moved']): Promise<void> {
   const updates = [...NAMES, 'added_version'].map((name) => `${name} = excluded.${name}`)
   await session.query({
     name: 'move-messages',
@@ -236,7 +236,7 @@ async function moveMessages(session: Queryable, accountId: string, rows: Layer['
   })
 }
 
-async function setMessages(session: Queryable, changes: Layer['set']): Promise<void> {
+async function setMessages(session: Writes, changes: Layer['set']): Promise<void> {
   const rows = changes.map((change) => ({ ...change, sets_modseq: 'modseq' in change, sets_uid: 'uid' in change }))
   await session.query({
     name: 'set-messages',
@@ -267,7 +267,7 @@ async function setMessages(session: Queryable, changes: Layer['set']): Promise<v
 }
 
 /** Rows of the past lose the reference as well, so that the blobs can go. */
-async function dropContents(session: Queryable, accountId: string, rows: Layer['dropped']): Promise<void> {
+async function dropContents(session: Writes, accountId: string, rows: Layer['dropped']): Promise<void> {
   await setMessages(session, rows)
   for (const table of ['messages', 'past_messages', 'past_message_states'])
     await session.query({
@@ -278,7 +278,7 @@ async function dropContents(session: Queryable, accountId: string, rows: Layer['
     })
 }
 
-async function removeMessages(session: Queryable, rows: Layer['removed']): Promise<void> {
+async function removeMessages(session: Writes, rows: Layer['removed']): Promise<void> {
   await session.query({
     name: 'remove-messages',
     text: `with change as (
@@ -292,7 +292,7 @@ async function removeMessages(session: Queryable, rows: Layer['removed']): Promi
   })
 }
 
-async function removeMailbox(session: Queryable, mailboxId: string, version: number): Promise<void> {
+async function removeMailbox(session: Writes, mailboxId: string, version: number): Promise<void> {
   await session.query({
     name: 'remove-messages-of-mailbox',
     text: `with removed as (delete from messages where mailbox_id = $1 returning messages.*, $2::bigint as until_version)
@@ -301,7 +301,7 @@ async function removeMailbox(session: Queryable, mailboxId: string, version: num
   })
 }
 
-async function addForgotten(session: Queryable, accountId: string, fingerprints: readonly string[]): Promise<void> {
+async function addForgotten(session: Writes, accountId: string, fingerprints: readonly string[]): Promise<void> {
   await session.query({
     name: 'add-forgotten',
     text: `insert into forgotten_messages (account_id, fingerprint)
@@ -310,7 +310,7 @@ async function addForgotten(session: Queryable, accountId: string, fingerprints:
   })
 }
 
-async function removeExpunged(session: Queryable, ids: readonly string[]): Promise<void> {
+async function removeExpunged(session: Writes, ids: readonly string[]): Promise<void> {
   await session.query({
     name: 'remove-expunged',
     text: 'delete from expunged_messages where message_id = any($1::uuid[])',
@@ -318,7 +318,7 @@ async function removeExpunged(session: Queryable, ids: readonly string[]): Promi
   })
 }
 
-async function addExpunged(session: Queryable, accountId: string, rows: ExpungedRow[]): Promise<void> {
+async function addExpunged(session: Writes, accountId: string, rows: ExpungedRow[]): Promise<void> {
   await session.query({
     name: 'add-expunged',
     text: `insert into expunged_messages (account_id, message_id, mailbox_id, uid, flags, internal_date, fingerprint, email_id)

@@ -1,9 +1,9 @@
-import type { Queryable } from '../platform/database.js'
+import type { Writes } from '../platform/statements.js'
 import type { At, OperationChange } from './row-changes.js'
 
 /** Folds changes of operations, one after the other; each is one statement, however many messages it is about. */
 export async function foldOperations(
-  session: Queryable,
+  session: Writes,
   accountId: string,
   changes: readonly At<OperationChange>[],
 ): Promise<void> {
@@ -26,7 +26,7 @@ export async function foldOperations(
 }
 
 async function addOperation(
-  session: Queryable,
+  session: Writes,
   accountId: string,
   version: number,
   { row, effects }: Extract<OperationChange, { change: 'add operation' }>,
@@ -57,7 +57,7 @@ async function addOperation(
 
 /** Of messages for which it was not rejected only the number is kept; the log has the rest. */
 async function settleOperation(
-  session: Queryable,
+  session: Writes,
   version: number,
   { operationId, settled, outcome, reason, at }: Extract<OperationChange, { change: 'settle operation' }>,
 ): Promise<void> {

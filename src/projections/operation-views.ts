@@ -15,6 +15,7 @@ import type { Tally } from '../mailbox/settlement.js'
 import { identityOf, placeShown, type TrackedMessage } from '../mailbox/tracked-message.js'
 import type { TrackedMailbox } from '../mailbox/upload-plan.js'
 import type { Queryable } from '../platform/database.js'
+import { together } from '../platform/statements.js'
 import { viewLastMessages, viewLocalMessages } from './local-views.js'
 
 /** The operations that wait for their outcomes, by message, in the order in which they were asked for. */
@@ -56,12 +57,14 @@ const PLACE_COLUMNS = `message_id, state, mailbox_id, uid_validity, uid, flags, 
 
 /** Messages by their ids, with all that bears on operations on them; those that are nowhere are missing. */
 export async function viewTracked(session: Queryable, ids: readonly string[]): Promise<TrackedMessage[]> {
-  const { rows } = await session.query<PlaceRecord>({
+  if (ids.length === 0) return []
+  const places = session.query<PlaceRecord>({
     name: 'server-places-of-messages',
     text: `select ${PLACE_COLUMNS} from server_places where message_id = any($1::uuid[])`,
     values: [ids],
   })
-  return tracked(session, ids, rows)
+  const [{ rows }, parts] = await together([places, viewParts(session, ids)])
+  return tracked(session, ids, rows, parts)
 }
 
 /**
@@ -81,8 +84,7 @@ export async function viewTrackedApart(
            where account_id = $1 and ($2::uuid is null or message_id > $2) order by message_id limit $3`,
     values: [accountId, after, limit],
   })
-  const ids = rows.map((row) => row.message_id)
-  return tracked(session, ids, rows)
+  return trackedAt(session, rows)
 }
 
 /** The ids of all of them. */
@@ -106,22 +108,31 @@ export async function viewTrackedIn(session: Queryable, mailboxIds: readonly str
                           and messages.mailbox_id = any($1::uuid[]))`,
     values: [mailboxIds],
   })
-  const ids = rows.map((row) => row.message_id)
-  return tracked(session, ids, rows)
+  return trackedAt(session, rows)
+}
+
+async function trackedAt(session: Queryable, places: readonly PlaceRecord[]): Promise<TrackedMessage[]> {
+  if (places.length === 0) return []
+  const ids = places.map((place) => place.message_id)
+  return tracked(session, ids, places, await viewParts(session, ids))
+}
+
+type Parts = [shown: LocalMessage[], contents: Map<string, StoredContent>, waiting: Map<string, PendingOperation[]>]
+
+function viewParts(session: Queryable, ids: readonly string[]): Promise<Parts> {
+  return together([viewLocalMessages(session, ids), viewContents(session, ids), viewWaiting(session, ids)])
 }
 
 async function tracked(
   session: Queryable,
   ids: readonly string[],
   places: readonly PlaceRecord[],
+  [local, contents, waiting]: Parts,
 ): Promise<TrackedMessage[]> {
-  if (ids.length === 0) return []
-  const shown = byId(await viewLocalMessages(session, ids))
+  const shown = byId(local)
   const hidden = places.flatMap(({ message_id: id }) => (shown.has(id) ? [] : [id]))
   const last = hidden.length > 0 ? byId(await viewLastMessages(session, hidden)) : new Map<string, LocalMessage>()
-  const contents = await viewContents(session, ids)
   const apart = new Map(places.map((place) => [place.message_id, place]))
-  const waiting = apart.size > 0 ? await viewWaiting(session, [...apart.keys()]) : new Map<string, PendingOperation[]>()
   return ids.flatMap((messageId): TrackedMessage[] => {
     const local = shown.get(messageId) ?? null
     const place = apart.get(messageId)

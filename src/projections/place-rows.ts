@@ -1,8 +1,8 @@
-import type { Queryable } from '../platform/database.js'
+import type { Writes } from '../platform/statements.js'
 import type { PlaceRow } from './row-changes.js'
 
 /** Writes rows of `server_places`, be they there already or not. */
-export async function setPlaces(session: Queryable, accountId: string, rows: readonly PlaceRow[]): Promise<void> {
+export async function setPlaces(session: Writes, accountId: string, rows: readonly PlaceRow[]): Promise<void> {
   const set = ['state', 'mailbox_id', 'uid_validity', 'uid', 'flags', 'modseq'].map(
     (name) => `${name} = excluded.${name}`,
   )
@@ -20,7 +20,7 @@ export async function setPlaces(session: Queryable, accountId: string, rows: rea
 }
 
 /** Removes rows of `server_places`. */
-export async function removePlaces(session: Queryable, ids: readonly string[]): Promise<void> {
+export async function removePlaces(session: Writes, ids: readonly string[]): Promise<void> {
   await session.query({
     name: 'remove-places',
     text: 'delete from server_places where message_id = any($1::uuid[])',

@@ -3,6 +3,7 @@ import { readStream } from '../event-store/stored-events.js'
 import type { RecordedEvent } from '../mailbox/events.js'
 import { StreamNotFound, type InlineProjection } from '../event-store/streams.js'
 import type { Database, Queryable } from '../platform/database.js'
+import { writesOf } from '../platform/statements.js'
 
 /** A row that does not follow from the log: `columns` are those that differ, where the row is on both sides. */
 export type Difference = {
@@ -191,7 +192,7 @@ class Shadow {
       reading = isLast ? Promise.resolve([]) : readStream(pool, this.accountId, last.version, PIECE)
       reading.catch(() => undefined)
       await this.session.query('begin')
-      await this.projection.fold(this.session, this.accountId, events)
+      await this.projection.fold(writesOf(this.session), this.accountId, events)
       await this.session.query('commit')
       this.version = last.version
       listener.progress?.({ done: this.version, total: Math.max(total, this.version) })
@@ -229,7 +230,7 @@ class Shadow {
     const head = await holdHead(session, accountId)
     while (this.version < head) {
       const events = await readStream(session, accountId, this.version, PIECE)
-      await this.projection.fold(session, accountId, events)
+      await this.projection.fold(writesOf(session), accountId, events)
       this.version = events.at(-1)?.version ?? head
     }
     if (differs) {

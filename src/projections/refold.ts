@@ -1,6 +1,7 @@
 import { readEvents } from '../event-store/stored-events.js'
 import type { RecordedEvent } from '../mailbox/events.js'
 import type { Queryable } from '../platform/database.js'
+import { writesOf } from '../platform/statements.js'
 import { concernsMessages } from './core-projection.js'
 import { foldMessages } from './message-rows.js'
 import { project } from './project.js'
@@ -42,7 +43,7 @@ export async function refoldMessages(
   const wanted = new Set(ids)
   const events = await readEvents(session, accountId, versions)
   await foldMessages(
-    session,
+    writesOf(session),
     accountId,
     events.flatMap((event) => changesOf(event, wanted)),
   )

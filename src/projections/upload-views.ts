@@ -1,5 +1,6 @@
 import { planUpload, type UploadPlan, type UploadView } from '../mailbox/upload-plan.js'
 import type { Queryable } from '../platform/database.js'
+import { together } from '../platform/statements.js'
 import { viewTracked, viewTrackedApart, viewTrackedMailboxes } from './operation-views.js'
 
 /** Which part of what waits is looked at, and what the server can do. */
@@ -21,10 +22,13 @@ export type PlannedUpload = { plan: UploadPlan; view: UploadView }
 /** What a server is to be told next, and what that follows from. */
 export async function viewUpload(session: Queryable, scope: UploadScope): Promise<PlannedUpload> {
   const { accountId, missing, canExpunge, after, limit } = scope
-  const mailboxes = (await viewTrackedMailboxes(session, accountId)).map((mailbox) =>
+  const [all, messages] = await together([
+    viewTrackedMailboxes(session, accountId),
+    viewTrackedApart(session, accountId, after, limit),
+  ])
+  const mailboxes = all.map((mailbox) =>
     missing.has(mailbox.mailboxId) ? { ...mailbox, serverPath: null, operations: [] } : mailbox,
   )
-  const messages = await viewTrackedApart(session, accountId, after, limit)
   const copied = messages.flatMap(({ operations }) => operations.flatMap(({ effect }) => effect.copyOf ?? []))
   const originals = new Map(
     (await viewTracked(session, copied)).flatMap(({ messageId, server }) =>

@@ -26,6 +26,7 @@ import type { TrackedMessage } from '../../mailbox/tracked-message.js'
 import type { TrackedMailbox } from '../../mailbox/upload-plan.js'
 import { Streams } from '../../event-store/streams.js'
 import type { Queryable } from '../../platform/database.js'
+import { together } from '../../platform/statements.js'
 import { viewTracked, viewTrackedMailboxes } from '../../projections/operation-views.js'
 import { viewMatchingIds } from '../../projections/message-views.js'
 import { AppendedContents } from '../appended-contents.js'
@@ -191,8 +192,9 @@ export class Requests implements MailWork {
   }
 
   private async view(session: Queryable, accountId: string, ids: readonly string[]): Promise<RequestView> {
-    const messages = ids.length > MOST_MATCHED ? [] : await viewTracked(session, ids)
-    return { messages, mailboxes: await viewTrackedMailboxes(session, accountId) }
+    const tracked = viewTracked(session, ids.length > MOST_MATCHED ? [] : ids)
+    const [messages, mailboxes] = await together([tracked, viewTrackedMailboxes(session, accountId)])
+    return { messages, mailboxes }
   }
 }
 

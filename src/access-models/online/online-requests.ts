@@ -40,8 +40,11 @@ export class OnlineRequests extends Requests {
     decide: (view: RequestView, request: Request) => Decision,
     retryOf: string | null = null,
   ): Promise<RecordedRequest> {
-    if ((await this.sessions.used(accountId)).length === 0) return { failure: { kind: 'NoSession' } }
-    const [account] = await viewAccounts(this.platform.database.pool, [accountId])
+    const [sessions, [account]] = await Promise.all([
+      this.sessions.used(accountId),
+      viewAccounts(this.platform.database.pool, [accountId]),
+    ])
+    if (sessions.length === 0) return { failure: { kind: 'NoSession' } }
     if (!account) return { failure: { kind: 'AccountNotFound' } }
     if (WITHOUT.has(account.state)) return { failure: { kind: 'NoConnection', reason: account.detail } }
     const recorded = await super.recorded(accountId, wanted, kind, decide, retryOf)
