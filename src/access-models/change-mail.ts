@@ -57,9 +57,10 @@ export class ChangeMail {
       const reason = `must name 1 to ${MOST_NAMED} messages`
       return failed({ kind: 'InvalidSettings', field: 'messageIds', reason })
     }
-    const accountId = await viewOwnerOfMessages(this.platform.database.pool, ids)
-    if (accountId === null) return failed({ kind: 'MessageNotFound' })
-    return this.ofAccount(accountId, (work) => change(work, accountId, async () => ids))
+    const owner = await viewOwnerOfMessages(this.platform.database.pool, ids)
+    return owner
+      ? change(this.workOf(owner.model), owner.accountId, async () => ids)
+      : failed({ kind: 'MessageNotFound' })
   }
 
   /** A change of a mailbox. */

@@ -1,7 +1,9 @@
+import type { AccessModel } from '../mailbox/access-model.js'
 import type { LocalMailbox, NewMessagesView } from '../mailbox/local-mailboxes.js'
 import type { LocalMessage } from '../mailbox/local-work.js'
 import type { Address, Defect, MessageData, Structure } from '../mailbox/message.js'
 import type { Queryable } from '../platform/database.js'
+import type { AccountModel } from './account-views.js'
 import { viewForgotten } from './forgotten-views.js'
 
 /** The mailboxes that are kept here for an account. */
@@ -128,13 +130,15 @@ function localMessage(row: MessageRecord): LocalMessage {
 }
 
 /** The account that messages are of; null when there are none, or they are of several. */
-export async function viewOwnerOfMessages(session: Queryable, ids: readonly string[]): Promise<string | null> {
-  const { rows } = await session.query<{ account_id: string }>({
+export async function viewOwnerOfMessages(session: Queryable, ids: readonly string[]): Promise<AccountModel | null> {
+  const { rows } = await session.query<{ account_id: string; model: AccessModel }>({
     name: 'owner-of-messages',
-    text: 'select distinct account_id from messages where message_id = any($1::uuid[]) limit 2',
+    text: `select distinct account_id, model from messages join accounts using (account_id)
+           where message_id = any($1::uuid[]) limit 2`,
     values: [ids],
   })
-  return rows.length === 1 ? (rows[0]?.account_id ?? null) : null
+  const [owner] = rows
+  return owner && rows.length === 1 ? { accountId: owner.account_id, model: owner.model } : null
 }
 
 /** Which of some contents are here, each as "SHA-256/path of the mailbox". */
