@@ -43,7 +43,14 @@ async function operations(): Promise<void> {
   try {
     const users = Array.from({ length: SESSIONS }, (_, number) => `online${number}`)
     for (const user of [...users, 'beside']) {
-      await fillMaildir(dovecot.mailOf(user), null, 200, (number) => mail(number), 0, () => '')
+      await fillMaildir(
+        dovecot.mailOf(user),
+        null,
+        200,
+        (number) => mail(number),
+        0,
+        () => '',
+      )
       await fillMaildir(dovecot.mailOf(user), 'Work', 1, (number) => mail(1_000 + number))
     }
     const accounts = await Promise.all(users.map((user) => OnlineAccount.connect(service, dovecot, user)))

@@ -59,11 +59,22 @@ test('who has lost the shard can neither append nor take the account again, also
   expect(await store.streams.version(id)).toBe(2)
 })
 
+test('workers that start at once have their parts from the beginning', async () => {
+  const [one, other] = [worker(), worker()]
+  await one.prepare(8)
+  await one.announce(ADDRESS, 60_000)
+  await other.announce(ADDRESS, 60_000)
+  for (const each of [one, other]) {
+    const { leases, release } = await each.renew(ADDRESS, 60_000)
+    expect([leases.length, release]).toEqual([4, []])
+  }
+})
+
 test('a lease that ran out and that nobody took is good again when it is renewed', async () => {
   const id = await account()
   const only = worker()
   await only.prepare(1)
-  const before = (await only.renew(ADDRESS, 1)).leases
+  const before = (await only.renew(ADDRESS, 100)).leases
   await until(
     async () => (await store.database.pool.query('select from shards where expires_at < now()')).rowCount === 1,
   )

@@ -40,6 +40,11 @@ export class Leases {
     })
   }
 
+  /** Says that this process is alive, and takes nothing yet. @param duration milliseconds for which that is good */
+  async announce(address: string, duration: number): Promise<void> {
+    await this.database.transaction((session) => this.sayAlive(session, address, duration))
+  }
+
   /** Says that this process is alive, and takes what it is to have. @param duration milliseconds for which that is good */
   async renew(address: string, duration: number): Promise<Holding> {
     return this.database.transaction(async (session) => {

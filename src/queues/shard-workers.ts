@@ -35,6 +35,8 @@ const LOCK = 10_000
 const RETRY = 500
 /** Looks at the leases within the time that one of them is good. */
 const BEATS = 4
+/** Milliseconds within which workers that are started together come. */
+const TOGETHER = 1_000
 /** Milliseconds after which a job that came to the wrong process is there again. */
 const ELSEWHERE = 1_000
 
@@ -102,6 +104,7 @@ export class ShardWorkers implements OnModuleDestroy {
     const { MAILFOLD_LEASE: duration, MAILFOLD_SHARDS: shards } = this.platform.settings
     await this.leases.prepare(shards)
     if (this.platform.isOnly) await this.leases.endAll()
+    else await this.waitForOthers(address, duration)
     const housekeeping = this.work(HOUSEKEEPING, (job) => this.sweep(job.data.shard ?? 0), 1)
     await run(housekeeping)
     this.housekeeping = housekeeping
@@ -109,6 +112,12 @@ export class ShardWorkers implements OnModuleDestroy {
     await this.look(address, duration)
     await this.follow()
     this.looking = this.keepLooking(address, duration)
+  }
+
+  /** Of those that start at the same time the first must not take all that there is, only to give it back. */
+  private async waitForOthers(address: string, duration: number): Promise<void> {
+    await this.leases.announce(address, duration)
+    await sleep(TOGETHER, undefined, { signal: this.end.signal }).catch(() => undefined)
   }
 
   async onModuleDestroy(): Promise<void> {
