@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { DataSource, type MigrationInterface } from 'typeorm'
 import { StartFailure } from './start-failure.js'
-import { together } from './statements.js'
+import { together } from './together.js'
 
 /** A database session inside a transaction, or the pool: whatever runs a statement. */
 export type Queryable = Pick<pg.ClientBase, 'query'>

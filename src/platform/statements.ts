@@ -3,6 +3,7 @@ import { pipeline } from 'node:stream/promises'
 import type pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import type { Queryable } from './database.js'
+import { together } from './together.js'
 
 /** Takes statements of which nobody reads the result: they may be sent one behind the other. */
 export type Writes = {
@@ -45,14 +46,6 @@ export class SentWrites implements Writes {
   async done(): Promise<void> {
     await together(this.sent.splice(0))
   }
-}
-
-/** Waits until all that was sent behind each other is answered. @throws what the first of those that failed has thrown */
-export async function together<T extends readonly Promise<unknown>[]>(
-  sent: readonly [...T],
-): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
-  await Promise.allSettled(sent)
-  return Promise.all(sent)
 }
 
 async function copied(session: Queryable, statement: string, lines: Iterable<string>): Promise<void> {

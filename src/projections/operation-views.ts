@@ -15,7 +15,7 @@ import type { Tally } from '../mailbox/settlement.js'
 import { identityOf, placeShown, type TrackedMessage } from '../mailbox/tracked-message.js'
 import type { TrackedMailbox } from '../mailbox/upload-plan.js'
 import type { Queryable } from '../platform/database.js'
-import { together } from '../platform/statements.js'
+import { together } from '../platform/together.js'
 import { viewLastMessages, viewLocalMessages } from './local-views.js'
 
 /** The operations that wait for their outcomes, by message, in the order in which they were asked for. */

@@ -1,6 +1,6 @@
 import { planUpload, type UploadPlan, type UploadView } from '../mailbox/upload-plan.js'
 import type { Queryable } from '../platform/database.js'
-import { together } from '../platform/statements.js'
+import { together } from '../platform/together.js'
 import { viewTracked, viewTrackedApart, viewTrackedMailboxes } from './operation-views.js'
 
 /** Which part of what waits is looked at, and what the server can do. */
