@@ -3,10 +3,11 @@ import { v7 as newId } from 'uuid'
 import type { Feeds } from '../src/event-store/feeds.js'
 import {
   FenceRefused,
+  NewerProjection,
   StreamNotFound,
+  Streams,
   VersionConflict,
   type FenceToken,
-  type Streams,
 } from '../src/event-store/streams.js'
 import type { AccountEvent } from '../src/mailbox/events.js'
 import { rebuildAccount, verifyAccount } from '../src/projections/rebuild.js'
@@ -119,6 +120,27 @@ test('a decision that fails, and a fold that fails, leave neither events nor a g
   expect(await streams.version(id)).toBe(1)
   await streams.append(id, 1, [lost('b')])
   expect((await streams.read(id, 0, 10)).map((event) => event.version)).toEqual([1, 2])
+})
+
+test('a process of the version before leaves an account alone of which a newer one has folded the tables', async () => {
+  const id = await account()
+  const { projection, database } = store
+  const before = new Streams(
+    database,
+    {
+      version: projection.version - 1,
+      fold: (session, accountId, events) => projection.fold(session, accountId, events),
+    },
+    () => undefined,
+  )
+  await expect(before.append(id, 1, [lost('a')])).rejects.toBeInstanceOf(NewerProjection)
+  await expect(before.record(id, [lost('b')], 'CLIENT')).rejects.toBeInstanceOf(NewerProjection)
+  expect(await streams.version(id)).toBe(1)
+  // what the newer one has not folded yet it may go on with
+  const other = newId()
+  await before.append(other, 0, [connected(other)])
+  await before.append(other, 1, [lost('c')])
+  expect(await streams.version(other)).toBe(2)
 })
 
 test('followers that begin anywhere, while writers write, see every event once and in order', async () => {

@@ -30,6 +30,9 @@ export class VersionConflict extends Error {
 /** The writer no longer holds the account: another worker took it over. Nothing was written. */
 export class FenceRefused extends Error {}
 
+/** A newer Mailfold has folded the account's tables: what this one folds would leave out what is new in them. Nothing was written. */
+export class NewerProjection extends Error {}
+
 /** The account has no stream, or one that was closed for good. */
 export class StreamNotFound extends Error {}
 
@@ -54,7 +57,7 @@ export class Streams {
    *
    * @param beside more statements of the same transaction, which see the folded tables (credentials, say)
    * @returns the stream's version afterwards
-   * @throws VersionConflict when another writer was first
+   * @throws VersionConflict when another writer was first; NewerProjection
    */
   async append(
     accountId: string,
@@ -65,7 +68,7 @@ export class Streams {
     const version = await this.database.transaction(async (session) => {
       const sql = 'insert into streams (account_id, projection) values ($1, $2) on conflict do nothing'
       if (expectedVersion === 0) await session.query(sql, [accountId, this.projection.version])
-      const head = await takeHead(session, accountId)
+      const head = this.foldable(accountId, await takeHead(session, accountId))
       if (head.version !== expectedVersion) throw new VersionConflict(accountId, expectedVersion, head.version)
       const after = await this.write(session, accountId, head, events, 'CLIENT')
       await beside?.(session)
@@ -82,7 +85,7 @@ export class Streams {
    * @param fence the worker's token, when a worker writes what a server said
    * @param cause who made the events necessary; the server where a worker writes, else the client
    * @returns what was recorded, the version after it, and the view that was decided on
-   * @throws FenceRefused when the token is not the newest; StreamNotFound
+   * @throws FenceRefused when the token is not the newest; NewerProjection; StreamNotFound
    */
   async decide<View>(
     accountId: string,
@@ -92,7 +95,8 @@ export class Streams {
     cause: Cause = fence === undefined ? 'CLIENT' : 'SERVER',
   ): Promise<{ version: number; events: readonly AccountEvent[]; view: View }> {
     const result = await this.database.transaction(async (session) => {
-      const [head, view] = await together([takeHead(session, accountId, fence?.lease), loadView(session)])
+      const [taken, view] = await together([takeHead(session, accountId, fence?.lease), loadView(session)])
+      const head = this.foldable(accountId, taken)
       if (fence && !(head.isLeased && head.fence === fence.fence))
         throw new FenceRefused(`the token for ${accountId} is stale`)
       const events = decide(view)
@@ -180,6 +184,12 @@ export class Streams {
     return readStream(this.database.pool, accountId, after, limit)
   }
 
+  private foldable(accountId: string, head: Head): Head {
+    if (head.projection > this.projection.version)
+      throw new NewerProjection(`account ${accountId} is worked on by a newer Mailfold: this process is to be replaced`)
+    return head
+  }
+
   private async write(
     session: PoolClient,
     accountId: string,
@@ -218,15 +228,18 @@ export class Streams {
   }
 }
 
-/** Where a stream ends; `recordedAt` in milliseconds, -Infinity before its first event; whether the lease that was named is good. */
-type Head = { version: number; fence: number; recordedAt: number; isLeased: boolean }
+/**
+ * Where a stream ends; `recordedAt` in milliseconds, -Infinity before its first event; `projection`: by which version of it the tables were folded; whether the
+ * lease that was named is good.
+ */
+type Head = { version: number; fence: number; recordedAt: number; projection: number; isLeased: boolean }
 
 /** Holds a stream's head until the transaction ends: nobody else appends meanwhile. @throws StreamNotFound */
 async function takeHead(session: Queryable, accountId: string, lease?: Lease): Promise<Head> {
-  type Row = { version: string; fence: string; recorded_at: Date | number; leased: boolean }
+  type Row = { version: string; fence: string; recorded_at: Date | number; projection: number; leased: boolean }
   const { rows } = await session.query<Row>({
     name: 'take-head',
-    text: `select version, fence, recorded_at,
+    text: `select version, fence, recorded_at, projection,
              exists (select from shards where shard = $2 and token = $3) as leased
            from streams where account_id = $1 and not closed for update`,
     values: [accountId, lease?.shard ?? null, lease?.token ?? null],
@@ -237,6 +250,7 @@ async function takeHead(session: Queryable, accountId: string, lease?: Lease): P
     version: Number(head.version),
     fence: Number(head.fence),
     recordedAt: Number(head.recorded_at),
+    projection: head.projection,
     isLeased: head.leased,
   }
 }
