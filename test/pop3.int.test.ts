@@ -231,3 +231,17 @@ describe('a server that is none, or a hostile one', () => {
     })
   })
 })
+
+test('over a connection that may not be used any more nothing is said, and what was marked for deletion stays', async () => {
+  await withServer({}, [Buffer.from('one\r\n'), Buffer.from('two\r\n')], async (server) => {
+    const connection = await Pop3Connection.open(settings(server.port), 'secret', POLICY)
+    await connection.list()
+    let isHeld = true
+    connection.guard(() => isHeld)
+    expect(await connection.delete([1])).toEqual([1])
+    isHeld = false
+    expect(await failureOf(connection.quit())).toMatchObject({ kind: 'ConnectionLost' })
+    expect(server.last('QUIT')).toEqual([])
+    expect(server.held).toHaveLength(2)
+  })
+})

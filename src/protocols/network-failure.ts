@@ -1,5 +1,5 @@
 import type { ServerSettings } from '../mailbox/access-model.js'
-import type { ServerFailure } from '../mailbox/failures.js'
+import { ServerFailed, type ServerFailure } from '../mailbox/failures.js'
 
 const CERTIFICATE_PROBLEMS = new Set([
   'DEPTH_ZERO_SELF_SIGNED_CERT',
@@ -37,4 +37,9 @@ export function saysTooMany(said: string): boolean {
   return /throttl|authenticated but not connected|too many (simultaneous )?(connections|logins)|maximum number of connections/i.test(
     said,
   )
+}
+
+/** The failure of a connection that may not be used any more, since another process has the account. */
+export function takenOver(host: string): ServerFailed {
+  return new ServerFailed({ kind: 'ConnectionLost', host, reason: 'another process has the account' })
 }

@@ -121,8 +121,14 @@ export class OfflineHome implements AccountHome {
   private async open(account: AccountView): Promise<Maildrop> {
     const { policy, passwordOf, logger, maxMessageBytes } = this.tools
     const secret = await passwordOf(this.accountId)
-    if (account.protocol === 'POP3') return new Pop3Maildrop(await Pop3Connection.open(account, secret, policy))
+    const isHeld = () => this.tools.isHeld(this.accountId)
+    if (account.protocol === 'POP3') {
+      const connection = await Pop3Connection.open(account, secret, policy)
+      connection.guard(isHeld)
+      return new Pop3Maildrop(connection)
+    }
     const connection = await ImapConnection.open(account, secret, policy, logger)
+    connection.guard(isHeld)
     return new ImapMaildrop(connection, account.collection.removal, maxMessageBytes)
   }
 

@@ -20,6 +20,7 @@ import { formatUidSet, parseUidSet, uidSetOf, uidsOf, withoutUids, type UidSet }
 import type { Logger } from '../../platform/logs.js'
 import { inSpan } from '../../platform/traces.js'
 import { nameForTls, resolveServer, type DialPolicy } from '../dial.js'
+import { takenOver } from '../network-failure.js'
 import { failureOfError } from './failure-of-error.js'
 import { CAREFUL_QUERIES, messageDataOf, METADATA_QUERY } from './message-data.js'
 
@@ -339,11 +340,7 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
   private checkGuard(): void {
     if (this.mayGoOn()) return
     this.drop()
-    throw new ServerFailed({
-      kind: 'ConnectionLost',
-      host: this.server.host,
-      reason: 'another process has the account',
-    })
+    throw takenOver(this.server.host)
   }
 
   /** Makes a request of imapflow's. @param command what it is called if it fails */

@@ -4,6 +4,7 @@ import type { ServerSettings } from '../../mailbox/access-model.js'
 import { ServerFailed, type ServerFailure } from '../../mailbox/failures.js'
 import { groupsOf } from '../../mailbox/groups.js'
 import { resolveServer, type DialPolicy } from '../dial.js'
+import { takenOver } from '../network-failure.js'
 import { AnswerLost, AnswerReader } from './answer-reader.js'
 import { failureOfPop3, failureOfRefusal, refusalOf } from './pop3-failures.js'
 import { dial, secured } from './pop3-socket.js'
@@ -31,6 +32,7 @@ export class Pop3Connection {
   /** whether all messages so far were as long as the server said, but for an end of line that POP3 makes it add */
   private countsExactly = true
   private over = false
+  private mayGoOn: () => boolean = () => true
 
   private constructor(
     private readonly server: ServerSettings,
@@ -130,6 +132,11 @@ export class Pop3Connection {
     }
   }
 
+  /** Has the connection end before anything more is said over it once it may not be used any more. What was marked is not deleted then. */
+  guard(mayGoOn: () => boolean): void {
+    this.mayGoOn = mayGoOn
+  }
+
   /** Ends the connection at once; nothing that was marked is deleted. */
   drop(): void {
     this.over = true
@@ -146,6 +153,10 @@ export class Pop3Connection {
 
   private send(commands: readonly string[]): void {
     if (commands.some((command) => /[\r\n]/.test(command))) throw new Error('a command has to be one line')
+    if (!this.mayGoOn()) {
+      this.drop()
+      throw takenOver(this.server.host)
+    }
     this.socket.write(commands.map((command) => `${command}\r\n`).join(''))
   }
 
