@@ -1,8 +1,7 @@
 import { setShardCount } from '../event-store/leases.js'
+import { MOST_SHARDS } from '../platform/settings.js'
 import { StartFailure } from '../platform/start-failure.js'
 import { withDatabase } from './with-database.js'
-
-const MOST = 1_024
 
 /** Says how many shards there are and who holds them, or changes how many. Beside a running service: it sees it at its next look. */
 export async function shards(count: string | undefined, { json }: { json?: boolean }): Promise<void> {
@@ -22,7 +21,7 @@ export async function shards(count: string | undefined, { json }: { json?: boole
 
 function numberOf(count: string): number {
   const number = Number(count)
-  if (!Number.isInteger(number) || number < 1 || number > MOST)
-    throw new StartFailure(`the number of shards must be a whole number from 1 to ${MOST}`)
+  if (!Number.isInteger(number) || number < 1 || number > MOST_SHARDS)
+    throw new StartFailure(`the number of shards must be a whole number from 1 to ${MOST_SHARDS}`)
   return number
 }

@@ -21,6 +21,9 @@ const setting = <T>(parse: z.ZodType<T>, fallback: string | undefined, about: st
   about,
 })
 
+/** Most shards that the accounts can be divided into. */
+export const MOST_SHARDS = 1_024
+
 /** Every setting of the service. The help text, docs/operations.md and the checks at start all follow this list. */
 export const settingDefinitions = {
   MAILFOLD_PORT: setting(whole(0, 65535), '4000', 'TCP port of the API (0: any free one)'),
@@ -123,7 +126,7 @@ export const settingDefinitions = {
     'what this process is for: api answers clients, worker talks to mail servers',
   ),
   MAILFOLD_SHARDS: setting(
-    whole(1, 1_024),
+    whole(1, MOST_SHARDS),
     '1',
     'shards that the accounts are divided into when the database is first used; `mailfold shards` changes it later',
   ),

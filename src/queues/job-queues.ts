@@ -94,7 +94,7 @@ export class JobQueues implements OnApplicationBootstrap, OnApplicationShutdown 
    * while it runs comes right after, since it may have passed already what is new.
    */
   askSync({ accountId, model }: AccountModel, pause = 0): void {
-    const deduplication = pause > 0 ? { id: `retry:${accountId}` } : { id: accountId, keepLastIfActive: true }
+    const deduplication = pause > 0 ? { id: `retry:${accountId}` } : once(accountId)
     this.add(model, 'sync', { accountId }, { deduplication, ...BACKGROUND, ...(pause > 0 ? { delay: pause } : {}) })
   }
 
@@ -102,8 +102,7 @@ export class JobQueues implements OnApplicationBootstrap, OnApplicationShutdown 
   async askSyncs(shard: Shard, accounts: readonly AccountModel[], apart: number): Promise<void> {
     const jobs = Map.groupBy(
       accounts.map(({ accountId, model }, index) => {
-        const deduplication = { id: accountId, keepLastIfActive: true }
-        const opts = { deduplication, ...BACKGROUND, delay: Math.round(index * apart) }
+        const opts = { deduplication: once(accountId), ...BACKGROUND, delay: Math.round(index * apart) }
         return { model, job: { name: 'sync', data: { accountId }, opts } }
       }),
       ({ model }) => model,
@@ -115,13 +114,12 @@ export class JobQueues implements OnApplicationBootstrap, OnApplicationShutdown 
 
   /** Asks for an account to be brought up to date even if a pause after a failure is not over yet. */
   askSyncNow({ accountId, model }: AccountModel): void {
-    this.add(model, 'sync now', { accountId }, { deduplication: { id: `now:${accountId}`, keepLastIfActive: true } })
+    this.add(model, 'sync now', { accountId }, { deduplication: once(`now:${accountId}`) })
   }
 
   /** Asks for the server to be told what clients of an ONLINE account wait for. One that is asked for while one runs comes right after. */
   askOperate(accountId: string): void {
-    const deduplication = { id: `operate:${accountId}`, keepLastIfActive: true }
-    this.add('ONLINE', 'operate', { accountId }, { deduplication })
+    this.add('ONLINE', 'operate', { accountId }, { deduplication: once(`operate:${accountId}`) })
   }
 
   /** Asks for a server to be asked what a client of an ONLINE account waits to know. */
@@ -151,4 +149,9 @@ export class JobQueues implements OnApplicationBootstrap, OnApplicationShutdown 
       .add(name, data, options)
       .catch((error: unknown) => this.warn(error as Error, 'a job could not be added; it is asked for again'))
   }
+}
+
+/** Of jobs with one id one waits at a time; one that is asked for while one runs comes right after it. */
+function once(id: string): { id: string; keepLastIfActive: true } {
+  return { id, keepLastIfActive: true }
 }
