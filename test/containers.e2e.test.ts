@@ -5,6 +5,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { validate } from 'dockerfile-utils'
 import { parse } from 'yaml'
 import { settingDefinitions } from '../src/platform/settings.ts'
 import { install } from './support/install.ts'
@@ -33,6 +34,11 @@ const LAST = INSTRUCTIONS.at(-1)?.stage ?? 0
 const ofImage = (name: string) => INSTRUCTIONS.filter((each) => each.stage === LAST && each.name === name)
 
 describe('the image', () => {
+  test('is described as Docker understands it: its linter has nothing to say', () => {
+    expect(validate(readFileSync('Dockerfile', 'utf8'))).toEqual([])
+    expect(validate('FROM node:24\nCPOY . .\n').length).toBeGreaterThan(0)
+  })
+
   test('is built on pinned bases, all of one version', () => {
     const bases = INSTRUCTIONS.filter(({ name }) => name === 'FROM').map(({ rest }) => rest.replace(/ AS \w+$/, ''))
     expect(bases.length).toBe(2)
