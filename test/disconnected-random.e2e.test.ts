@@ -133,7 +133,7 @@ class Random {
   }
 
   private async others(action: number, one: number, path: string): Promise<void> {
-    const { other } = this.mine
+    const other = await this.mine.connectedOther()
     const from = PATHS[one % 3] ?? 'INBOX'
     const lock = await other.getMailboxLock(from)
     try {

@@ -86,12 +86,26 @@ export class DisconnectedAccount {
   readonly wire: Wire
   /** another client on the same mailboxes */
   other: ImapFlow
+  private readonly connectOther: () => Promise<ImapFlow>
 
-  protected constructor(service: Service, id: string, wire: Wire, other: ImapFlow) {
+  protected constructor(
+    service: Service,
+    id: string,
+    wire: Wire,
+    other: ImapFlow,
+    connectOther: () => Promise<ImapFlow>,
+  ) {
     this.service = service
     this.id = id
     this.wire = wire
     this.other = other
+    this.connectOther = connectOther
+  }
+
+  /** The other client, connected again where its server has ended the connection (Cyrus does, now and then). */
+  async connectedOther(): Promise<ImapFlow> {
+    if (!this.other.usable) this.other = await this.connectOther()
+    return this.other
   }
 
   /** Connects one, and waits until all its mail has been read. @param hidden capabilities that the server seems not to have */
@@ -102,7 +116,8 @@ export class DisconnectedAccount {
     hidden: readonly string[] = [],
   ): Promise<DisconnectedAccount> {
     const { id, wire } = await connectThroughWire(service, server, username, 'DISCONNECTED', hidden)
-    return new DisconnectedAccount(service, id, wire, await server.client(username))
+    const connectOther = () => server.client(username)
+    return new DisconnectedAccount(service, id, wire, await connectOther(), connectOther)
   }
 
   async state(): Promise<SeenAccount> {
@@ -237,12 +252,13 @@ export class DisconnectedAccount {
 
   /** What the server has in a mailbox: subjects with their flags, by subject. */
   async onServer(path: string): Promise<{ subject: string; flags: string[] }[]> {
-    const lock = await this.other.getMailboxLock(path)
+    const other = await this.connectedOther()
+    const lock = await other.getMailboxLock(path)
     try {
-      await this.other.noop()
+      await other.noop()
       const found: { subject: string; flags: string[] }[] = []
-      if (this.other.mailbox && this.other.mailbox.exists > 0)
-        for await (const { envelope, flags } of this.other.fetch('1:*', { envelope: true, flags: true }))
+      if (other.mailbox && other.mailbox.exists > 0)
+        for await (const { envelope, flags } of other.fetch('1:*', { envelope: true, flags: true }))
           found.push({
             subject: envelope?.subject ?? '',
             flags: [...(flags ?? [])].filter((flag) => flag !== '\\Recent').sort(),

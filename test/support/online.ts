@@ -24,7 +24,8 @@ export class OnlineAccount extends DisconnectedAccount {
     hidden: readonly string[] = [],
   ): Promise<OnlineAccount> {
     const { id, wire } = await connectThroughWire(service, server, username, 'ONLINE', hidden)
-    const account = new OnlineAccount(service, id, wire, await server.client(username))
+    const connectOther = () => server.client(username)
+    const account = new OnlineAccount(service, id, wire, await connectOther(), connectOther)
     await account.untilState('NO_SESSION')
     return account
   }
