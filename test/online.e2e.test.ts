@@ -1,5 +1,6 @@
 /* ONLINE accounts: sessions, and work on the server while a client waits. */
 import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { MailServer } from './support/imap-server.ts'
 import { mail } from './support/mail.ts'
@@ -139,6 +140,45 @@ describe.each(SERVERS)('on $name', ({ start }) => {
       expect(execFileSync('sh', ['-c', `grep -rl ${words} ${service.folder} || true`]).toString()).toBe('')
     await mine.end()
   })
+
+  test('a message that is larger than memory is to hold comes piece by piece, as fast as it is read', async () => {
+    const user = `online${++made}`
+    const content = randomBytes(24 * 1024 ** 2)
+    const raw = mail(made * 100, { subject: 'huge', body: 'the body of it', attachment: { name: 'huge.bin', content } })
+    await server.fill(user, { INBOX: [raw] })
+    const mine = await OnlineAccount.connect(service, server, user)
+    await mine.session()
+    const query = `query ($id: ID!) { account(id: $id) { messages { nodes {
+      rawUrl content { text } attachments { url } } } } }`
+    type Found = { rawUrl: string; content: { text: string }; attachments: { url: string }[] }
+    const asked = await service.ask<{ account: { messages: { nodes: Found[] } } }>(query, { id: mine.id })
+    const [message] = asked.account.messages.nodes
+    expect(message?.content.text).toContain('the body of it')
+    const pieces = () => mine.wire.asked.join('').match(/BODY\.PEEK\[[\d.]*\]<\d+\.1048576>/g)?.length ?? 0
+
+    const before = pieces()
+    const response = await service.fetch(message?.rawUrl ?? '')
+    const reader = (response.body as ReadableStream<Uint8Array>).getReader()
+    const chunks = [(await reader.read()).value ?? new Uint8Array()]
+    await sleep(1_000)
+    // what lies in sockets on the way is some of them
+    expect(pieces() - before).toBeLessThan(20)
+    for (let next = await reader.read(); next.value; next = await reader.read()) chunks.push(next.value)
+    expect(Buffer.concat(chunks).equals(Buffer.from(raw))).toBe(true)
+    expect(pieces() - before).toBeGreaterThan(30)
+
+    const attachment = await service.fetch(message?.attachments[0]?.url ?? '')
+    expect(Buffer.from(await attachment.arrayBuffer()).equals(content)).toBe(true)
+    const range = await service.fetch(message?.rawUrl ?? '', { headers: { range: 'bytes=1000-4000000' } })
+    expect(range.headers.get('content-length')).toBe('3999001')
+    expect(Buffer.from(await range.arrayBuffer()).equals(Buffer.from(raw).subarray(1_000, 4_000_001))).toBe(true)
+    // each at its own pace
+    const both = await Promise.all([0, 1].map(async () => (await service.fetch(message?.rawUrl ?? '')).text()))
+    expect(both.every((each) => each === raw)).toBe(true)
+    // never more of it at once
+    expect(mine.wire.asked.join('')).not.toMatch(/BODY\.PEEK\[(2)?\](?!<)/)
+    await mine.end()
+  }, 60_000)
 
   test('a large body that comes slowly, or a search, holds up no change', async () => {
     const user = `online${++made}`

@@ -11,7 +11,7 @@ import type { AccountView } from '../projections/account-views.js'
 import { isReferredTo } from '../projections/content-views.js'
 import { viewContentPlace, type ContentPlace } from '../projections/message-views.js'
 import type { ImapConnection } from '../protocols/imap/imap-connection.js'
-import { bytesOf, partOf } from '../protocols/imap/reading.js'
+import { bytesOf, bytesOfPart, headerOfPart, partOf } from '../protocols/imap/reading.js'
 
 /** What fetching a message's content works with. */
 export type FetchTools = {
@@ -89,8 +89,16 @@ async function tryToFetch(
 }
 
 async function pieceOf(connection: ImapConnection, uid: number, piece: ContentPiece): Promise<Readable | null> {
-  const bytes = await ('part' in piece
-    ? partOf(connection, uid, piece.part)
-    : bytesOf(connection, uid, piece.start, piece.end - piece.start + 1))
+  const bytes = await fetchPiece(connection, uid, piece)
   return bytes && Readable.from([bytes], { objectMode: false })
+}
+
+function fetchPiece(connection: ImapConnection, uid: number, piece: ContentPiece): Promise<Buffer | null> {
+  if ('header' in piece) return headerOfPart(connection, uid, piece.header)
+  if (!('start' in piece)) return partOf(connection, uid, piece.part)
+  const { part, start, end } = piece
+  const length = end - start + 1
+  return part === undefined
+    ? bytesOf(connection, uid, start, length)
+    : bytesOfPart(connection, uid, part, start, length)
 }

@@ -1,18 +1,23 @@
 import { Injectable } from '@nestjs/common'
 import { CommandBus } from '@nestjs/cqrs'
 import { GraphQLError } from 'graphql'
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { FileBlobs } from '../content/blob-store.js'
+import { inPieces, PIECE_BYTES, type FetchBytes } from '../content/in-pieces.js'
 import { PassingContent } from '../content/passing-content.js'
 import { Feeds } from '../event-store/feeds.js'
 import { Streams } from '../event-store/streams.js'
 import { FetchContent } from '../mailbox/commands.js'
 import { pieceKey, type ContentPiece } from '../mailbox/content-piece.js'
+import type { Structure } from '../mailbox/message.js'
 import { Platform } from '../platform/platform.js'
 import { viewMessageOwner, viewOnlineMessage, type OnlineMessage } from '../projections/message-views.js'
 
 /** A raw message that is at hand: bytes, and a stream of them or of a part (both offsets included). */
-export type RawMessage = { size: number; read(range?: { start: number; end: number }): Readable }
+export type RawMessage = { size: number; read(range?: ByteRange): Readable }
+
+/** A range of bytes, both ends included. */
+export type ByteRange = { start: number; end: number }
 
 /** Milliseconds after which a fetch is asked for again. */
 const AGAIN = 5_000
@@ -56,21 +61,59 @@ export class MessageContents {
     throw missed(outcome.reason)
   }
 
+  /**
+   * A message's raw content as it comes: a large one of an ONLINE account piece by piece from its server, so that it is never in memory as a whole.
+   *
+   * @returns null when there is no such message
+   * @throws GraphQLError as `raw`
+   */
+  async stream(messageId: string, signal: AbortSignal): Promise<Readable | null> {
+    const online = await this.online(messageId)
+    if (online && online.size > PIECE_BYTES)
+      return (await inPieces(this.bytesOf(messageId, online.accountId, signal))).content
+    return (await this.raw(messageId, signal))?.read() ?? null
+  }
+
   /** A message of an ONLINE account of which pieces can be had from the server; null for others, and where all of it is at hand. */
   async online(messageId: string): Promise<OnlineMessage | null> {
     if (this.passing.sizeOf(messageId) !== null) return null
     return viewOnlineMessage(this.platform.database.pool, messageId)
   }
 
-  /** A piece of such a message, fetched by itself. @throws GraphQLError as `raw` */
-  async piece(messageId: string, accountId: string, piece: ContentPiece, signal: AbortSignal): Promise<RawMessage> {
+  /**
+   * Bytes of such a message, as they come from its server.
+   *
+   * @returns the stream, and the range that it has: a server may have stated more bytes than there are
+   * @throws GraphQLError as `raw`
+   */
+  async range(messageId: string, accountId: string, { start, end }: ByteRange, signal: AbortSignal) {
+    const { content, first, isAll } = await inPieces(this.bytesOf(messageId, accountId, signal), { start, end })
+    return { content, range: { start, end: isAll ? start + first - 1 : end } }
+  }
+
+  /** One part of such a message with its own header, as a message of one part. @throws GraphQLError as `raw` */
+  async part(messageId: string, accountId: string, { part, size }: Structure, signal: AbortSignal): Promise<Readable> {
+    if ((size ?? 0) <= PIECE_BYTES) return Readable.from([await this.piece(messageId, accountId, { part }, signal)])
+    const header = await this.piece(messageId, accountId, { header: part }, signal)
+    return (await inPieces(this.bytesOf(messageId, accountId, signal, part), { before: header })).content
+  }
+
+  private bytesOf(messageId: string, accountId: string, signal: AbortSignal, part?: string): FetchBytes {
+    return (start, end) =>
+      this.piece(messageId, accountId, { start, end, ...(part === undefined ? {} : { part }) }, signal)
+  }
+
+  private async piece(messageId: string, accountId: string, piece: ContentPiece, signal: AbortSignal): Promise<Buffer> {
     const key = pieceKey(messageId, piece)
-    const here = this.passingBy(key)
-    if (here) return here
-    const { reason } = await this.fetched(accountId, messageId, piece, signal)
-    const fetched = this.passingBy(key)
-    if (fetched) return fetched
-    throw missed(reason)
+    for (;;) {
+      const here = this.passing.take(key)
+      if (here) return here
+      const { hasPassed, reason } = await this.fetched(accountId, messageId, piece, signal)
+      const fetched = this.passing.take(key)
+      if (fetched) return fetched
+      // where another reader was quicker, it comes again
+      if (!hasPassed) throw missed(reason)
+    }
   }
 
   private passingBy(key: string): RawMessage | null {
@@ -106,7 +149,9 @@ export class MessageContents {
   private async outcome(accountId: string, messageId: string, key: string, after: number, deadline: AbortSignal) {
     const done = new AbortController()
     const signal = AbortSignal.any([deadline, done.signal])
-    const passes = this.passing.arrival(key, signal).then(() => ({ sha256: null, reason: null }))
+    const passes = this.passing.arrival(key, signal).then(() => {
+      return { hasPassed: !signal.aborted, sha256: null, reason: null }
+    })
     try {
       return await Promise.race([passes, this.event(accountId, messageId, after, signal)])
     } finally {
@@ -116,12 +161,13 @@ export class MessageContents {
 
   private async event(accountId: string, messageId: string, after: number, signal: AbortSignal) {
     for await (const { type, data } of this.feeds.follow(accountId, after, signal)) {
-      if (type === 'MessageContentStored' && data.messageId === messageId) return { sha256: data.sha256, reason: null }
+      if (type === 'MessageContentStored' && data.messageId === messageId)
+        return { hasPassed: false, sha256: data.sha256, reason: null }
       if (type === 'MessageContentUnavailable' && data.messageId === messageId)
-        return { sha256: null, reason: data.reason }
+        return { hasPassed: false, sha256: null, reason: data.reason }
       if (type === 'MessageExpunged' && data.messageId === messageId)
-        return { sha256: null, reason: 'The message is no longer on the server.' }
+        return { hasPassed: false, sha256: null, reason: 'The message is no longer on the server.' }
     }
-    return { sha256: null, reason: null }
+    return { hasPassed: false, sha256: null, reason: null }
   }
 }

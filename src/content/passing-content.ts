@@ -26,6 +26,13 @@ export class PassingContent {
     return this.messages.has(key)
   }
 
+  /** What is passing through now under a name, which it leaves by that; null where there is nothing. */
+  take(key: string): Buffer | null {
+    const bytes = this.messages.get(key) ?? null
+    this.messages.delete(key)
+    return bytes
+  }
+
   /** The message's bytes, or a part (both offsets included), if it is passing through now. */
   read(key: string, range?: { start: number; end: number }): Readable | null {
     const bytes = this.messages.get(key)

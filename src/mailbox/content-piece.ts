@@ -1,8 +1,18 @@
-/** A piece of a raw message: bytes of it, both offsets included, or one part with its own header (RFC 9051 §6.4.5), by its number. */
-export type ContentPiece = { start: number; end: number } | { part: string }
+/**
+ * A piece of a raw message, or of one of its parts (by its number, RFC 9051 §6.4.5): bytes of it, both offsets included; a part's own header; or a part together with
+ * that.
+ */
+export type ContentPiece = { start: number; end: number; part?: string } | { header: string } | { part: string }
 
 /** Names a piece of a message, or all of it, among what is fetched. */
 export function pieceKey(messageId: string, piece: ContentPiece | null): string {
   if (piece === null) return messageId
-  return 'part' in piece ? `${messageId}#${piece.part}` : `${messageId}@${piece.start}-${piece.end}`
+  if ('header' in piece) return `${messageId}#${piece.header}.header`
+  const part = piece.part === undefined ? '' : `#${piece.part}`
+  return 'start' in piece ? `${messageId}${part}@${piece.start}-${piece.end}` : `${messageId}${part}`
+}
+
+/** Whether a name that `pieceKey` gave is that of a piece. */
+export function isPieceKey(key: string): boolean {
+  return /[#@]/.test(key)
 }

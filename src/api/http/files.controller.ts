@@ -3,10 +3,11 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { GraphQLError } from 'graphql'
 import type { Readable } from 'node:stream'
 import { attachmentsOf } from '../../mailbox/message.js'
+import { PIECE_BYTES } from '../../content/in-pieces.js'
 import { readAttachment, type Attachment } from '../../content/read-message.js'
 import { Platform } from '../../platform/platform.js'
 import { isAuthorized, refuseUnauthorized } from '../bearer.js'
-import { MessageContents, type RawMessage } from '../message-content.js'
+import { MessageContents, type ByteRange, type RawMessage } from '../message-content.js'
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
@@ -25,15 +26,18 @@ export class FilesController {
   @Get(':id/raw')
   async raw(@Param('id') id: string, @Req() request: FastifyRequest, @Res() reply: FastifyReply) {
     return this.answer(id, request, reply, async (signal) => {
-      const online = request.headers.range === undefined ? null : await this.contents.online(id)
+      const online = await this.contents.online(id)
       if (online) {
         const range = rangeOf(request.headers.range, online.size)
         if (range === 'unsatisfiable') return unsatisfiable(reply, online.size)
         if (range) {
-          const piece = await this.contents.piece(id, online.accountId, range, signal)
-          // of a server that has stated more bytes than there are
-          const end = range.start + piece.size - 1
-          return sendRange(reply, { ...range, end }, online.size, piece.read())
+          const found = await this.contents.range(id, online.accountId, range, signal)
+          return sendRange(reply, found.range, online.size, found.content)
+        }
+        // how many bytes there are is what the server states, and known for certain only at the end
+        if (online.size > PIECE_BYTES) {
+          const content = await this.contents.stream(id, signal)
+          return content && asMessage(reply).send(content)
         }
       }
       const raw = await this.contents.raw(id, signal)
@@ -62,12 +66,12 @@ export class FilesController {
     const online = await this.contents.online(id)
     // that of a message that is nothing else has no header of its own
     if (online?.structure && online.structure.part !== part) {
-      if (!attachmentsOf(online.structure).some((each) => each.part === part)) return { attachment: null }
-      const piece = await this.contents.piece(id, online.accountId, { part }, signal)
-      return { attachment: await readAttachment(piece.read(), '1') }
+      const found = attachmentsOf(online.structure).find((each) => each.part === part)
+      if (!found) return { attachment: null }
+      return { attachment: await readAttachment(await this.contents.part(id, online.accountId, found, signal), '1') }
     }
-    const raw = await this.contents.raw(id, signal)
-    return raw && { attachment: await readAttachment(raw.read(), part) }
+    const content = await this.contents.stream(id, signal)
+    return content && { attachment: await readAttachment(content, part) }
   }
 
   /** @param send sends the answer; null where there is no such message */
@@ -90,8 +94,6 @@ export class FilesController {
   }
 }
 
-type Range = { start: number; end: number }
-
 function sendRaw(reply: FastifyReply, raw: RawMessage, header: string | undefined): FastifyReply {
   const range = rangeOf(header, raw.size)
   if (range === 'unsatisfiable') return unsatisfiable(reply, raw.size)
@@ -99,7 +101,7 @@ function sendRaw(reply: FastifyReply, raw: RawMessage, header: string | undefine
   return asMessage(reply).header('content-length', raw.size).send(raw.read())
 }
 
-function sendRange(reply: FastifyReply, { start, end }: Range, size: number, content: Readable): FastifyReply {
+function sendRange(reply: FastifyReply, { start, end }: ByteRange, size: number, content: Readable): FastifyReply {
   asMessage(reply).code(206).header('content-range', `bytes ${start}-${end}/${size}`)
   return reply.header('content-length', end - start + 1).send(content)
 }
@@ -124,7 +126,7 @@ function sendAttachment(reply: FastifyReply, { content, type: said, filename }: 
 }
 
 /** One range of bytes, both ends included; null for none, or one that may be ignored (RFC 9110 §14.2). */
-function rangeOf(header: string | undefined, size: number): { start: number; end: number } | 'unsatisfiable' | null {
+function rangeOf(header: string | undefined, size: number): ByteRange | 'unsatisfiable' | null {
   const asked = /^bytes=(\d*)-(\d*)$/.exec(header ?? '')
   if (!asked || (asked[1] === '' && asked[2] === '')) return null
   const [from, to] = [asked[1] ?? '', asked[2] ?? '']

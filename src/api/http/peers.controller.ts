@@ -3,6 +3,7 @@ import { CommandBus } from '@nestjs/cqrs'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { PassingContent } from '../../content/passing-content.js'
+import { isPieceKey } from '../../mailbox/content-piece.js'
 import { AskServer } from '../../mailbox/online-commands.js'
 import type { ServerAnswer } from '../../mailbox/server-search.js'
 import { Platform } from '../../platform/platform.js'
@@ -56,7 +57,8 @@ export class PeersController {
     reply.raw.once('close', () => gone.abort())
     const deadline = AbortSignal.timeout(this.platform.settings.MAILFOLD_CONTENT_TIMEOUT)
     await this.passing.arrival(asked.data.key, AbortSignal.any([gone.signal, deadline]))
-    const content = this.passing.read(asked.data.key)
+    const { key } = asked.data
+    const content = isPieceKey(key) ? this.passing.take(key) : this.passing.read(key)
     return content ? reply.type('application/octet-stream').send(content) : reply.code(404).send()
   }
 

@@ -19,6 +19,26 @@ export async function bytesOf(
   return found ? (found.source ?? Buffer.alloc(0)) : null
 }
 
+/** Some bytes of a part, from an offset on; null when the message is gone. @param part its number, as in "2.1" */
+export async function bytesOfPart(
+  connection: ImapConnection,
+  uid: number,
+  part: string,
+  start: number,
+  length: number,
+): Promise<Buffer | null> {
+  const query = { uid: true, bodyParts: [{ key: part, start, maxLength: length }] }
+  const found = await connection.ask('FETCH', (client) => client.fetchOne(String(uid), query, { uid: true }))
+  return found ? (found.bodyParts?.get(part) ?? Buffer.alloc(0)) : null
+}
+
+/** A part's own header, with the empty line behind it; null when the message, or the part, is not there. */
+export async function headerOfPart(connection: ImapConnection, uid: number, part: string): Promise<Buffer | null> {
+  const query = { uid: true, bodyParts: [`${part}.mime`] }
+  const found = await connection.ask('FETCH', (client) => client.fetchOne(String(uid), query, { uid: true }))
+  return (found && found.bodyParts?.get(`${part}.mime`)) || null
+}
+
 /** One part of a message with its own header, as a message of one part; null when it is gone. @param part its number, as in "2.1" */
 export async function partOf(connection: ImapConnection, uid: number, part: string): Promise<Buffer | null> {
   const query = { uid: true, bodyParts: [`${part}.mime`, part] }
