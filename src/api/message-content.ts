@@ -5,6 +5,7 @@ import { Readable } from 'node:stream'
 import { FileBlobs } from '../content/blob-store.js'
 import { inPieces, PIECE_BYTES, type FetchBytes } from '../content/in-pieces.js'
 import { PassingContent } from '../content/passing-content.js'
+import { textsAlone, textsOf } from '../content/texts-alone.js'
 import { Feeds } from '../event-store/feeds.js'
 import { Streams } from '../event-store/streams.js'
 import { FetchContent } from '../mailbox/commands.js'
@@ -72,6 +73,16 @@ export class MessageContents {
     if (online && online.size > PIECE_BYTES)
       return (await inPieces(this.bytesOf(messageId, online.accountId, signal))).content
     return (await this.raw(messageId, signal))?.read() ?? null
+  }
+
+  /** What a message's bodies are read from: of a large one of an ONLINE account, the parts that they are made of. Otherwise as `stream`. */
+  async bodies(messageId: string, signal: AbortSignal): Promise<Readable | null> {
+    const online = await this.online(messageId)
+    const structure = online && online.size > PIECE_BYTES ? online.structure : null
+    const texts = structure && textsOf(structure)
+    if (!online || !structure || !texts) return this.stream(messageId, signal)
+    const partOf = (part: Structure) => this.part(messageId, online.accountId, part, signal)
+    return Readable.from(textsAlone(structure, texts, partOf), { objectMode: false })
   }
 
   /** A message of an ONLINE account of which pieces can be had from the server; null for others, and where all of it is at hand. */

@@ -108,7 +108,7 @@ export class MessageResolver {
     complexity: 100,
   })
   async content(@Parent() message: Message, @Context() context: ApiContext): Promise<MessageContent | null> {
-    const raw = await this.contents.stream(message.view.messageId, context.signal)
+    const raw = await this.contents.bodies(message.view.messageId, context.signal)
     if (!raw) return null
     const { text, html, truncated } = await readBodies(raw)
     return { text, html, isTruncated: truncated }
