@@ -61,6 +61,8 @@ export class ShardWorkers implements OnModuleDestroy {
   /** what was agreed on when the leases were renewed, the taking up and putting down of that, and what is still to be put down */
   private agreed: Holding = { leases: [], release: [], shards: 1 }
   private following: Promise<void> | null = null
+  private followedAt = 0
+  private tending: Promise<void> | null = null
   private readonly lost: OpenShard[] = []
   private readonly end = new AbortController()
 
@@ -111,6 +113,7 @@ export class ShardWorkers implements OnModuleDestroy {
     measureWork(this.platform, this.queues, () => [...this.open.keys()], this.homes)
     await this.look(address, duration)
     await this.follow()
+    await this.tend()
     this.looking = this.keepLooking(address, duration)
   }
 
@@ -176,10 +179,16 @@ export class ShardWorkers implements OnModuleDestroy {
     while (!this.closing) {
       await sleep(duration / BEATS, undefined, { signal: this.end.signal }).catch(() => undefined)
       if (this.closing) return
+      // what cannot be taken up, or put down, in that time is another process's: the leases run out
+      if (this.following && performance.now() - this.followedAt > duration) continue
       await this.look(address, duration).catch(warn)
+      if (!this.following) this.followedAt = performance.now()
       this.following ??= this.follow()
         .catch(warn)
         .finally(() => (this.following = null))
+      this.tending ??= this.tend()
+        .catch(warn)
+        .finally(() => (this.tending = null))
     }
   }
 
@@ -206,6 +215,10 @@ export class ShardWorkers implements OnModuleDestroy {
     const taken = leases.filter(({ shard }) => !this.open.has(shard) && !release.includes(shard))
     await Promise.all(taken.map((lease) => this.openShard(lease)))
     await this.giveBack(release)
+  }
+
+  /** Sees to it that accounts are asked for, and that none is worked on that is forgotten. */
+  private async tend(): Promise<void> {
     await this.homes.dropForgotten()
     await Promise.all([...this.open.keys()].map((shard) => this.schedule(shard)))
   }
