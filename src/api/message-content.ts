@@ -20,6 +20,11 @@ export type RawMessage = { size: number; read(range?: ByteRange): Readable }
 /** A range of bytes, both ends included. */
 export type ByteRange = { start: number; end: number }
 
+/** Whether a message of an ONLINE account is too large to pass through memory as a whole. */
+export function comesInPieces(online: OnlineMessage | null): online is OnlineMessage {
+  return online !== null && online.size > PIECE_BYTES
+}
+
 /** Milliseconds after which a fetch is asked for again. */
 const AGAIN = 5_000
 
@@ -65,22 +70,22 @@ export class MessageContents {
   /**
    * A message's raw content as it comes: a large one of an ONLINE account piece by piece from its server, so that it is never in memory as a whole.
    *
+   * @param online what `online` says of it
    * @returns null when there is no such message
    * @throws GraphQLError as `raw`
    */
-  async stream(messageId: string, signal: AbortSignal): Promise<Readable | null> {
-    const online = await this.online(messageId)
-    if (online && online.size > PIECE_BYTES)
-      return (await inPieces(this.bytesOf(messageId, online.accountId, signal))).content
+  async stream(messageId: string, online: OnlineMessage | null, signal: AbortSignal): Promise<Readable | null> {
+    if (comesInPieces(online)) return (await inPieces(this.bytesOf(messageId, online.accountId, signal))).content
     return (await this.raw(messageId, signal))?.read() ?? null
   }
 
   /** What a message's bodies are read from: of a large one of an ONLINE account, the parts that they are made of. Otherwise as `stream`. */
   async bodies(messageId: string, signal: AbortSignal): Promise<Readable | null> {
     const online = await this.online(messageId)
-    const structure = online && online.size > PIECE_BYTES ? online.structure : null
-    const texts = structure && textsOf(structure)
-    if (!online || !structure || !texts) return this.stream(messageId, signal)
+    if (!comesInPieces(online) || !online.structure) return this.stream(messageId, online, signal)
+    const { structure } = online
+    const texts = textsOf(structure)
+    if (!texts) return this.stream(messageId, online, signal)
     const partOf = (part: Structure) => this.part(messageId, online.accountId, part, signal)
     return Readable.from(textsAlone(structure, texts, partOf), { objectMode: false })
   }
@@ -164,7 +169,8 @@ export class MessageContents {
       return { hasPassed: !signal.aborted, sha256: null, reason: null }
     })
     try {
-      return await Promise.race([passes, this.event(accountId, messageId, after, signal)])
+      const told = this.event(accountId, messageId, after, signal)
+      return await Promise.race([passes, told.then((event) => ({ hasPassed: false, ...event }))])
     } finally {
       done.abort()
     }
@@ -172,13 +178,12 @@ export class MessageContents {
 
   private async event(accountId: string, messageId: string, after: number, signal: AbortSignal) {
     for await (const { type, data } of this.feeds.follow(accountId, after, signal)) {
-      if (type === 'MessageContentStored' && data.messageId === messageId)
-        return { hasPassed: false, sha256: data.sha256, reason: null }
+      if (type === 'MessageContentStored' && data.messageId === messageId) return { sha256: data.sha256, reason: null }
       if (type === 'MessageContentUnavailable' && data.messageId === messageId)
-        return { hasPassed: false, sha256: null, reason: data.reason }
+        return { sha256: null, reason: data.reason }
       if (type === 'MessageExpunged' && data.messageId === messageId)
-        return { hasPassed: false, sha256: null, reason: 'The message is no longer on the server.' }
+        return { sha256: null, reason: 'The message is no longer on the server.' }
     }
-    return { hasPassed: false, sha256: null, reason: null }
+    return { sha256: null, reason: null }
   }
 }

@@ -22,8 +22,7 @@ export class Leases {
 
   /** Makes the shards where there are none yet. */
   async prepare(shards: number): Promise<void> {
-    await this.database.transaction(async (session) => {
-      await session.query('select pg_advisory_xact_lock($1)', [LEASES_LOCK])
+    await alone(this.database, async (session) => {
       await session.query(
         'insert into shards (shard) select generate_series(0, $1 - 1) where not exists (select from shards)',
         [shards],
@@ -33,8 +32,7 @@ export class Leases {
 
   /** Ends all leases at once: for a process that knows itself to be the only one, after one that was killed. */
   async endAll(): Promise<void> {
-    await this.database.transaction(async (session) => {
-      await session.query('select pg_advisory_xact_lock($1)', [LEASES_LOCK])
+    await alone(this.database, async (session) => {
       await session.query('update shards set worker_id = null, expires_at = null')
       await session.query('delete from workers')
     })
@@ -102,10 +100,17 @@ export class Leases {
  * Changes how many shards there are. Whoever holds one loses it, with its token: with another number an account belongs to another shard.
  */
 export async function setShardCount(database: Database, shards: number): Promise<void> {
-  await database.transaction(async (session) => {
-    await session.query('select pg_advisory_xact_lock($1)', [LEASES_LOCK])
+  await alone(database, async (session) => {
     await session.query('delete from shards where shard >= $1', [shards])
     await session.query('update shards set worker_id = null, expires_at = null, token = 0')
     await session.query('insert into shards (shard) select generate_series(0, $1 - 1) on conflict do nothing', [shards])
+  })
+}
+
+/** Changes leases while nobody else does. */
+async function alone(database: Database, change: (session: Queryable) => Promise<void>): Promise<void> {
+  await database.transaction(async (session) => {
+    await session.query('select pg_advisory_xact_lock($1)', [LEASES_LOCK])
+    await change(session)
   })
 }

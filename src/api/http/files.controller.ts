@@ -3,11 +3,10 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { GraphQLError } from 'graphql'
 import type { Readable } from 'node:stream'
 import { attachmentsOf } from '../../mailbox/message.js'
-import { PIECE_BYTES } from '../../content/in-pieces.js'
 import { readAttachment, type Attachment } from '../../content/read-message.js'
 import { Platform } from '../../platform/platform.js'
 import { isAuthorized, refuseUnauthorized } from '../bearer.js'
-import { MessageContents, type ByteRange, type RawMessage } from '../message-content.js'
+import { comesInPieces, MessageContents, type ByteRange, type RawMessage } from '../message-content.js'
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
@@ -35,8 +34,8 @@ export class FilesController {
           return sendRange(reply, found.range, online.size, found.content)
         }
         // how many bytes there are is what the server states, and known for certain only at the end
-        if (online.size > PIECE_BYTES) {
-          const content = await this.contents.stream(id, signal)
+        if (comesInPieces(online)) {
+          const content = await this.contents.stream(id, online, signal)
           return content && asMessage(reply).send(content)
         }
       }
@@ -70,7 +69,7 @@ export class FilesController {
       if (!found) return { attachment: null }
       return { attachment: await readAttachment(await this.contents.part(id, online.accountId, found, signal), '1') }
     }
-    const content = await this.contents.stream(id, signal)
+    const content = await this.contents.stream(id, online, signal)
     return content && { attachment: await readAttachment(content, part) }
   }
 
