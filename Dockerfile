@@ -1,14 +1,15 @@
 # The service with nothing that it does not need to run. What is built here is what `npm ci && npm run build` makes.
-FROM node:24.9.0-bookworm-slim AS build
+FROM node:24.21.0-bookworm-slim AS build
 WORKDIR /app
-COPY package.json package-lock.json ./
-RUN npm ci
-COPY tsconfig.json nest-cli.json ./
+COPY package.json package-lock.json .npmrc ./
+# without scripts, of which one builds what is not there yet: a change of the sources installs nothing again
+RUN npm ci --ignore-scripts
+COPY tsconfig.json nest-cli.json .swcrc ./
 COPY src ./src
 # the image brings a Node of its own
-RUN npm run build && npm prune --omit=dev && rm -rf node_modules/node node_modules/.bin/node
+RUN npm rebuild && npm run build && npm prune --omit=dev && rm -rf node_modules/node node_modules/.bin/node
 
-FROM node:24.9.0-bookworm-slim
+FROM node:24.21.0-bookworm-slim
 ENV NODE_ENV=production MAILFOLD_HOST=0.0.0.0 MAILFOLD_DATA=/data
 RUN install --directory --owner=node --group=node --mode=0700 /data
 WORKDIR /app
