@@ -5,6 +5,7 @@ COPY package.json package-lock.json .npmrc ./
 # without scripts, of which one builds what is not there yet: a change of the sources installs nothing again
 RUN npm ci --ignore-scripts
 COPY tsconfig.json nest-cli.json .swcrc ./
+COPY .ci/bundle.mjs ./.ci/
 COPY src ./src
 # the image brings a Node of its own
 RUN npm rebuild && npm run build && npm prune --omit=dev && rm -rf node_modules/node node_modules/.bin/node
@@ -20,5 +21,5 @@ USER node
 VOLUME /data
 EXPOSE 4000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["node", "-e", "fetch('http://127.0.0.1:4000/health/ready').then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "--max-semi-space-size=8", "--heap-growing-percent=20", "dist/main.js"]
+ENTRYPOINT ["node", "--max-semi-space-size=8", "--heap-growing-percent=20", "dist/bundle/main.js"]
 CMD ["start"]

@@ -79,7 +79,7 @@ describe('the image', () => {
         const [to = '', ...from] = rest.split(' ').reverse()
         if (name === 'COPY' && stage === 0)
           for (const path of from)
-            await cp(join(context, path), join(build, to, to.endsWith('/') ? path : ''), { recursive: true })
+            await cp(join(context, path), join(build, to, to.endsWith('/') ? basename(path) : ''), { recursive: true })
         if (name === 'COPY' && stage === LAST)
           await rename(from[0]!.replace('/app', build), join(app, to, to.endsWith('/') ? basename(from[0]!) : ''))
         if (name === 'WORKDIR') await mkdir(stage === LAST ? app : build)
@@ -113,7 +113,7 @@ describe('the image', () => {
   test('does not run as root, and runs as a start by hand does', () => {
     expect(ofImage('USER').at(-1)?.rest).toBe('node')
     const [, shebang = ''] = /^#!\/usr\/bin\/env -S (.*)\n/.exec(readFileSync('src/main.ts', 'utf8')) ?? []
-    expect(commandOf('ENTRYPOINT')).toEqual([...shebang.split(' '), 'dist/main.js'])
+    expect(commandOf('ENTRYPOINT')).toEqual([...shebang.split(' '), 'dist/bundle/main.js'])
     expect(commandOf('CMD')).toEqual(['start'])
     for (const [name = ''] of (ofImage('ENV')[0]?.rest ?? '').split(' ').map((each) => each.split('=')))
       if (name !== 'NODE_ENV') expect(Object.keys(settingDefinitions)).toContain(name)

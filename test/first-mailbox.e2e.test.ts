@@ -290,7 +290,7 @@ test('health is told without a token, and GraphiQL is served', async () => {
 
 test('tail prints events from any cursor on, as JSON', async () => {
   const { spawn } = await import('node:child_process')
-  const child = spawn(process.execPath, ['dist/main.js', 'tail', account, '--after', 'start', '--json'], {
+  const child = spawn(process.execPath, ['dist/bundle/main.js', 'tail', account, '--after', 'start', '--json'], {
     env: { ...process.env, ...service.clientEnvironment },
   })
   let printed = ''

@@ -75,7 +75,7 @@ test('a second Mailfold on the same data folder is told so, and the first goes o
 test('the token is made at the first start and shown once', async () => {
   const data = await folder()
   const start = async () => {
-    const child = spawn(process.execPath, ['dist/main.js', 'start'], {
+    const child = spawn(process.execPath, ['dist/bundle/main.js', 'start'], {
       env: { ...process.env, NODE_OPTIONS: '', MAILFOLD_PORT: '0', MAILFOLD_DATA: data, MAILFOLD_TOKEN: '' },
     })
     let said = ''
@@ -146,7 +146,7 @@ test('it runs as somebody who is not root', async () => {
   const copy = await folder()
   await chmod(copy, 0o755)
   execFileSync('cp', ['-r', 'dist', 'package.json', 'node_modules', copy])
-  const child = spawn(process.execPath, [join(copy, 'dist/main.js'), 'start'], {
+  const child = spawn(process.execPath, [join(copy, 'dist/bundle/main.js'), 'start'], {
     uid: nobody,
     gid: nobody,
     env: environment,

@@ -258,7 +258,7 @@ test('`tail --all` tells the events of all accounts in one order, and goes on af
   await service.synced(second)
   const lines = async (count: number, after: string) => {
     const told: { cursor: string; accountId: string; version: number; type: string; cause: string }[] = []
-    const child = spawn(process.execPath, ['dist/main.js', 'tail', '--all', '--json', '--after', after], {
+    const child = spawn(process.execPath, ['dist/bundle/main.js', 'tail', '--all', '--json', '--after', after], {
       env: { ...process.env, ...service.clientEnvironment },
       stdio: ['ignore', 'pipe', 'inherit'],
     })
@@ -284,7 +284,7 @@ test('`tail --all` tells the events of all accounts in one order, and goes on af
     expect(causes).toContain(known)
   expect(causes).not.toContain('ConnectionEstablished CLIENT')
   // whoever reads only the beginning ends it without noise
-  const piped = execFileSync('sh', ['-c', 'node dist/main.js tail --all --after start 2>&1 | head -1'], {
+  const piped = execFileSync('sh', ['-c', 'node dist/bundle/main.js tail --all --after start 2>&1 | head -1'], {
     env: { ...process.env, ...service.clientEnvironment },
   }).toString()
   expect(piped).toMatch(/^[^\n]* #1 AccountConnected [^\n]*\n$/)

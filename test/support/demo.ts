@@ -24,7 +24,7 @@ await fillMaildir(dovecot.mailOf('demo'), 'Sent', 200, (number) =>
 
 const data = await mkdtemp(join(tmpdir(), 'mailfold-demo-'))
 const environment = { ...process.env, MAILFOLD_DATA: data, MAILFOLD_TLS_CA: dovecot.authorityFile }
-const main = new URL('../../dist/main.js', import.meta.url).pathname
+const main = new URL('../../dist/bundle/main.js', import.meta.url).pathname
 const service = spawn(main, ['start'], { env: environment, stdio: 'inherit', detached: true })
 const ended = new Promise<void>((done) => service.once('exit', () => done()))
 

@@ -7,6 +7,6 @@ import { promisify } from 'node:util'
  */
 export default async function build(): Promise<void> {
   const isStale =
-    'test ! -e dist/main.js || test -n "$(find src package.json .swcrc nest-cli.json -newer dist/main.js | head -1)"'
+    'test ! -e dist/bundle/main.js || test -n "$(find src package.json .swcrc nest-cli.json .ci/bundle.mjs -newer dist/bundle/main.js | head -1)"'
   await promisify(execFile)('flock', ['package.json', 'sh', '-c', `if ${isStale}; then npm run build; fi`])
 }

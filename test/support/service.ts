@@ -8,7 +8,7 @@ import { createClient, type Client } from 'graphql-ws'
 import pg from 'pg'
 import { WebSocket } from 'ws'
 
-const MAIN = new URL('../../dist/main.js', import.meta.url).pathname
+const MAIN = new URL('../../dist/bundle/main.js', import.meta.url).pathname
 
 /** What a finished command line run has left. */
 export type Finished = { code: number | null; stdout: string; stderr: string }
@@ -61,9 +61,9 @@ export class Service {
     return service
   }
 
-  /** Starts it (again), on the same folder. */
-  async launch(): Promise<void> {
-    const child = spawn(MAIN, ['start', '--json'], {
+  /** Starts it (again), on the same folder. @param program what is built of main.ts */
+  async launch(program = MAIN): Promise<void> {
+    const child = spawn(program, ['start', '--json'], {
       env: this.environment,
       stdio: ['ignore', 'pipe', 'pipe'],
     })
