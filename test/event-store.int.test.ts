@@ -9,7 +9,7 @@ import {
   VersionConflict,
   type FenceToken,
 } from '../src/event-store/streams.js'
-import type { AccountEvent } from '../src/mailbox/events.js'
+import type { AccountEvent, RecordedEvent } from '../src/mailbox/events.js'
 import { rebuildAccount, verifyAccount } from '../src/projections/rebuild.js'
 import { Store } from './support/store.ts'
 
@@ -122,6 +122,23 @@ test('a decision that fails, and a fold that fails, leave neither events nor a g
   expect((await streams.read(id, 0, 10)).map((event) => event.version)).toEqual([1, 2])
 })
 
+test('a statement that cannot be sent takes back what was sent before it', async () => {
+  const id = await account()
+  const { projection, database } = store
+  const unsendable = {
+    toPostgres() {
+      throw new Error('not to be written')
+    },
+  }
+  const fold: typeof projection.fold = async (session) => {
+    await session.query({ text: 'select $1::text', values: [unsendable] })
+  }
+  const broken = new Streams(database, { version: projection.version, fold }, () => undefined)
+  await expect(broken.append(id, 1, [lost('a')])).rejects.toThrow('not to be written')
+  await expect(broken.record(id, [lost('b')], 'CLIENT')).rejects.toThrow('not to be written')
+  expect(await streams.version(id)).toBe(1)
+})
+
 test('a process of the version before leaves an account alone of which a newer one has folded the tables', async () => {
   const id = await account()
   const { projection, database } = store
@@ -146,22 +163,28 @@ test('a process of the version before leaves an account alone of which a newer o
 test('followers that begin anywhere, while writers write, see every event once and in order', async () => {
   const id = await account()
   const total = 300
+  const elsewhere = new Streams(store.database, store.projection, () => undefined)
   const follow = async (after: number) => {
     const abort = new AbortController()
-    const versions: number[] = []
+    const seen: RecordedEvent[] = []
     for await (const event of feeds.follow(id, after, abort.signal)) {
-      versions.push(event.version)
+      seen.push(event)
       if (event.version === total) abort.abort()
     }
-    return versions
+    return seen
   }
   const early = [0, 1, 1].map(follow)
   for (let version = 1; version < total; version++) {
-    await streams.append(id, version, [lost(String(version))])
+    // those of another process are only told of
+    const writer = version % 7 === 0 ? elsewhere : streams
+    await writer.append(id, version, [lost(String(version))])
+    if (writer === elsewhere) feeds.advanced(id, version + 1)
     if (version === 150) early.push(follow(0), follow(77), follow(150))
   }
-  const expected = (after: number) => Array.from({ length: total - after }, (_, index) => after + 1 + index)
-  expect(await Promise.all(early)).toEqual([0, 1, 1, 0, 77, 150].map(expected))
+  const stored = await streams.read(id, 0, total)
+  expect(stored.map(({ version }) => version)).toEqual(Array.from({ length: total }, (_, index) => index + 1))
+  // as they are in the store, to the last field
+  expect(await Promise.all(early)).toStrictEqual([0, 1, 1, 0, 77, 150].map((after) => stored.slice(after)))
 })
 
 test.each(readdirSync('test/fixtures/events'))(

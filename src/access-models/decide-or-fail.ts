@@ -1,5 +1,5 @@
 import { StreamNotFound, type Streams } from '../event-store/streams.js'
-import type { AccountEvent } from '../mailbox/events.js'
+import type { AccountEvent, RecordedEvent } from '../mailbox/events.js'
 import type { ChangeFailure, Decision } from '../mailbox/local-work.js'
 import type { Queryable } from '../platform/database.js'
 
@@ -9,7 +9,7 @@ export async function decideOrFail<View>(
   accountId: string,
   load: (session: Queryable) => Promise<View>,
   decide: (view: View) => Decision,
-): Promise<{ events: readonly AccountEvent[] } | { failure: ChangeFailure }> {
+): Promise<{ events: readonly RecordedEvent[] } | { failure: ChangeFailure }> {
   let failure: ChangeFailure | null = null
   try {
     const { events } = await streams.decide(accountId, load, (view) => {

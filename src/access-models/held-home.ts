@@ -26,6 +26,8 @@ const SLICE = 10_000
 /** A message of an ONLINE account with more bytes than this is fetched beside what else is done. */
 const LARGE = 64 * 1024
 
+type Job = (account: AccountView, connection: ImapConnection) => Promise<void>
+
 /**
  * Where the work of one account is done of which the mail stays on the server: its connection, held between jobs, and what is known of it for now. What matters
  * is in the log; a home that is lost is built again by the next job.
@@ -98,7 +100,7 @@ export class HeldHome implements AccountHome {
       if (this.uploads.hasExpunged()) await this.watchQuota(connection)
       if (mailboxes.isListChanged || mailboxes.hasChanged) this.tools.ask(account)
       await this.watch(account, connection)
-    })
+    }, true)
   }
 
   private async upload(account: AccountView, connection: ImapConnection): Promise<void> {
@@ -151,7 +153,7 @@ export class HeldHome implements AccountHome {
 
   /** Fetches a message's content; the outcome is an event, or for an ONLINE account passes through memory. */
   async fetch(messageId: string, piece: ContentPiece | null): Promise<void> {
-    const fetch = (account: AccountView, connection: ImapConnection) =>
+    const fetch: Job = (account, connection) =>
       fetchContent({ ...this.tools, account, connection, fence: this.fence.held }, messageId, piece)
     if ((this.present > 0 || (await this.isLarge(messageId))) && (await this.beside(fetch))) return
     const isDone = await this.inTurn(async (account, connection) => {
@@ -177,7 +179,7 @@ export class HeldHome implements AccountHome {
   }
 
   /** Does something over the second connection of an ONLINE account that has one already. @returns whether it was done */
-  private async beside(work: (account: AccountView, connection: ImapConnection) => Promise<void>): Promise<boolean> {
+  private async beside(work: Job): Promise<boolean> {
     if (this.model !== 'ONLINE' || !this.connection || this.stopping) return false
     const [account] = await viewAccounts(this.tools.database.pool, [this.accountId])
     if (account?.model !== 'ONLINE') return false
@@ -209,14 +211,19 @@ export class HeldHome implements AccountHome {
     await Promise.all([this.connection?.close(), this.side.stop()])
   }
 
-  /** One job at a time has the connection; a sync puts its work down when another waits. @returns whether it was done */
-  private async inTurn(job: (account: AccountView, connection: ImapConnection) => Promise<void>): Promise<boolean> {
+  /**
+   * One job at a time has the connection; a sync puts its work down when another waits.
+   *
+   * @param isAsked whether a client has asked for it, in a session that was open then
+   * @returns whether it was done
+   */
+  private async inTurn(job: Job, isAsked = false): Promise<boolean> {
     this.waiting++
     this.present++
     const mine = this.turn
       .then(() => {
         this.waiting--
-        return this.unlessTaken(() => this.work(job))
+        return this.unlessTaken(() => this.work(job, isAsked))
       })
       .finally(() => this.present--)
     this.turn = mine.catch(() => undefined)
@@ -234,14 +241,15 @@ export class HeldHome implements AccountHome {
     }
   }
 
-  private async work(job: (account: AccountView, connection: ImapConnection) => Promise<void>): Promise<boolean> {
+  private async work(job: Job, isAsked: boolean): Promise<boolean> {
     const account = await this.keepToSchedule()
     if (!account || this.stopping) return false
     await this.fence.token()
     const isOnline = account.model === 'ONLINE'
     if (this.model !== account.model) await this.changeModel(account)
     if (account.model === 'OFFLINE') return false
-    if (isOnline && !this.isLookDue(account) && !(await this.isConnectionWanted())) {
+    const isWanted = !isOnline || this.isLookDue(account) || (isAsked && this.connection !== null)
+    if (!isWanted && !(await this.isConnectionWanted())) {
       await this.endSession(account)
       return false
     }

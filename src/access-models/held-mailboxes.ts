@@ -12,12 +12,17 @@ import { viewMailboxes, type MailboxView } from '../projections/sync-views.js'
 import { canExpunge } from '../protocols/imap/changing.js'
 import type { ImapConnection } from '../protocols/imap/imap-connection.js'
 import type { HomeTools } from './account-home.js'
-import { Suspects, syncMailbox, type Remainder, type SyncTools } from './mailbox-sync.js'
+import type { SyncTools } from './mailbox-record.js'
+import { syncMailbox, type Remainder } from './mailbox-sync.js'
+import { Suspects } from './suspects.js'
 
 /** Milliseconds after which a mailbox that is missing is looked for again. */
 const NEXT_LOOK = 500
 /** A mailbox counts as gone when it was missing for so many milliseconds: Dovecot's list may lack what was renamed for a second and more. */
 const GONE_AFTER = 2_000
+
+/** Of a mailbox of which nothing is being committed. */
+const NOTHING: Remainder = { committed: Promise.resolve() }
 
 /** The connection over which mailboxes are looked at, and on what terms. */
 export type Link = {
@@ -153,22 +158,23 @@ export class HeldMailboxes {
    */
   async sync(link: Link, isOver: () => boolean): Promise<boolean> {
     /** the mailbox whose last pieces are being committed while the next one is fetched */
-    let behind: { mailboxId: string; committed: Promise<void> } | null = null
+    let behind: string | undefined
+    let committed: Promise<void> = Promise.resolve()
+    const isWanted = () => isOver() || this.hasChanged || this.listChanged
     try {
       while (!isOver() && !this.listChanged) {
-        const mailbox: MailboxView | undefined = await this.nextMailbox(behind?.mailboxId)
-        if (!mailbox && !behind) return false
-        const { committed } = mailbox
-          ? await this.syncOne(link, mailbox, () => isOver() || this.hasChanged || this.listChanged)
-          : { committed: null }
-        await behind?.committed
-        behind = mailbox && committed ? { mailboxId: mailbox.mailboxId, committed } : null
+        const mailbox = await this.nextMailbox(behind)
+        if (!mailbox && behind === undefined) return false
+        const remainder = mailbox ? await this.syncOne(link, mailbox, isWanted, committed) : NOTHING
+        await committed
+        committed = remainder.committed
+        behind = remainder === NOTHING ? undefined : mailbox?.mailboxId
         // lets whoever else has work in this process have a turn
         await sleep(0)
       }
       return true
     } finally {
-      await behind?.committed
+      await committed
     }
   }
 
@@ -176,7 +182,8 @@ export class HeldMailboxes {
     { connection, fence, model }: Link,
     mailbox: MailboxView,
     interrupted: () => boolean,
-  ): Promise<Remainder | { committed: null }> {
+    before: Promise<void> = Promise.resolve(),
+  ): Promise<Remainder> {
     this.dirty.delete(mailbox.path)
     this.isUnsettled = true
     const { accountId, suspects } = this
@@ -185,6 +192,7 @@ export class HeldMailboxes {
       accountId,
       connection,
       fence,
+      before,
       interrupted,
       suspects,
       isGuarded: model === 'DISCONNECTED',
@@ -194,7 +202,7 @@ export class HeldMailboxes {
       return await syncMailbox(tools, mailbox)
     } catch (error) {
       this.passOver(mailbox, error)
-      return { committed: null }
+      return NOTHING
     }
   }
 

@@ -1,6 +1,6 @@
 import { Module, type DynamicModule, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common'
 import { CqrsModule, EventBus, EventsHandler, type IEventHandler } from '@nestjs/cqrs'
-import type { AccountEvent } from '../mailbox/events.js'
+import type { RecordedEvent } from '../mailbox/events.js'
 import { Forgotten } from '../mailbox/commands.js'
 import { openBroadcast } from '../platform/broadcast.js'
 import type { Metrics } from '../platform/metrics.js'
@@ -19,7 +19,7 @@ const SHARDS_AGE = 2_000
 export class StreamAdvanced {
   constructor(
     readonly accountId: string,
-    readonly version: number,
+    readonly events: readonly RecordedEvent[],
   ) {}
 }
 
@@ -31,10 +31,10 @@ class WakeFeeds implements IEventHandler<StreamAdvanced> {
     private readonly wakeUps: WakeUps,
   ) {}
 
-  handle({ accountId, version }: StreamAdvanced): void {
-    this.feeds.advanced(accountId, version)
+  handle({ accountId, events }: StreamAdvanced): void {
+    this.feeds.appended(accountId, events)
     this.storeFeed.advanced()
-    this.wakeUps.tell({ kind: 'advanced', accountId, version })
+    this.wakeUps.tell({ kind: 'advanced', accountId, version: events.at(-1)?.version ?? 0 })
   }
 }
 
@@ -58,7 +58,7 @@ function hearing(feeds: Feeds, storeFeed: StoreFeed, bus: EventBus): (wakeUp: Wa
   }
 }
 
-function count({ events: counter, operations }: Metrics, events: readonly AccountEvent[]): void {
+function count({ events: counter, operations }: Metrics, events: readonly RecordedEvent[]): void {
   for (const { type, data } of events) {
     counter.inc({ type })
     if (type === 'OperationSettled' && data.outcome !== null) operations.inc({ outcome: data.outcome })
@@ -92,9 +92,9 @@ export class EventStoreModule implements OnModuleInit, OnApplicationShutdown {
       provide: Streams,
       inject: [Platform, EventBus],
       useFactory: (platform: Platform, bus: EventBus) =>
-        new Streams(platform.database, projection, (accountId, version, events) => {
+        new Streams(platform.database, projection, (accountId, events) => {
           count(platform.metrics, events)
-          bus.publish(new StreamAdvanced(accountId, version))
+          bus.publish(new StreamAdvanced(accountId, events))
         }),
     }
     const feeds = {

@@ -28,12 +28,22 @@ export class Feeds {
     this.feeds.get(accountId)?.advance(version)
   }
 
+  /** Takes what was appended to a stream in this process, and is committed. */
+  appended(accountId: string, events: readonly RecordedEvent[]): void {
+    const feed = this.feeds.get(accountId)
+    if (!feed?.take(events)) feed?.advance(events.at(-1)?.version ?? 0)
+  }
+
+  /** Has a stream's new events at hand until the end of the signal: for who is about to follow it, and is in a hurry then. */
+  prepare(accountId: string, signal: AbortSignal): void {
+    const feed = this.join(accountId)
+    feed.begin().catch(() => undefined)
+    signal.addEventListener('abort', () => this.leave(accountId, feed), { once: true })
+  }
+
   /** All events after a version, those to come included, until the signal aborts. */
   async *follow(accountId: string, after: number, signal: AbortSignal): AsyncGenerator<RecordedEvent> {
-    const feed = this.feeds.get(accountId) ?? new Feed(accountId, this.streams)
-    this.feeds.set(accountId, feed)
-    feed.followers++
-    this.timer ??= setInterval(() => void this.look(), LOOK_INTERVAL).unref()
+    const feed = this.join(accountId)
     try {
       await feed.begin()
       for (let position = after; !signal.aborted;) {
@@ -46,14 +56,22 @@ export class Feeds {
         if (events.length === 0) await feed.growth(position, signal)
       }
     } finally {
-      if (--feed.followers === 0) {
-        if (this.feeds.get(accountId) === feed) this.feeds.delete(accountId)
-        if (this.feeds.size === 0) this.lookNoMore()
-      }
+      this.leave(accountId, feed)
     }
   }
 
-  private lookNoMore(): void {
+  private join(accountId: string): Feed {
+    const feed = this.feeds.get(accountId) ?? new Feed(accountId, this.streams)
+    this.feeds.set(accountId, feed)
+    feed.followers++
+    this.timer ??= setInterval(() => void this.look(), LOOK_INTERVAL).unref()
+    return feed
+  }
+
+  private leave(accountId: string, feed: Feed): void {
+    if (--feed.followers > 0) return
+    if (this.feeds.get(accountId) === feed) this.feeds.delete(accountId)
+    if (this.feeds.size > 0) return
     if (this.timer) clearInterval(this.timer)
     this.timer = null
   }
@@ -71,6 +89,7 @@ class Feed {
   private head = 0
   private target = 0
   private reading: Promise<void> | null = null
+  private hasBegun = false
   private beginning: Promise<void> | null = null
   private readonly waiting = new Set<() => void>()
 
@@ -82,8 +101,17 @@ class Feed {
   begin(): Promise<void> {
     return (this.beginning ??= this.streams.version(this.accountId).then((version) => {
       this.head = version
+      this.hasBegun = true
       this.advance(version)
     }))
+  }
+
+  /** Takes events as they were appended, if they are the next ones. @returns whether they were taken */
+  take(events: readonly RecordedEvent[]): boolean {
+    if (!this.hasBegun || this.reading || events[0]?.version !== this.head + 1) return false
+    // as they are read: what was appended holds more than JSON does
+    this.keep(events.map((event) => ({ ...event, data: JSON.parse(JSON.stringify(event.data)) as never })))
+    return true
   }
 
   advance(version: number): void {
@@ -128,12 +156,16 @@ class Feed {
     while (this.head < this.target) {
       const events = await this.streams.read(this.accountId, this.head, READ_SIZE).catch(() => [])
       if (events.length === 0) return false
-      // what was forgotten is forgotten here as well
-      const forgetting = events.findLastIndex((event) => FORGETTING.has(event.type))
-      this.kept = (forgetting < 0 ? [...this.kept, ...events] : events.slice(forgetting)).slice(-KEPT)
-      this.head = events.at(-1)?.version ?? this.head
-      for (const wake of [...this.waiting]) wake()
+      this.keep(events)
     }
     return true
+  }
+
+  private keep(events: readonly RecordedEvent[]): void {
+    // what was forgotten is forgotten here as well
+    const forgetting = events.findLastIndex((event) => FORGETTING.has(event.type))
+    this.kept = (forgetting < 0 ? [...this.kept, ...events] : events.slice(forgetting)).slice(-KEPT)
+    this.head = events.at(-1)?.version ?? this.head
+    for (const wake of [...this.waiting]) wake()
   }
 }

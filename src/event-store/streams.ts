@@ -1,4 +1,3 @@
-import type { PoolClient } from 'pg'
 import { EVENT_SHAPES } from '../mailbox/event-shapes.js'
 import type { AccountEvent, Cause, RecordedEvent } from '../mailbox/events.js'
 import { copyRows } from '../platform/copy-rows.js'
@@ -39,8 +38,8 @@ export class StreamNotFound extends Error {}
 /** A worker's right to append, from `takeFence`: to the account, and to the shard that it belongs to. The API's appends carry none. */
 export type FenceToken = { fence: number; lease: Lease }
 
-/** Tells others in this process that a stream has grown, and by what. What of it is lost costs a moment. */
-export type StreamAdvanced = (accountId: string, version: number, events: readonly AccountEvent[]) => void
+/** Tells others in this process that a stream has grown, by events that are committed. What of it is lost costs a moment. */
+export type StreamAdvanced = (accountId: string, events: readonly RecordedEvent[]) => void
 
 const EVENT_COLUMNS = ['account_id', 'version', 'type', 'shape', 'recorded_at', 'cause', 'data']
 
@@ -65,17 +64,17 @@ export class Streams {
     events: readonly AccountEvent[],
     beside?: (session: Queryable) => Promise<void>,
   ): Promise<number> {
-    const version = await this.database.transaction(async (session) => {
+    const recorded = await this.database.transaction(async (session, sent) => {
       const sql = 'insert into streams (account_id, projection) values ($1, $2) on conflict do nothing'
       if (expectedVersion === 0) await session.query(sql, [accountId, this.projection.version])
       const head = this.foldable(accountId, await takeHead(session, accountId))
       if (head.version !== expectedVersion) throw new VersionConflict(accountId, expectedVersion, head.version)
-      const after = await this.write(session, accountId, head, events, 'CLIENT')
+      const after = await this.write(new SentWrites(session, sent), accountId, head, events, 'CLIENT')
       await beside?.(session)
       return after
     })
-    this.advanced(accountId, version, events)
-    return version
+    if (recorded.length > 0) this.advanced(accountId, recorded)
+    return expectedVersion + recorded.length
   }
 
   /**
@@ -93,16 +92,16 @@ export class Streams {
     decide: (view: View) => readonly AccountEvent[],
     fence?: FenceToken,
     cause: Cause = fence === undefined ? 'CLIENT' : 'SERVER',
-  ): Promise<{ version: number; events: readonly AccountEvent[]; view: View }> {
-    const result = await this.database.transaction(async (session) => {
+  ): Promise<{ version: number; events: readonly RecordedEvent[]; view: View }> {
+    const result = await this.database.transaction(async (session, sent) => {
       const [taken, view] = await together([takeHead(session, accountId, fence?.lease), loadView(session)])
       const head = this.foldable(accountId, taken)
       if (fence && !(head.isLeased && head.fence === fence.fence))
         throw new FenceRefused(`the token for ${accountId} is stale`)
-      const events = decide(view)
-      return { version: await this.write(session, accountId, head, events, cause, fence), events, view }
+      const events = await this.write(new SentWrites(session, sent), accountId, head, decide(view), cause, fence)
+      return { version: head.version + events.length, events, view }
     })
-    if (result.events.length > 0) this.advanced(accountId, result.version, result.events)
+    if (result.events.length > 0) this.advanced(accountId, result.events)
     return result
   }
 
@@ -112,7 +111,7 @@ export class Streams {
     events: readonly AccountEvent[],
     cause: Cause,
     fence?: FenceToken,
-  ): Promise<{ version: number; events: readonly AccountEvent[] }> {
+  ): Promise<{ version: number; events: readonly RecordedEvent[] }> {
     return this.decide(
       accountId,
       async () => null,
@@ -191,14 +190,14 @@ export class Streams {
   }
 
   private async write(
-    session: PoolClient,
+    writes: Writes,
     accountId: string,
     head: Head,
     events: readonly AccountEvent[],
     cause: Cause,
     fence?: FenceToken,
-  ): Promise<number> {
-    if (events.length === 0) return head.version
+  ): Promise<RecordedEvent[]> {
+    if (events.length === 0) return []
     // a clock that was set back does not put a stream's times out of order
     const recordedAt = new Date(Math.max(Date.now(), head.recordedAt))
     const numbered = events.map((event, index): RecordedEvent => {
@@ -208,7 +207,6 @@ export class Streams {
     const rows = numbered.map(({ version, type, data }) => {
       return [accountId, version, type, EVENT_SHAPES[type], at, cause, JSON.stringify(data)]
     })
-    const writes = new SentWrites(session)
     await copyRows(writes, 'events', EVENT_COLUMNS, rows)
     await this.projection.fold(writes, accountId, numbered)
     const version = head.version + events.length
@@ -223,8 +221,7 @@ export class Streams {
              select position, $1, $3, $2, $4, $5 from head`,
       values: [accountId, version, head.version + 1, recordedAt, fence?.fence ?? null],
     })
-    await writes.done()
-    return version
+    return numbered
   }
 }
 

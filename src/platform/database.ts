@@ -49,16 +49,20 @@ export class Database {
   /**
    * Runs work in one transaction: committed when it returns, rolled back when it throws. What it sends before something is answered is sent behind it, and
    * done in its order; it returns when all is answered.
+   *
+   * @param work gets a list for what it has sent and does not wait for: the commit is sent behind that, and fails with it
    */
-  async transaction<T>(work: (session: pg.PoolClient) => Promise<T>): Promise<T> {
+  async transaction<T>(work: (session: pg.PoolClient, sent: Promise<unknown>[]) => Promise<T>): Promise<T> {
     const session = await this.pool.connect()
     let broken: Error | undefined
     // the pool listens only to sessions that are idle; a connection that breaks now is an error of its statement as well
     const onError = (error: Error) => (broken = error)
     session.on('error', onError)
     try {
-      const [, result] = await together([session.query('begin'), work(session)])
-      await session.query('commit')
+      const sent: Promise<unknown>[] = []
+      const [, result] = await together([session.query('begin'), work(session, sent)])
+      await areSent(sent)
+      await together([...sent, session.query('commit')])
       return result
     } catch (error) {
       await session.query('rollback').catch((failure: Error) => (broken = failure))
@@ -85,6 +89,11 @@ export class Database {
   async close(): Promise<void> {
     await this.source.destroy()
   }
+}
+
+/** Of a statement that pg cannot send Postgres knows nothing, and would commit the others: pg says so before the next tick. @throws what it says */
+async function areSent(statements: readonly Promise<unknown>[]): Promise<void> {
+  await Promise.race([Promise.all(statements), new Promise<void>((resolve) => process.nextTick(resolve))])
 }
 
 const MIGRATION_LOCK = 4_701_143

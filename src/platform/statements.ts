@@ -25,26 +25,23 @@ export function writesOf(session: Queryable): Writes {
  * order; where one fails, so do all behind it, since they are of one transaction.
  */
 export class SentWrites implements Writes {
-  private readonly sent: Promise<unknown>[] = []
-
-  constructor(private readonly session: Queryable) {}
+  /** @param sent the results that are still waited for, by the transaction (`Database.transaction`) */
+  constructor(
+    private readonly session: Queryable,
+    private readonly sent: Promise<unknown>[],
+  ) {}
 
   query(statement: pg.QueryConfig): Promise<void> {
     const result = this.session.query(statement)
-    // told by `done`
+    // told by the transaction
     result.catch(() => undefined)
     this.sent.push(result)
     return Promise.resolve()
   }
 
   async copy(statement: string, lines: Iterable<string>): Promise<void> {
-    await this.done()
-    await writesOf(this.session).copy(statement, lines)
-  }
-
-  /** Waits for the results. @throws what the first statement that failed has thrown */
-  async done(): Promise<void> {
     await together(this.sent.splice(0))
+    await writesOf(this.session).copy(statement, lines)
   }
 }
 

@@ -14,6 +14,7 @@ import { isDeletionSent, sentTo } from '../mailbox/tracked-message.js'
 import type { KnownPlace } from '../mailbox/sync-plan.js'
 import { uidsOf, type UidSet } from '../mailbox/uid-set.js'
 import type { Queryable } from '../platform/database.js'
+import { together } from '../platform/together.js'
 import { viewForgotten } from './forgotten-views.js'
 import { viewWaiting } from './operation-views.js'
 
@@ -344,32 +345,39 @@ export function bearsOnReset({ apart, mailboxId }: Candidate, place: MailboxPlac
   return apart !== null || mailboxId !== place.mailboxId
 }
 
-/** What a decision on reported messages needs; see AddedView. `gone` are candidates that the server no longer has. */
+/** What of what is known bears on reported messages; `gone`: candidates that the server no longer has. */
+export type WantedForAdded = {
+  lookalikes: 'all' | 'apart' | 'none'
+  unconfirmed: boolean
+  gone: ReadonlySet<string>
+  movesByCopy: boolean
+}
+
+/** What a decision on reported messages needs; see AddedView. */
 export async function viewAdded(
   session: Queryable,
   accountId: string,
   place: MailboxPlace,
   reported: readonly MessageData[],
-  want: {
-    lookalikes: 'all' | 'apart' | 'none'
-    unconfirmed: boolean
-    gone: ReadonlySet<string>
-    movesByCopy: boolean
-  },
+  want: WantedForAdded,
 ): Promise<AddedView> {
+  const { movesByCopy } = want
+  if (reported.length === 0)
+    return { knownUids: new Set(), lookalikes: new Map(), unconfirmed: new Map(), forgotten: new Set(), movesByCopy }
   const uids = reported.map((message) => message.uid)
-  const known = await viewMessages(session, place, uids)
-  const unconfirmed = want.unconfirmed ? await viewUnconfirmedByFingerprint(session, place, reported) : new Map()
+  const [known, unconfirmed, candidates, forgotten] = await together([
+    viewMessages(session, place, uids),
+    want.unconfirmed ? viewUnconfirmedByFingerprint(session, place, reported) : Promise.resolve(new Map()),
+    want.lookalikes === 'none' ? Promise.resolve([]) : viewCandidates(session, accountId, reported),
+    viewForgotten(session, accountId, reported),
+  ])
   const lookalikes = new Map<string, Lookalike[]>()
-  const candidates = want.lookalikes === 'none' ? [] : await viewCandidates(session, accountId, reported)
   for (const candidate of candidates) {
     if (want.lookalikes === 'apart' && !bearsOnReset(candidate, place)) continue
     const { key, path: _path, ...rest } = candidate
     const lookalike = { ...rest, stillThere: !candidate.wasExpunged && !want.gone.has(candidate.messageId) }
     lookalikes.set(key, [...(lookalikes.get(key) ?? []), lookalike])
   }
-  const forgotten = await viewForgotten(session, accountId, reported)
-  const { movesByCopy } = want
   return { knownUids: new Set(known.keys()), lookalikes, unconfirmed, forgotten, movesByCopy }
 }
 

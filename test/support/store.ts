@@ -23,8 +23,8 @@ export class Store {
     private readonly postgres: EmbeddedPostgres,
     readonly database: Database,
   ) {
-    this.streams = new Streams(database, this.projection, (accountId, version) => {
-      this.feeds.advanced(accountId, version)
+    this.streams = new Streams(database, this.projection, (accountId, events) => {
+      this.feeds.appended(accountId, events)
       this.storeFeed.advanced()
     })
     this.feeds = new Feeds(this.streams)

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common'
 import { EventBus } from '@nestjs/cqrs'
 import { v7 as newId } from 'uuid'
 import { WorkNeeded } from '../../mailbox/commands.js'
-import type { AccountEvent } from '../../mailbox/events.js'
+import type { AccountEvent, RecordedEvent } from '../../mailbox/events.js'
 import type { ChangeFailure, Decision } from '../../mailbox/local-work.js'
 import { BlobWent } from '../../content/blob-removal.js'
 import { MOST_MATCHED, type AppendedMessage, type ChangeOutcome } from '../../mailbox/mail-commands.js'
@@ -38,7 +38,7 @@ export type RequestView = { messages: TrackedMessage[]; mailboxes: TrackedMailbo
 
 /** What was recorded of a request, or why nothing was; `isUnknown` where its outcome was waited for and did not come. */
 export type RecordedRequest =
-  | { accountId: string; ids: string[]; operationId: string; events: readonly AccountEvent[]; isUnknown?: true }
+  | { accountId: string; ids: string[]; operationId: string; events: readonly RecordedEvent[]; isUnknown?: true }
   | { failure: ChangeFailure }
 
 const none: WantedMessages = async () => []

@@ -106,12 +106,13 @@ export class Uploads {
       const last = view.messages.length < PIECE ? null : view.messages.at(-1)
       if (plan.steps.length > 0) {
         const { touched, isKnown } = await this.take(tools, record, plan.steps, view.mailboxes)
+        const isDone = isKnown && touched.size === 0
+        if (isDone && !(await viewHasWaiting(tools.database.pool, tools.accountId))) return this.attempts.clear()
         // where the server's answers have told all of what was asked for, that is an outcome already
         if (isKnown) await this.settle(tools, record, null)
         await tools.look(touched)
-        settled = isKnown && touched.size === 0
-        wasSettled = settled
-        if (settled && !(await viewHasWaiting(tools.database.pool, tools.accountId))) return this.attempts.clear()
+        settled = isDone
+        wasSettled = isDone
       } else if (last) after = last.messageId
       // what was asked for and cancels out
       else if (!wasSettled) settled = false

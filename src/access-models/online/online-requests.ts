@@ -47,25 +47,33 @@ export class OnlineRequests extends Requests {
     if (sessions.length === 0) return { failure: { kind: 'NoSession' } }
     if (!account) return { failure: { kind: 'AccountNotFound' } }
     if (WITHOUT.has(account.state)) return { failure: { kind: 'NoConnection', reason: account.detail } }
-    const recorded = await super.recorded(accountId, wanted, kind, decide, retryOf)
-    if ('failure' in recorded) return recorded
-    const outcome = await this.outcome(accountId, recorded.operationId, account.version)
-    if (outcome === 'unknown') return { ...recorded, isUnknown: true }
-    return outcome === 'no connection' ? { failure: { kind: 'NoConnection', reason: null } } : recorded
+    const ended = new AbortController()
+    this.feeds.prepare(accountId, ended.signal)
+    try {
+      const recorded = await super.recorded(accountId, wanted, kind, decide, retryOf)
+      if ('failure' in recorded) return recorded
+      const outcome = await this.outcome(recorded)
+      if (outcome === 'unknown') return { ...recorded, isUnknown: true }
+      return outcome === 'no connection' ? { failure: { kind: 'NoConnection', reason: null } } : recorded
+    } finally {
+      ended.abort()
+    }
   }
 
   protected override announce(accountId: string): void {
     this.bus.publish(new OperationWaits(accountId))
   }
 
-  /** Waits for what becomes of an operation, as long as MAILFOLD_OPERATION_TIMEOUT says. @param after a version before it */
-  private async outcome(
-    accountId: string,
-    operationId: string,
-    after: number,
-  ): Promise<'known' | 'no connection' | 'unknown'> {
+  /** Waits for what becomes of an operation, as long as MAILFOLD_OPERATION_TIMEOUT says. */
+  private async outcome({
+    accountId,
+    operationId,
+    events,
+  }: Exclude<RecordedRequest, { failure: unknown }>): Promise<'known' | 'no connection' | 'unknown'> {
     const deadline = AbortSignal.timeout(this.platform.settings.MAILFOLD_OPERATION_TIMEOUT)
-    for await (const { type, data } of this.feeds.follow(accountId, after, deadline)) {
+    // what has nothing to wait for is settled where it is asked for
+    const before = (events[0]?.version ?? 1) - 1
+    for await (const { type, data } of this.feeds.follow(accountId, before, deadline)) {
       if (type !== 'OperationSettled' || data.operationId !== operationId || data.outcome === null) continue
       return data.outcome === 'REJECTED' && data.reason === 'NO_CONNECTION' ? 'no connection' : 'known'
     }

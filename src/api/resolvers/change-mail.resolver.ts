@@ -151,9 +151,12 @@ export class ChangeMailResolver {
     if ('failure' in outcome)
       return { operation: null, messages: [], deletedIds: [], errors: [changeErrorOf(outcome.failure)] }
     const ids = outcome.ids.slice(0, MOST_NAMED)
-    const found = await Promise.all(ids.map((id) => this.nodes.message(id, null, context)))
+    const [operation, ...found] = await Promise.all([
+      this.operation(outcome, context),
+      ...ids.map((id) => this.nodes.message(id, null, context)),
+    ])
     return {
-      operation: await this.operation(outcome, context),
+      operation,
       messages: found.filter((message): message is Message => message !== null),
       deletedIds: ids.filter((_, index) => found[index] === null).map((id) => nodeId('Message', id)),
       errors: unknown(outcome),
