@@ -65,6 +65,32 @@ describe.each(SERVERS)('on $name', ({ start }) => {
     await mine.end()
   })
 
+  test('of several changes in one request each shows what it has led to', async () => {
+    const mine = await account()
+    await mine.session()
+    const [{ id } = { id: '' }] = await mine.shown('INBOX')
+    const change = (input: object) => ({ messageIds: [id], add: [], remove: [], ...input })
+    const payload = '{ messages { flags mailbox { unreadCount } } operation { state } }'
+    const answer = await service.ask(
+      `mutation ($read: ChangeFlagsInput!, $unread: ChangeFlagsInput!, $gone: DeleteMessagesInput!) {
+        read: changeFlags(input: $read) ${payload}
+        unread: changeFlags(input: $unread) ${payload}
+        gone: deleteMessages(input: $gone) { messages { id } deletedIds }
+      }`,
+      {
+        read: change({ add: ['\\Seen'] }),
+        unread: change({ remove: ['\\Seen'] }),
+        gone: { messageIds: [id], forGood: true },
+      },
+    )
+    expect(answer).toMatchObject({
+      read: { messages: [{ flags: ['\\Seen'], mailbox: { unreadCount: 2 } }], operation: { state: 'APPLIED' } },
+      unread: { messages: [{ flags: [], mailbox: { unreadCount: 3 } }], operation: { state: 'APPLIED' } },
+      gone: { messages: [], deletedIds: [id] },
+    })
+    await mine.end()
+  })
+
   test('a change is done on the server when the answer comes', async () => {
     const mine = await account()
     await mine.session()

@@ -15,7 +15,7 @@ import { AccountResolver } from './resolvers/account.resolver.js'
 import { ChangeResolver } from './resolvers/change.resolver.js'
 import { ForgetResolver } from './resolvers/forget.resolver.js'
 import { CandidateGroupResolver, CandidatesResolver } from './resolvers/candidate.resolver.js'
-import { ChangeMailResolver } from './resolvers/change-mail.resolver.js'
+import { ChangedMessagesResolver, ChangeMailResolver } from './resolvers/change-mail.resolver.js'
 import { AccountOperationsResolver, OperationResolver } from './resolvers/operation.resolver.js'
 import { JobResolver } from './resolvers/job.resolver.js'
 import { ModelResolver } from './resolvers/model.resolver.js'
@@ -45,6 +45,7 @@ export const RESOLVERS = [
   ForgetResolver,
   OfflineResolver,
   ChangeMailResolver,
+  ChangedMessagesResolver,
   OperationResolver,
   AccountOperationsResolver,
   SelectionResolver,

@@ -11,8 +11,15 @@ import { viewPastMessagesById, viewPastStructures } from '../projections/past-me
 import { viewMessagesById, viewStructures, type MessageView } from '../projections/message-views.js'
 
 /** What the resolvers of one operation share: each thing is read once, however many fields ask for it. */
-export type ApiContext = {
+export type ApiContext = Loaders & {
   signal: AbortSignal
+  /** an account as it was at a version */
+  past: (accountId: string, version: number) => PastContext
+  /** has everything be read again: something is about to be changed */
+  readAgain: () => void
+}
+
+type Loaders = {
   accounts: DataLoader<string, AccountView | null>
   mailboxes: DataLoader<string, MailboxListView | null>
   mailboxesOf: DataLoader<string, MailboxListView[]>
@@ -22,8 +29,6 @@ export type ApiContext = {
   operations: DataLoader<string, OperationView | null>
   /** ids of the operations that wait for their outcomes, by message */
   waiting: DataLoader<string, string[]>
-  /** an account as it was at a version */
-  past: (accountId: string, version: number) => PastContext
 }
 
 /** The same for an account at a version of the past. */
@@ -42,9 +47,13 @@ export function makeContext(session: Queryable, signal: AbortSignal): ApiContext
     pasts.set(key, made)
     return made
   }
+  const loaders = makeLoaders(session)
+  const readAgain = () => Object.values(loaders).forEach((each) => each.clearAll())
+  return { ...loaders, signal, past, readAgain }
+}
+
+function makeLoaders(session: Queryable): Loaders {
   return {
-    signal,
-    past,
     accounts: loader(
       (ids) => viewAccounts(session, ids),
       (account) => account.accountId,

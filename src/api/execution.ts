@@ -1,4 +1,5 @@
 import {
+  defaultFieldResolver,
   execute,
   getNamedType,
   getOperationAST,
@@ -12,6 +13,7 @@ import {
   type DocumentNode,
   type ExecutionArgs,
   type ExecutionResult,
+  type GraphQLField,
   type GraphQLSchema,
   type NamedTypeNode,
   type OperationDefinitionNode,
@@ -19,6 +21,7 @@ import {
 import { compileQuery, isCompiledQuery, type CompiledQuery } from 'graphql-jit'
 import { fieldExtensionsEstimator, getComplexity, simpleEstimator } from 'graphql-query-complexity'
 import { LRUCache } from 'lru-cache'
+import type { ApiContext } from './context.js'
 
 /** Documents whose parsed, validated and compiled forms are kept. */
 const KEPT_DOCUMENTS = 500
@@ -39,7 +42,10 @@ export class Executor {
   private readonly costs = new LRUCache<string, number>({ max: KEPT_DOCUMENTS })
   private readonly sources = new WeakMap<DocumentNode, string>()
 
-  constructor(readonly schema: GraphQLSchema) {}
+  constructor(readonly schema: GraphQLSchema) {
+    for (const field of Object.values(schema.getMutationType()?.getFields() ?? {}))
+      field.resolve = readingAgain(field as Mutation)
+  }
 
   /** @throws GraphQLError for a document that is too long or no GraphQL */
   parse(source: string): DocumentNode {
@@ -129,3 +135,13 @@ export class Executor {
     })
   }
 }
+
+/** Of several mutations in one operation, which are run one after the other, each is answered with what it has led to. */
+function readingAgain({ resolve = defaultFieldResolver }: Mutation): Mutation['resolve'] {
+  return (source, args, context, info) => {
+    context.readAgain()
+    return resolve(source, args, context, info)
+  }
+}
+
+type Mutation = GraphQLField<unknown, ApiContext>

@@ -1,5 +1,5 @@
 import { CommandBus } from '@nestjs/cqrs'
-import { Args, Context, ID, Mutation, Resolver } from '@nestjs/graphql'
+import { Args, Context, ID, Mutation, Parent, ResolveField, Resolver } from '@nestjs/graphql'
 import { Readable } from 'node:stream'
 import {
   AppendMessage,
@@ -39,7 +39,7 @@ import {
 } from '../schema/change-mail.type.js'
 import type { UserError } from '../schema/connect.type.js'
 import { KeepOfflineInput } from '../schema/selection-change.type.js'
-import type { Message } from '../schema/message.type.js'
+import { Message } from '../schema/message.type.js'
 import type { Operation } from '../schema/operation.type.js'
 
 const INPUT = { description: 'What to change.' }
@@ -148,19 +148,9 @@ export class ChangeMailResolver {
     context: ApiContext,
   ): Promise<ChangeMessagesPayload> {
     const outcome = await this.commands.execute<typeof command, ChangeOutcome>(command)
-    if ('failure' in outcome)
-      return { operation: null, messages: [], deletedIds: [], errors: [changeErrorOf(outcome.failure)] }
-    const ids = outcome.ids.slice(0, MOST_NAMED)
-    const [operation, ...found] = await Promise.all([
-      this.operation(outcome, context),
-      ...ids.map((id) => this.nodes.message(id, null, context)),
-    ])
-    return {
-      operation,
-      messages: found.filter((message): message is Message => message !== null),
-      deletedIds: ids.filter((_, index) => found[index] === null).map((id) => nodeId('Message', id)),
-      errors: unknown(outcome),
-    }
+    if ('failure' in outcome) return { ids: [], operation: null, errors: [changeErrorOf(outcome.failure)] }
+    const operation = await this.operation(outcome, context)
+    return { ids: outcome.ids.slice(0, MOST_NAMED), operation, errors: unknown(outcome) }
   }
 
   private async mailbox(
@@ -181,6 +171,30 @@ export class ChangeMailResolver {
     context: ApiContext,
   ): Promise<Operation | null> {
     return operationId === null ? null : this.nodes.operation(operationId, context)
+  }
+}
+
+/** The messages of a change, for who asks for them. */
+@Resolver(() => ChangeMessagesPayload)
+export class ChangedMessagesResolver {
+  constructor(private readonly nodes: Nodes) {}
+
+  @ResolveField(() => [Message], {
+    description: 'The messages that are still there, as they are now; of more than 1000 the first ones.',
+  })
+  async messages(@Parent() { ids }: ChangeMessagesPayload, @Context() context: ApiContext): Promise<Message[]> {
+    const found = await this.found(ids, context)
+    return found.filter((message) => message !== null)
+  }
+
+  @ResolveField(() => [ID], { description: 'The messages that were deleted for good.' })
+  async deletedIds(@Parent() { ids }: ChangeMessagesPayload, @Context() context: ApiContext): Promise<string[]> {
+    const found = await this.found(ids, context)
+    return ids.filter((_, index) => found[index] === null).map((id) => nodeId('Message', id))
+  }
+
+  private found(ids: readonly string[], context: ApiContext): Promise<(Message | null)[]> {
+    return Promise.all(ids.map((id) => this.nodes.message(id, null, context)))
   }
 }
 

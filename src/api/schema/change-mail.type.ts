@@ -13,7 +13,6 @@ import {
 import { MessageNotFound } from './forget.type.js'
 import { Mailbox } from './mailbox.type.js'
 import { MessageFilterInput } from './message-filter.type.js'
-import { Message } from './message.type.js'
 import { Operation } from './operation.type.js'
 import { ConflictPolicyEnum, OfferEnum } from './enums.js'
 
@@ -265,16 +264,11 @@ const OPERATION_FIELD = {
 
 @ObjectType({ description: 'What became of a change of messages.' })
 export class ChangeMessagesPayload {
+  /** of the messages that it was a change of, or that it made; at most 1000 */
+  ids!: readonly string[]
+
   @Field(() => Operation, OPERATION_FIELD)
   operation!: Operation | null
-
-  @Field(() => [Message], {
-    description: 'The messages that are still there, as they are now; of more than 1000 the first ones.',
-  })
-  messages!: Message[]
-
-  @Field(() => [ID], { description: 'The messages that were deleted for good.' })
-  deletedIds!: string[]
 
   @Field(() => [ChangeError], { description: 'Why nothing was changed.' })
   errors!: UserError[]
