@@ -23,6 +23,8 @@ import { watchQuota } from './quota-watch.js'
 
 /** A job gives its worker back after this long, and asks for another if there is more to do. */
 const SLICE = 10_000
+/** Milliseconds before the mailboxes are looked at that a client has changed: it may be about to change more. */
+const AFTER_OPERATION = 200
 /** A message of an ONLINE account with more bytes than this is fetched beside what else is done. */
 const LARGE = 64 * 1024
 
@@ -49,6 +51,8 @@ export class HeldHome implements AccountHome {
   /** the model for which the connection was made */
   private model: AccessModel | null = null
   private stopping = false
+  /** whether the server is being told what a client waits for: what it says meanwhile is most likely about that */
+  private isOperating = false
   /** a second connection, for what may take long (ONLINE accounts) */
   private readonly side = new SideConnection()
   /** jobs that wait for their turn, those that wait or have it, and the one that has it */
@@ -95,22 +99,29 @@ export class HeldHome implements AccountHome {
   async operate(): Promise<void> {
     await this.inTurn(async (account, connection) => {
       const { mailboxes } = this
+      connection.rouse()
       if (mailboxes.isListChanged) await this.check(account, connection)
-      await this.upload(account, connection)
+      this.isOperating = true
+      try {
+        await this.upload(account, connection, true)
+      } finally {
+        this.isOperating = false
+      }
       if (this.uploads.hasExpunged()) await this.watchQuota(connection)
-      if (mailboxes.isListChanged || mailboxes.hasChanged) this.tools.ask(account)
+      if (mailboxes.isListChanged) this.tools.ask(account)
+      else if (mailboxes.hasChanged) this.tools.ask(account, AFTER_OPERATION)
       await this.watch(account, connection)
     }, true)
   }
 
-  private async upload(account: AccountView, connection: ImapConnection): Promise<void> {
+  private async upload(account: AccountView, connection: ImapConnection, isAsked = false): Promise<void> {
     const tools = this.uploadTools(account, connection)
     if (account.model === 'ONLINE' && !this.hasLookedForEarlier) {
       await this.uploads.settleEarlier(tools)
       await giveUp(tools, 'SENT', tools.missing)
       this.hasLookedForEarlier = tools.missing.size === 0
     }
-    await this.uploads.upload(tools)
+    await this.uploads.upload(tools, isAsked)
     this.mailboxes.isUnsettled = false
     if (account.model !== 'ONLINE') return
     if (this.uploads.hasMade()) this.mayHaveContents = true
@@ -356,7 +367,7 @@ export class HeldHome implements AccountHome {
     this.isCurrent = false
     connection.on('signal', (path) => {
       this.mailboxes.changed(path)
-      this.tools.ask(account)
+      if (!this.isOperating) this.tools.ask(account)
     })
     connection.once('closed', () => {
       if (this.connection !== connection) return

@@ -108,7 +108,10 @@ export class HeldMailboxes {
           known: await viewMailboxes(session, this.accountId),
           tracked: await viewTrackedMailboxes(session, this.accountId),
           messages,
-          tallies: await viewTallies(session, messages),
+          tallies: await viewTallies(
+            session,
+            messages.map(({ messageId }) => messageId),
+          ),
         }
       },
       ({ tallies, ...view }) => {

@@ -178,21 +178,18 @@ export async function viewContents(session: Queryable, ids: readonly string[]): 
   return new Map(rows.map(({ message_id: id, sha256, size }) => [id, { sha256, size: Number(size) }]))
 }
 
-/** How far the operations are that wait of messages. */
-export async function viewTallies(
-  session: Queryable,
-  messages: readonly TrackedMessage[],
-): Promise<Map<string, Tally>> {
-  const ids = new Set(messages.flatMap((message) => message.operations.map(({ operationId }) => operationId)))
-  if (ids.size === 0) return new Map()
+/** How far the operations are that wait of messages, by their ids. */
+export async function viewTallies(session: Queryable, messageIds: readonly string[]): Promise<Map<string, Tally>> {
+  if (messageIds.length === 0) return new Map()
   const { rows } = await session.query<
     Record<'operation_id' | 'waiting' | 'applied' | 'superseded' | 'rejected' | 'undone', string>
   >({
     name: 'operation-tallies',
     text: `select operation_id, messages - applied - superseded - rejected - undone as waiting, applied, superseded,
              rejected, undone
-           from operations where operation_id = any($1::uuid[])`,
-    values: [[...ids]],
+           from operations where operation_id in
+             (select operation_id from operation_messages where message_id = any($1::uuid[]) and outcome is null)`,
+    values: [messageIds],
   })
   return new Map(
     rows.map((row) => [

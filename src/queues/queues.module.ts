@@ -85,7 +85,8 @@ class FetchContentHandler implements ICommandHandler<FetchContent, boolean> {
   /** @returns false where the account is ONLINE and no session is open */
   async execute({ accountId, messageId, piece }: FetchContent): Promise<boolean> {
     const [account] = await viewAccounts(this.platform.database.pool, [accountId])
-    if (account?.model === 'ONLINE' && (await this.sessions.used(accountId)).length === 0) return false
+    if (account?.model === 'ONLINE' && (await this.sessions.used(this.platform.database.pool, accountId)).length === 0)
+      return false
     if (!account) return true
     this.queues.askContent(account, messageId, piece)
     if (account.model === 'ONLINE') this.passed.expect(accountId, messageId, piece)

@@ -166,14 +166,23 @@ export class Requests implements MailWork {
       this.streams,
       accountId,
       async (session) => {
-        ids = await wanted(session)
-        return this.view(session, accountId, ids)
+        const [failure, named] = await together([this.whyRefused(session, accountId), wanted(session)])
+        ids = named
+        return { failure, view: await this.view(session, accountId, ids) }
       },
-      (view) => whyNot(ids, view) ?? decide(view, { operationId, kind, mailboxId: null, retryOf }),
+      ({ failure, view }) => {
+        if (failure) return { failure }
+        return whyNot(ids, view) ?? decide(view, { operationId, kind, mailboxId: null, retryOf })
+      },
     )
     if ('failure' in outcome) return outcome
     this.announce(accountId)
     return { accountId, ids: [...ids], operationId, events: outcome.events }
+  }
+
+  /** Why nothing can be asked for at present; null where it can. */
+  protected async whyRefused(_session: Queryable, _accountId: string): Promise<ChangeFailure | null> {
+    return null
   }
 
   /** Has the account's worker look for what was asked for. */

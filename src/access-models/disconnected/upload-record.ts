@@ -8,6 +8,7 @@ import type { TrackedMessage } from '../../mailbox/tracked-message.js'
 import type { TrackedMailbox } from '../../mailbox/upload-plan.js'
 import { decideSent } from '../../mailbox/upload-results.js'
 import type { Database, Queryable } from '../../platform/database.js'
+import { together } from '../../platform/together.js'
 import type { PlannedUpload } from '../../projections/upload-views.js'
 import { viewTallies, viewTracked, viewTrackedMailboxes } from '../../projections/operation-views.js'
 import { viewMessages } from '../../projections/sync-views.js'
@@ -38,8 +39,8 @@ export class UploadRecord {
     if (ids.length === 0) return
     await this.decide(
       async (session) => {
-        const messages = await viewTracked(session, ids)
-        return { messages, tallies: await viewTallies(session, messages) }
+        const [messages, tallies] = await together([viewTracked(session, ids), viewTallies(session, ids)])
+        return { messages, tallies }
       },
       ({ messages, tallies }) => decide(messages, { ...this.terms, tallies }),
     )
@@ -76,9 +77,8 @@ export class UploadRecord {
   async flagsAre(ids: readonly string[], place: MailboxPlace, reports: readonly FlagsReport[]): Promise<void> {
     await this.decide(
       async (session) => {
-        const messages = await viewTracked(session, ids)
-        const terms = { ...this.terms, tallies: await viewTallies(session, messages) }
-        const { events, others } = decideStored(messages, place, reports, terms)
+        const [messages, tallies] = await together([viewTracked(session, ids), viewTallies(session, ids)])
+        const { events, others } = decideStored(messages, place, reports, { ...this.terms, tallies })
         const uids = others.map(({ uid }) => uid)
         return { events, others, known: uids.length > 0 ? await viewMessages(session, place, uids) : new Map() }
       },

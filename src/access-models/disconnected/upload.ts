@@ -89,9 +89,9 @@ export class Uploads {
     this.missingBefore = this.missing
   }
 
-  /** Tells the server what waits, as far as it can be told now. */
-  async upload(tools: UploadTools): Promise<void> {
-    if (!(await viewHasWaiting(tools.database.pool, tools.accountId))) return
+  /** Tells the server what waits, as far as it can be told now. @param isAsked whether something is known to wait */
+  async upload(tools: UploadTools, isAsked: boolean): Promise<void> {
+    if (!isAsked && !(await viewHasWaiting(tools.database.pool, tools.accountId))) return
     await this.waitForEarlier(tools)
     const record = new UploadRecord(tools, canExpunge(tools.connection))
     if (tools.hasChanged()) await tools.lookIfChanged(await this.pathsInvolved(tools))

@@ -1,12 +1,14 @@
 import { Injectable } from '@nestjs/common'
 import { EventBus } from '@nestjs/cqrs'
-import type { Decision } from '../../mailbox/local-work.js'
+import type { ChangeFailure, Decision } from '../../mailbox/local-work.js'
 import type { OperationKind } from '../../mailbox/operation.js'
 import { OperationWaits } from '../../mailbox/online-commands.js'
 import type { Request } from '../../mailbox/requests.js'
 import { Feeds } from '../../event-store/feeds.js'
 import { Streams } from '../../event-store/streams.js'
+import type { Queryable } from '../../platform/database.js'
 import { Platform } from '../../platform/platform.js'
+import { together } from '../../platform/together.js'
 import { viewAccounts } from '../../projections/account-views.js'
 import { AppendedContents } from '../appended-contents.js'
 import { Requests, type RecordedRequest, type RequestView } from '../disconnected/requests.js'
@@ -40,13 +42,6 @@ export class OnlineRequests extends Requests {
     decide: (view: RequestView, request: Request) => Decision,
     retryOf: string | null = null,
   ): Promise<RecordedRequest> {
-    const [sessions, [account]] = await Promise.all([
-      this.sessions.used(accountId),
-      viewAccounts(this.platform.database.pool, [accountId]),
-    ])
-    if (sessions.length === 0) return { failure: { kind: 'NoSession' } }
-    if (!account) return { failure: { kind: 'AccountNotFound' } }
-    if (WITHOUT.has(account.state)) return { failure: { kind: 'NoConnection', reason: account.detail } }
     const ended = new AbortController()
     this.feeds.prepare(accountId, ended.signal)
     try {
@@ -58,6 +53,16 @@ export class OnlineRequests extends Requests {
     } finally {
       ended.abort()
     }
+  }
+
+  protected override async whyRefused(session: Queryable, accountId: string): Promise<ChangeFailure | null> {
+    const [sessions, [account]] = await together([
+      this.sessions.used(session, accountId),
+      viewAccounts(session, [accountId]),
+    ])
+    if (sessions.length === 0) return { kind: 'NoSession' }
+    if (!account) return { kind: 'AccountNotFound' }
+    return WITHOUT.has(account.state) ? { kind: 'NoConnection', reason: account.detail } : null
   }
 
   protected override announce(accountId: string): void {

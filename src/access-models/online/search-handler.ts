@@ -28,7 +28,7 @@ export class SearchServerHandler implements ICommandHandler<SearchServer, Search
     if (!account) return failed({ kind: 'AccountNotFound' })
     if (account.model !== 'ONLINE')
       return failed({ kind: 'ModelNotPossible', reason: 'Only the server of an ONLINE account is searched.' })
-    if ((await this.sessions.used(accountId)).length === 0) return failed({ kind: 'NoSession' })
+    if ((await this.sessions.used(database.pool, accountId)).length === 0) return failed({ kind: 'NoSession' })
     const mailboxes = (await viewMailboxes(database.pool, accountId)).filter((each) => {
       return each.selectable && (mailboxId === null || each.mailboxId === mailboxId)
     })

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common'
 import { v7 as newId } from 'uuid'
 import type { Session } from '../../mailbox/session.js'
+import type { Queryable } from '../../platform/database.js'
 import { Platform } from '../../platform/platform.js'
 import { viewSession, viewSessions } from '../../projections/session-views.js'
 
@@ -27,12 +28,12 @@ export class Sessions {
   async keep(sessionId: string): Promise<Session | undefined> {
     const { pool } = this.platform.database
     const session = await viewSession(pool, sessionId)
-    return session && (await this.noteUse([session]))[0]
+    return session && (await this.noteUse(pool, [session]))[0]
   }
 
   /** Takes notice that an account is worked with, which all its sessions are for. @returns those that are open */
-  async used(accountId: string): Promise<Session[]> {
-    return this.noteUse(await viewSessions(this.platform.database.pool, accountId))
+  async used(session: Queryable, accountId: string): Promise<Session[]> {
+    return this.noteUse(session, await viewSessions(session, accountId))
   }
 
   /** Ends one. @returns the account that it was of, null where there is no such session */
@@ -50,14 +51,14 @@ export class Sessions {
   }
 
   /** Not each use is written down, so that work is not slowed down by it. */
-  private async noteUse(sessions: readonly Session[]): Promise<Session[]> {
+  private async noteUse(session: Queryable, sessions: readonly Session[]): Promise<Session[]> {
     const now = Date.now()
-    const used = sessions.map((session) => ({ ...session, expiresAt: now + session.idleSeconds * 1_000 }))
+    const used = sessions.map((each) => ({ ...each, expiresAt: now + each.idleSeconds * 1_000 }))
     const noted = used.filter(({ expiresAt, idleSeconds }, index) => {
       return expiresAt - (sessions[index]?.expiresAt ?? 0) >= idleSeconds * 1_000 * NOTED_PART
     })
     if (noted.length > 0)
-      await this.platform.database.pool.query(
+      await session.query(
         `update sessions set expires_at = greatest(expires_at, $2::timestamptz + make_interval(secs => idle_seconds))
          where session_id = any($1::uuid[])`,
         [noted.map(({ sessionId }) => sessionId), new Date(now)],

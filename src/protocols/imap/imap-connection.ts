@@ -296,6 +296,11 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
     this.client.idle().catch(() => undefined)
   }
 
+  /** Ends IDLE (RFC 2177), where it goes on, without waiting for that: something is about to be asked. */
+  rouse(): void {
+    this.endIdle().catch(() => undefined)
+  }
+
   /** Whether the server tells of news in every mailbox, not only in the selected one. */
   get watchesAll(): boolean {
     return this.notifies
@@ -392,14 +397,18 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
   ): Promise<ImapAnswer> {
     const client = this.client as unknown as {
       exec(command: string, attributes: readonly unknown[], options?: object): Promise<ImapResponse>
-      preCheck: false | (() => Promise<void>)
     }
-    // ends IDLE, which imapflow's own methods do by themselves
-    if (client.preCheck) await client.preCheck()
+    // imapflow's own methods do that by themselves
+    await this.endIdle()
     const options = told && { untagged: { [told.untagged]: async (answer: ImapAnswer) => told.take(answer) } }
     const response = await this.ask(command, () => client.exec(command, attributes, options))
     response.next()
     return response.response
+  }
+
+  private async endIdle(): Promise<void> {
+    const { preCheck } = this.client as unknown as { preCheck: false | (() => Promise<void>) }
+    if (preCheck) await preCheck()
   }
 
   /** The same for a command that has the server tell of flags in the selected mailbox, by UID. */
