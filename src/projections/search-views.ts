@@ -29,7 +29,10 @@ export async function viewFound(
     name: `found-messages-${key}-${direction}`,
     text: `select message_id
            from unnest($1::uuid[], $2::bigint[], $3::bigint[]) as found (mailbox_id, uid_validity, uid)
-             join server_messages as server using (mailbox_id, uid_validity, uid)
+             cross join lateral (
+               select message_id from server_messages as server
+               where (server.mailbox_id, server.uid_validity, server.uid) = (found.mailbox_id, found.uid_validity, found.uid) offset 0
+             ) as server
              join messages as message using (message_id)
            order by ${KEYS[key]} ${direction}, message.internal_date desc, message_id desc limit $4`,
     values: [

@@ -82,7 +82,9 @@ export async function viewContentsToFetch(
     name: 'contents-to-fetch',
     text: `with ${SELECTED}
            select message_id, server_path as path, place.uid_validity, place.uid, selected.size
-           from selected join server_messages as place using (message_id)
+           from selected cross join lateral (
+               select mailbox_id, uid_validity, uid from server_messages where message_id = selected.message_id offset 0
+             ) as place
              join mailboxes on mailboxes.mailbox_id = place.mailbox_id
            where content_sha256 is null and server_path is not null and selected.size <= $5
              and message_id <> all($6::uuid[])

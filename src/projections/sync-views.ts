@@ -248,35 +248,43 @@ export async function viewNewestDate(session: Queryable, mailboxId: string): Pro
 /** A lookalike before the server was asked whether it is still there, with the numbering to ask in. */
 export type Candidate = Omit<Lookalike, 'stillThere'> & { path: string | null; key: string }
 
+/**
+ * The rows of account $1 that have one of the fingerprints $2 or of the EMAILIDs $3. Each is looked up by itself, for which `offset 0` sees to it: asked for all
+ * at once, Postgres reads the whole account.
+ */
+const alikeIn = (table: 'server_messages' | 'expunged_messages') => `
+  select alike.* from unnest($2::text[]) as hash cross join lateral (
+    select * from ${table} where account_id = $1 and fingerprint = decode(hash, 'hex') offset 0
+  ) as alike
+  union
+  select alike.* from unnest($3::text[]) as asked cross join lateral (
+    select * from ${table} where account_id = $1 and email_id = asked offset 0
+  ) as alike`
+
 /** Messages of an account that have the content of a reported one, be they still there or expunged. */
 export async function viewCandidates(
   session: Queryable,
   accountId: string,
   reported: readonly MessageData[],
 ): Promise<Candidate[]> {
-  const fingerprints = reported.map((message) => message.fingerprint)
-  const emailIds = reported.flatMap((message) => message.emailId ?? [])
+  const fingerprints = [...new Set(reported.map((message) => message.fingerprint))]
+  const emailIds = [...new Set(reported.flatMap((message) => message.emailId ?? []))]
   const { rows } = await session.query<CandidateRecord>({
     name: 'view-candidates',
-    text: `with wanted as (select decode(hash, 'hex') as hash from unnest($2::text[]) as hash)
-           select message.message_id, message.mailbox_id, message.uid, message.flags, message.internal_date,
-             encode(message.fingerprint, 'hex') as fingerprint, message.email_id, message.uid_validity,
-             mailboxes.server_path as path, false as expunged, message.apart
-           from server_messages as message join mailboxes using (mailbox_id)
-           where message.account_id = $1
-             and (message.fingerprint in (select hash from wanted) or message.email_id = any($3::text[]))
+    text: `select message_id, message.mailbox_id, uid, flags, internal_date, encode(fingerprint, 'hex') as fingerprint, email_id,
+             message.uid_validity, mailboxes.server_path as path, false as expunged, apart
+           from (${alikeIn('server_messages')}) as message join mailboxes using (mailbox_id)
            union all
            select message_id, mailbox_id, uid, flags, internal_date, encode(fingerprint, 'hex'), email_id, null, null, true,
              true
            from server_places
            where account_id = $1 and state <> 'THERE'
-             and (fingerprint in (select hash from wanted) or email_id = any($3::text[]))
+             and (fingerprint in (select decode(hash, 'hex') from unnest($2::text[]) as hash) or email_id = any($3::text[]))
            union all
            select message_id, mailbox_id, uid, flags, internal_date, encode(fingerprint, 'hex'), email_id, null, null, true,
              false
-           from expunged_messages as message
-           where account_id = $1 and (fingerprint in (select hash from wanted) or email_id = any($3::text[]))
-             and not exists (select from server_places where server_places.message_id = message.message_id)`,
+           from (${alikeIn('expunged_messages')}) as message
+           where not exists (select from server_places where server_places.message_id = message.message_id)`,
     values: [accountId, fingerprints, emailIds],
   })
   const asked = new Set(reported.flatMap(keysOf))
@@ -384,11 +392,12 @@ export async function viewAdded(
 async function viewUnconfirmedByFingerprint(session: Queryable, place: MailboxPlace, reported: readonly MessageData[]) {
   const { rows } = await session.query<MessageRecord>({
     name: 'view-unconfirmed-by-fingerprint',
-    text: `select ${KNOWN_COLUMNS} from server_messages
-           where mailbox_id = $1 and uid_validity <> $2
-             and fingerprint in (select decode(hash, 'hex') from unnest($3::text[]) as hash)
-           order by uid`,
-    values: [place.mailboxId, place.uidValidity, reported.map((message) => message.fingerprint)],
+    text: `select message.* from unnest($3::text[]) as hash cross join lateral (
+             select ${KNOWN_COLUMNS} from server_messages
+             where account_id = (select account_id from mailboxes where mailbox_id = $1) and mailbox_id = $1 and uid_validity <> $2
+               and fingerprint = decode(hash, 'hex') offset 0
+           ) as message order by uid`,
+    values: [place.mailboxId, place.uidValidity, [...new Set(reported.map((message) => message.fingerprint))]],
   })
   const found = new Map<string, KnownMessage[]>()
   for (const message of await knownMessages(session, rows))
