@@ -3,6 +3,7 @@ import { v7 as newId } from 'uuid'
 import type { AccountEvent } from '../src/mailbox/events.js'
 import type { MessageData } from '../src/mailbox/message.js'
 import type { Queryable } from '../src/platform/database.js'
+import { viewContentsToFetch } from '../src/projections/selection-views.js'
 import { viewFound } from '../src/projections/search-views.js'
 import { viewAdded, viewCandidates, viewMessages } from '../src/projections/sync-views.js'
 import { Store } from './support/store.ts'
@@ -101,4 +102,21 @@ test('messages by their UIDs, and those that a server has found', async () => {
   const order = { key: 'DATE', isDescending: true } as const
   expect(await viewFound(store.database.pool, found, order, 10)).toHaveLength(2)
   expect(await rowsRead((session) => viewFound(session, found, order, 10))).toBeLessThan(20)
+})
+
+test('what is still to be copied', async () => {
+  const { pool } = store.database
+  const selection = { keep: 'WHOLE', newest: null, days: null, maxBytes: null, flags: [] } as const
+  await store.streams.record(accountId, [{ type: 'SelectionChanged', data: { mailboxId: null, selection } }], 'CLIENT')
+  const toFetch = (session: Queryable) => viewContentsToFetch(session, accountId, 10_000, [], 2 * MESSAGES)
+  const missing = await toFetch(pool)
+  expect(missing).toHaveLength(MESSAGES)
+  const stored = missing.slice(1).map(({ messageId }): AccountEvent => {
+    return { type: 'MessageContentStored', data: { messageId, sha256: 'a'.repeat(64), size: 900 } }
+  })
+  await store.streams.record(accountId, stored, 'POLICY')
+  // the one that is left is the newest, and what has been written anew is swept away
+  await pool.query('vacuum analyze messages')
+  expect(await toFetch(pool)).toEqual(missing.slice(0, 1))
+  expect(await rowsRead(toFetch)).toBeLessThan(10)
 })

@@ -31,14 +31,20 @@ const SELECTED = `
       end as wanted
     from mailboxes join accounts using (account_id) where account_id = $1 and not hidden
   ),
-  selected as (
-    select message.message_id, internal_date, size, content_sha256, content_size
-    from mailbox cross join lateral (
-      select message_id, internal_date, size, flags, content_sha256, content_size from messages
-      where messages.mailbox_id = mailbox.mailbox_id and not forgotten
-      order by internal_date desc, message_id desc limit (wanted->>'newest')::bigint
-    ) as message
+  bounded as (
+    select mailbox.mailbox_id, wanted, oldest.internal_date as oldest_date, oldest.message_id as oldest_id
+    from mailbox left join lateral (
+      select internal_date, message_id from messages
+      where wanted->>'newest' is not null and messages.mailbox_id = mailbox.mailbox_id and not forgotten
+      order by internal_date desc, message_id desc offset (wanted->>'newest')::bigint - 1 limit 1
+    ) as oldest on true
     where wanted->>'keep' = 'WHOLE'
+  ),
+  selected as (
+    select message_id, internal_date, size, content_sha256, content_size
+    from bounded join messages using (mailbox_id)
+    where not forgotten
+      and (oldest_id is null or (internal_date, message_id) >= (oldest_date, oldest_id))
       and (wanted->>'days' is null or internal_date >= now() - make_interval(days => (wanted->>'days')::int))
       and (wanted->>'maxBytes' is null or size <= (wanted->>'maxBytes')::bigint)
       and (wanted->'flags' = '[]' or exists (
@@ -80,15 +86,19 @@ export async function viewContentsToFetch(
     size: string
   }>({
     name: 'contents-to-fetch',
-    text: `with ${SELECTED}
-           select message_id, server_path as path, place.uid_validity, place.uid, selected.size
-           from selected cross join lateral (
-               select mailbox_id, uid_validity, uid from server_messages where message_id = selected.message_id offset 0
-             ) as place
-             join mailboxes on mailboxes.mailbox_id = place.mailbox_id
-           where content_sha256 is null and server_path is not null and selected.size <= $5
-             and message_id <> all($6::uuid[])
-           order by selected.internal_date desc, message_id desc limit $7`,
+    text: `with ${SELECTED},
+           missing as (
+             select message_id, internal_date, size from selected
+             where content_sha256 is null and size <= $5 and message_id <> all($6::uuid[])
+               and not exists (select from server_places as place where place.message_id = selected.message_id and state <> 'THERE')
+             order by internal_date desc, message_id desc limit $7
+           )
+           select message_id, server_path as path, place.uid_validity, place.uid, size
+           from missing cross join lateral (
+               select mailbox_id, uid_validity, uid from server_messages where message_id = missing.message_id offset 0
+             ) as place join mailboxes using (mailbox_id)
+           where server_path is not null
+           order by internal_date desc, message_id desc`,
     values: [accountId, ...AS_IT_IS, maxBytes, except, limit],
   })
   return rows.map((row) => {
