@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { DisconnectedAccount } from './support/disconnected.ts'
 import { Dovecot } from './support/dovecot.ts'
 import { PASSWORD } from './support/imap-server.ts'
 import { mail } from './support/mail.ts'
@@ -244,6 +245,17 @@ test('a connection on which nothing is answered any more is found dead within th
   )
   // the check interval (2 s), the answer timeout (1.5 s), and some for a busy machine
   expect(performance.now() - began).toBeLessThan(8_000)
+})
+
+test('what has arrived is shown even when the server then refuses to say what has changed', async () => {
+  await dovecot.fill('silent', { INBOX: [mail(900)] })
+  const mine = await DisconnectedAccount.connect(service, dovecot, 'silent')
+  mine.wire.answering = (command) => (/^UID FETCH .*CHANGEDSINCE/.test(command) ? 'NO not today' : null)
+  await mine.goOffline()
+  await mine.other.append('INBOX', mail(901, { subject: 'arrived' }))
+  await mine.goOnline()
+  await until(async () => (await mine.state()).messages.nodes.some(({ subject }) => subject === 'arrived'))
+  await mine.end()
 })
 
 test('a refused login is not tried again, until the credentials change', async () => {

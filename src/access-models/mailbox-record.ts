@@ -73,7 +73,8 @@ export async function recordChanges(
   const arrived = new Map(news.map((message) => [message.uid, message]))
   const hasChangedSince = ({ uid, flags }: FlagsReport) => !sameFlags(flags, arrived.get(uid)?.flags ?? flags)
   if (flags.some(hasChangedSince) || news.some(({ uid }) => gone.has(uid))) {
-    await recordAdded(tools, place, news, 'news')
+    // without asking the server, which has something else to do by now: nothing was alike to them
+    await recordReported(tools, place, news, 'news', new Set())
     return recordChanges(tools, place, { ...changes, news: [] }, after)
   }
   // of what is gone, its flags have been
@@ -142,6 +143,18 @@ export async function recordAdded(
 ): Promise<void> {
   const mayBeKnown = occasion === 'news' || occasion === 'late sight'
   const gone = occasion !== 'first sight' ? await findGone(tools, place, messages, mayBeKnown) : new Set<string>()
+  await recordReported(tools, place, messages, occasion, gone, before, after)
+}
+
+async function recordReported(
+  tools: SyncTools,
+  place: MailboxPlace,
+  messages: readonly MessageData[],
+  occasion: ReportOccasion,
+  gone: ReadonlySet<string>,
+  before: readonly AccountEvent[] = [],
+  after: readonly AccountEvent[] = [],
+): Promise<void> {
   await tools.streams.decide(
     tools.accountId,
     (session) => viewAdded(session, tools.accountId, place, messages, wanted(tools, occasion, gone)),

@@ -94,36 +94,42 @@ async function catchUp(
   // expunges last would make a message that was moved away and back look like two
   const news = plan.newFrom === null ? NO_NEWS : await takeNews(tools, mailbox, place, plan.newFrom)
   uidNext = Math.max(uidNext, news.next)
-  if (connection.selected !== mailbox.path) await connection.select(mailbox.path)
   let held = false
   let left: FewChanges = { ...NO_CHANGES, news: news.unrecorded }
-  /** records what was found up to now: more comes than goes into one transaction */
+  /** records what was found up to now */
   const recordLeft = async () => {
     await recordChanges(tools, place, left, [])
     left = NO_CHANGES
   }
-  if (plan.changes === 'compare') {
-    await recordLeft()
-    held = await compareAll(tools, mailbox, place, uidNext)
-  } else if (plan.changes !== 'none') {
-    const upTo = Math.max(uidNext, reported?.uidNext ?? 0, 2) - 1
-    const changes = await connection.changesSince(highestModseq ?? '0', upTo, PIECE, async (piece) => {
-      if (left.flags.length > 0) await recordLeft()
-      left = { ...left, flags: piece }
-    })
-    const compares = plan.changes === 'changed since, compare UIDs' && mailbox.place.complete
-    const { vanished } = changes
-    if (compares || uidCount(vanished) > PIECE) {
+  try {
+    if (connection.selected !== mailbox.path) await connection.select(mailbox.path)
+    if (plan.changes === 'compare') {
       await recordLeft()
-      held = compares
-        ? await compareUids(tools, mailbox, place, uidNext)
-        : await recordExpunged(tools, mailbox, place, vanished)
-    } else {
-      held = await isHeld(tools, mailbox, await countUnasked(tools, place, vanished))
-      if (!held) left = { ...left, vanished }
+      held = await compareAll(tools, mailbox, place, uidNext)
+    } else if (plan.changes !== 'none') {
+      const upTo = Math.max(uidNext, reported?.uidNext ?? 0, 2) - 1
+      const changes = await connection.changesSince(highestModseq ?? '0', upTo, PIECE, async (piece) => {
+        if (left.flags.length > 0) await recordLeft()
+        left = { ...left, flags: piece }
+      })
+      const compares = plan.changes === 'changed since, compare UIDs' && mailbox.place.complete
+      const { vanished } = changes
+      if (compares || uidCount(vanished) > PIECE) {
+        await recordLeft()
+        held = compares
+          ? await compareUids(tools, mailbox, place, uidNext)
+          : await recordExpunged(tools, mailbox, place, vanished)
+      } else {
+        held = await isHeld(tools, mailbox, await countUnasked(tools, place, vanished))
+        if (!held) left = { ...left, vanished }
+      }
+      // what is held has to be told again
+      if (!held) highestModseq = changes.highestModseq
     }
-    // what is held has to be told again
-    if (!held) highestModseq = changes.highestModseq
+  } catch (error) {
+    // what has come is recorded, whatever did not
+    await recordLeft()
+    throw error
   }
   if (!held) await release(tools, mailbox)
   uidNext = Math.max(uidNext, reported?.uidNext ?? 0)

@@ -14,6 +14,8 @@ export const HOUSEKEEPING = 'housekeeping'
 
 /** Of jobs for which nobody waits. BullMQ takes those without a priority first, and then the lowest number. */
 const BACKGROUND = { priority: 10 }
+/** Milliseconds: what is asked for after less than that does not wait for what was asked for after more. */
+const SOON = 1_000
 /** Jobs that are added in one statement. */
 const PIECE = 500
 
@@ -94,7 +96,7 @@ export class JobQueues implements OnApplicationBootstrap, OnApplicationShutdown 
    * while it runs comes right after, since it may have passed already what is new.
    */
   askSync({ accountId, model }: AccountModel, pause = 0): void {
-    const deduplication = pause > 0 ? { id: `retry:${accountId}` } : once(accountId)
+    const deduplication = pause > 0 ? { id: `${pause < SOON ? 'soon' : 'retry'}:${accountId}` } : once(accountId)
     this.add(model, 'sync', { accountId }, { deduplication, ...BACKGROUND, ...(pause > 0 ? { delay: pause } : {}) })
   }
 
