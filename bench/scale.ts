@@ -1,6 +1,7 @@
 /*
  * Many idle accounts by TLS: memory and processor time for each on one worker, beside bare imapflow clients; how long one, two and four workers take until
- * all are connected; and how long it takes until the accounts of a worker that was killed are.
+ * all are connected, and how many they bring up to date in a second; how long it takes until the accounts of a worker that was killed are connected; and
+ * until what one process has recorded is told by another.
  * npm run bench:scale [accounts…]
  */
 import { readFile } from 'node:fs/promises'
@@ -11,13 +12,15 @@ import { Installation } from '../test/support/installation.ts'
 import { mail } from '../test/support/mail.ts'
 import { until, type Service } from '../test/support/service.ts'
 import { bareClients } from './bare-clients.ts'
-import { allowNotifications, cpuSeconds, table } from './measure.ts'
+import { allowNotifications, cpuSeconds, percentile, seconds, table } from './measure.ts'
 
 const given = process.argv.slice(2).map(Number)
 const STEPS = given.length > 0 ? given : [100, 400, 2_000]
 const WORKERS = [1, 2, 4]
 /** Seconds for which idle accounts are looked at. */
 const IDLE = 60
+/** Changes of which it is measured when another process tells of them. */
+const TOLD = 300
 /** Connections that are begun at once. */
 const AT_ONCE = 8
 
@@ -26,6 +29,9 @@ const megabytes = async ({ pid }: Service) =>
 const sum = (numbers: readonly number[]) => numbers.reduce((total, each) => total + each, 0)
 const sumOf = async (workers: readonly Service[], of: (worker: Service) => Promise<number>) =>
   sum(await Promise.all(workers.map(of)))
+
+/** Of the accounts that are connected. */
+const ids: string[] = []
 
 await allowNotifications()
 const most = Math.max(...STEPS)
@@ -78,10 +84,20 @@ try {
     workers = await installation.addMany('worker', count)
     await untilConnected(most, workers)
     const took = (performance.now() - began) / 1_000
-    starts.push([String(count), took, most / took])
+    await sleep(5_000)
+    starts.push([String(count), took, most / took, most / (await seconds(() => syncAll(api, workers)))])
   }
-  console.log(`${most} accounts, from the start of the workers until all are connected and looked at`)
-  table(['workers', 'seconds', 'accounts a second'], starts)
+  console.log(
+    `${most} accounts, from the start of the workers until all are connected and looked at; then each is synced once more`,
+  )
+  table(['workers', 'seconds', 'accounts a second', 'syncs a second'], starts)
+
+  const told = await tellings(api, await installation.add(['api']))
+  console.log(`from a request on, ${TOLD} of them, one after the other; milliseconds`)
+  table(
+    ['', 'p50', 'p99'],
+    Object.entries(told).map(([what, times]) => [what, percentile(times, 0.5), percentile(times, 0.99)]),
+  )
 
   await shared(16 / workers.length)
   const [killed, ...others] = workers
@@ -114,19 +130,71 @@ async function shared(each: number): Promise<void> {
 }
 
 async function connectUpTo(api: Service, from: number, to: number): Promise<void> {
-  let next = from
-  const connect = async () => {
-    for (let number = next++; number < to; number = next++)
-      await api.connect({ host: 'localhost', port: dovecot.imapsPort, username: `many${number}`, password: PASSWORD })
+  const server = { host: 'localhost', port: dovecot.imapsPort, password: PASSWORD }
+  const numbers = Array.from({ length: to - from }, (_, index) => from + index)
+  await together(numbers, async (number) => ids.push(await api.connect({ ...server, username: `many${number}` })))
+}
+
+/** Does something for each, some at once. */
+async function together<T>(all: readonly T[], work: (each: T) => Promise<unknown>): Promise<void> {
+  const left = [...all]
+  const next = async () => {
+    for (let each = left.shift(); each !== undefined; each = left.shift()) await work(each)
   }
-  await Promise.all(Array.from({ length: AT_ONCE }, connect))
+  await Promise.all(Array.from({ length: AT_ONCE }, next))
+}
+
+/** Has every account brought up to date, and waits until that is done. */
+async function syncAll(api: Service, workers: readonly Service[]): Promise<void> {
+  const done = (worker: Service) => metricOf(worker, /^mailfold_job_seconds_count\{.*job="sync now".*\} (\d+)$/gm)
+  const before = await sumOf(workers, done)
+  await together(ids, (id) =>
+    api.ask('mutation ($id: ID!) { syncNow(accountId: $id) { errors { __typename } } }', { id }),
+  )
+  await until(async () => (await sumOf(workers, done)) - before >= ids.length, 600_000)
+}
+
+/** Milliseconds until an API process answers that it has recorded a change, and until another one has told a subscriber of it. */
+async function tellings(
+  api: Service,
+  other: Service,
+): Promise<Record<'answered' | 'told by another process', number[]>> {
+  const [id] = ids
+  await api.ask('mutation ($id: ID!) { goOffline(input: { accountId: $id }) { errors { __typename } } }', { id })
+  const query = `query ($id: ID!) { account(id: $id) { messages(first: 1) { nodes { id } } } }`
+  type Found = { account: { messages: { nodes: { id: string }[] } } }
+  const messageIds = (await api.ask<Found>(query, { id })).account.messages.nodes.map((message) => message.id)
+  const socket = other.socket()
+  let hear: (at: number) => void = () => undefined
+  socket.subscribe(
+    { query: 'subscription ($id: ID!) { changes(accountId: $id) { __typename } }', variables: { id } },
+    { next: () => hear(performance.now()), error: (error) => console.error(error), complete: () => undefined },
+  )
+  await sleep(2_000)
+  const times: { answered: number[]; told: number[] } = { answered: [], told: [] }
+  for (let turn = 0; turn < TOLD; turn++) {
+    const began = performance.now()
+    const heard = new Promise<number>((resolve) => (hear = resolve))
+    const input = { messageIds, [turn % 2 === 0 ? 'add' : 'remove']: ['\\Flagged'] }
+    await api.ask('mutation ($input: ChangeFlagsInput!) { changeFlags(input: $input) { errors { __typename } } }', {
+      input,
+    })
+    times.answered.push(performance.now() - began)
+    times.told.push((await heard) - began)
+    // what else there is to tell of it is told by then
+    await sleep(20)
+  }
+  await socket.dispose()
+  return { answered: times.answered, 'told by another process': times.told }
+}
+
+async function metricOf(worker: Service, line: RegExp): Promise<number> {
+  const text = await (await worker.fetch('/metrics')).text()
+  return sum([...text.matchAll(line)].map(([, count]) => Number(count)))
 }
 
 /** Waits until all have a connection, as the workers themselves count them. */
 async function untilConnected(accounts: number, workers: readonly Service[]): Promise<void> {
-  const held = async (worker: Service) => {
-    const text = await (await worker.fetch('/metrics')).text()
-    return sum([...text.matchAll(/^mailfold_connections\{.*\} (\d+)$/gm)].map(([, count]) => Number(count)))
-  }
+  const held = (worker: Service) => metricOf(worker, /^mailfold_connections\{.*\} (\d+)$/gm)
   await until(async () => (await sumOf(workers, held)) === accounts, 3_600_000)
 }
