@@ -185,6 +185,7 @@ async function tellings(
     await sleep(20)
   }
   await socket.dispose()
+  await api.ask('mutation ($id: ID!) { goOnline(accountId: $id) { errors { __typename } } }', { id })
   return { answered: times.answered, 'told by another process': times.told }
 }
 
