@@ -6,6 +6,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
+import pLimit from 'p-limit'
 import { Dovecot } from '../test/support/dovecot.ts'
 import { PASSWORD } from '../test/support/imap-server.ts'
 import { Installation } from '../test/support/installation.ts'
@@ -21,8 +22,8 @@ const WORKERS = [1, 2, 4]
 const IDLE = 60
 /** Changes of which it is measured when another process tells of them. */
 const TOLD = 300
-/** Connections that are begun at once. */
-const AT_ONCE = 8
+/** Requests that are made at once. */
+const some = pLimit(8)
 
 const megabytes = async ({ pid }: Service) =>
   Number(/VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024
@@ -132,23 +133,14 @@ async function shared(each: number): Promise<void> {
 async function connectUpTo(api: Service, from: number, to: number): Promise<void> {
   const server = { host: 'localhost', port: dovecot.imapsPort, password: PASSWORD }
   const numbers = Array.from({ length: to - from }, (_, index) => from + index)
-  await together(numbers, async (number) => ids.push(await api.connect({ ...server, username: `many${number}` })))
-}
-
-/** Does something for each, some at once. */
-async function together<T>(all: readonly T[], work: (each: T) => Promise<unknown>): Promise<void> {
-  const left = [...all]
-  const next = async () => {
-    for (let each = left.shift(); each !== undefined; each = left.shift()) await work(each)
-  }
-  await Promise.all(Array.from({ length: AT_ONCE }, next))
+  ids.push(...(await some.map(numbers, (number) => api.connect({ ...server, username: `many${number}` }))))
 }
 
 /** Has every account brought up to date, and waits until that is done. */
 async function syncAll(api: Service, workers: readonly Service[]): Promise<void> {
   const done = (worker: Service) => metricOf(worker, /^mailfold_job_seconds_count\{.*job="sync now".*\} (\d+)$/gm)
   const before = await sumOf(workers, done)
-  await together(ids, (id) =>
+  await some.map(ids, (id) =>
     api.ask('mutation ($id: ID!) { syncNow(accountId: $id) { errors { __typename } } }', { id }),
   )
   await until(async () => (await sumOf(workers, done)) - before >= ids.length, 600_000)

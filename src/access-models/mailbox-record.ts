@@ -207,11 +207,6 @@ async function findGone(
   return gone
 }
 
-/** Records which flags messages have now. */
-export async function recordFlags(tools: SyncTools, place: MailboxPlace, flags: readonly FlagsReport[]): Promise<void> {
-  await recordChanges(tools, place, { ...NO_CHANGES, flags }, [])
-}
-
 /** @returns whether it is held, since it is unusually many */
 export async function recordExpunged(
   tools: SyncTools,

@@ -13,7 +13,6 @@ import {
   recordAdded,
   recordChanges,
   recordExpunged,
-  recordFlags,
   release,
   type FewChanges,
   type SyncTools,
@@ -298,6 +297,6 @@ async function compareAll(
 async function compareFlags(tools: SyncTools, place: MailboxPlace, known: UidSet): Promise<void> {
   for (const piece of newestFirst(known, PIECE * 4)) {
     for await (const reported of tools.connection.flags(formatUidSet(piece), PIECE * 4))
-      await recordFlags(tools, place, reported)
+      await recordChanges(tools, place, { ...NO_CHANGES, flags: reported }, [])
   }
 }

@@ -38,11 +38,8 @@ export class UploadRecord {
   ): Promise<void> {
     if (ids.length === 0) return
     await this.decide(
-      async (session) => {
-        const [messages, tallies] = await together([viewTracked(session, ids), viewTallies(session, ids)])
-        return { messages, tallies }
-      },
-      ({ messages, tallies }) => decide(messages, { ...this.terms, tallies }),
+      (session) => this.view(session, ids),
+      ({ messages, terms }) => decide(messages, terms),
     )
   }
 
@@ -77,8 +74,8 @@ export class UploadRecord {
   async flagsAre(ids: readonly string[], place: MailboxPlace, reports: readonly FlagsReport[]): Promise<void> {
     await this.decide(
       async (session) => {
-        const [messages, tallies] = await together([viewTracked(session, ids), viewTallies(session, ids)])
-        const { events, others } = decideStored(messages, place, reports, { ...this.terms, tallies })
+        const { messages, terms } = await this.view(session, ids)
+        const { events, others } = decideStored(messages, place, reports, terms)
         const uids = others.map(({ uid }) => uid)
         return { events, others, known: uids.length > 0 ? await viewMessages(session, place, uids) : new Map() }
       },
@@ -107,6 +104,11 @@ export class UploadRecord {
   /** Records that what a plan tells the server is being sent, on what the plan is made of. @returns the plan and that */
   sent(load: (session: Queryable) => Promise<PlannedUpload>): Promise<PlannedUpload> {
     return this.decide(load, ({ plan, view }) => decideSent(plan.steps, view))
+  }
+
+  private async view(session: Queryable, ids: readonly string[]) {
+    const [messages, tallies] = await together([viewTracked(session, ids), viewTallies(session, ids)])
+    return { messages, terms: { ...this.terms, tallies } }
   }
 
   private get terms(): Omit<SettlementTerms, 'tallies'> {
