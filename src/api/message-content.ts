@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common'
 import { CommandBus } from '@nestjs/cqrs'
 import { GraphQLError } from 'graphql'
 import { Readable } from 'node:stream'
-import { FileBlobs } from '../content/blob-store.js'
+import { BlobStore } from '../content/blobs/blob-store.js'
 import { inPieces, PIECE_BYTES, type FetchBytes } from '../content/in-pieces.js'
 import { PassingContent } from '../content/passing-content.js'
 import { textsAlone, textsOf } from '../content/texts-alone.js'
@@ -41,7 +41,7 @@ function missed(reason: string | null): GraphQLError {
 export class MessageContents {
   constructor(
     private readonly platform: Platform,
-    private readonly blobs: FileBlobs,
+    private readonly blobs: BlobStore,
     private readonly passing: PassingContent,
     private readonly feeds: Feeds,
     private readonly streams: Streams,
@@ -156,9 +156,15 @@ export class MessageContents {
   }
 
   private async atHand(messageId: string, sha256: string | null): Promise<RawMessage | null> {
-    const blob = sha256 === null ? null : await this.blobs.has(sha256)
+    const blob = sha256 === null ? null : await this.blobs.has(sha256).catch((error: Error) => this.unreachable(error))
     if (blob) return { size: blob.size, read: (range) => this.blobs.read(blob.sha256, range) }
     return this.passingBy(messageId)
+  }
+
+  /** @throws GraphQLError CONTENT_UNAVAILABLE */
+  private unreachable(error: Error): never {
+    this.platform.logger.error({ err: error }, 'raw messages cannot be read')
+    throw unavailable('Where raw messages are kept does not answer.')
   }
 
   /** Waits for the event that says what became of the fetch, or for the message to pass by. */

@@ -5,7 +5,9 @@ import { pipeline } from 'node:stream/promises'
 import { createGunzip, createGzip } from 'node:zlib'
 import type pg from 'pg'
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
-import { FileBlobs } from '../content/blob-store.js'
+import type { BlobStore } from '../content/blobs/blob-store.js'
+import { FileBlobs } from '../content/blobs/file-blobs.js'
+import { blobPlace, blobsAt } from '../content/blobs/open-blobs.js'
 import { MIGRATIONS } from '../event-store/migrations/index.js'
 import { Database } from '../platform/database.js'
 import { prepareDataFolder, startEmbeddedPostgres } from '../platform/embedded-postgres.js'
@@ -50,7 +52,7 @@ export async function backup(folder: string, { json }: { json?: boolean }): Prom
     try {
       await rm(partial, { recursive: true, force: true })
       await mkdir(join(partial, 'tables'), { recursive: true, mode: 0o700 })
-      const blobs = new FileBlobs(join(settings.MAILFOLD_DATA, 'blobs'))
+      const blobs = blobsAt(blobPlace(settings))
       const manifest = await database.alone((session) => copyOut(session, blobs, partial, say))
       await writeFile(join(partial, 'manifest.json'), JSON.stringify(manifest, null, 2))
       await rename(partial, folder)
@@ -67,7 +69,7 @@ export async function backup(folder: string, { json }: { json?: boolean }): Prom
   })
 }
 
-async function copyOut(session: pg.Client, blobs: FileBlobs, folder: string, say: Say): Promise<Manifest> {
+async function copyOut(session: pg.Client, blobs: BlobStore, folder: string, say: Say): Promise<Manifest> {
   await session.query('begin isolation level repeatable read, read only')
   const tables: Manifest['tables'] = []
   for (const name of TABLES) {
@@ -91,7 +93,7 @@ async function copyOut(session: pg.Client, blobs: FileBlobs, folder: string, say
 }
 
 /** Copies blobs; one that is not what its name says is told of, and not copied. */
-async function copyBlobs(from: FileBlobs, to: FileBlobs, names: readonly string[]): Promise<Manifest['blobs']> {
+async function copyBlobs(from: BlobStore, to: BlobStore, names: readonly string[]): Promise<Manifest['blobs']> {
   const wanted = new Set(names)
   const copied: Manifest['blobs'] = { count: 0, bytes: 0, missing: [] }
   for (const name of names) {
@@ -127,7 +129,7 @@ export async function restore(folder: string, { json }: { json?: boolean }): Pro
     const names = found.map((path) => basename(path)).filter((name) => /^[0-9a-f]{64}$/.test(name))
     const { count, missing } = await copyBlobs(
       new FileBlobs(join(folder, 'blobs')),
-      new FileBlobs(join(settings.MAILFOLD_DATA, 'blobs')),
+      blobsAt(blobPlace(settings)),
       names,
     )
     say({ blobs: count, missing }, `${count} blobs${missing.length > 0 ? `; ${missing.length} were damaged` : ''}`)

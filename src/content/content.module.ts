@@ -2,8 +2,9 @@ import { Module, type OnApplicationShutdown } from '@nestjs/common'
 import { CqrsModule, EventsHandler, type IEventHandler } from '@nestjs/cqrs'
 import { Forgotten } from '../mailbox/commands.js'
 import { Platform } from '../platform/platform.js'
-import { FileBlobs } from './blob-store.js'
+import { BlobStore } from './blobs/blob-store.js'
 import { Intake } from './intake.js'
+import { blobPlace, blobsAt } from './blobs/open-blobs.js'
 import { PassingContent } from './passing-content.js'
 
 @EventsHandler(Forgotten)
@@ -15,16 +16,22 @@ class DropForgotten implements IEventHandler<Forgotten> {
   }
 }
 
+async function openBlobs({ settings }: Platform): Promise<BlobStore> {
+  const blobs = blobsAt(blobPlace(settings))
+  await blobs.open()
+  return blobs
+}
+
 /** Raw messages: those that are kept, and those that only pass. */
 @Module({
   imports: [CqrsModule],
   providers: [
-    { provide: FileBlobs, inject: [Platform], useFactory: ({ blobFolder }: Platform) => new FileBlobs(blobFolder) },
-    { provide: Intake, inject: [Platform], useFactory: ({ blobFolder }: Platform) => new Intake(blobFolder) },
+    { provide: BlobStore, inject: [Platform], useFactory: openBlobs },
+    { provide: Intake, inject: [Platform], useFactory: ({ settings }: Platform) => new Intake(blobPlace(settings)) },
     PassingContent,
     DropForgotten,
   ],
-  exports: [FileBlobs, Intake, PassingContent],
+  exports: [BlobStore, Intake, PassingContent],
 })
 export class ContentModule implements OnApplicationShutdown {
   constructor(private readonly intake: Intake) {}

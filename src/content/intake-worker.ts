@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { readMetadata, type RawMetadata } from './message-metadata.js'
-import type { BlobName } from './blob-store.js'
-import { storeMany } from './store-many.js'
+import type { BlobName } from './blobs/blob-store.js'
+import { blobsAt } from './blobs/open-blobs.js'
 
 /** Contents one behind the other in one buffer, each with its length. */
 export type IntakeRequest = { id: number; bytes: ArrayBuffer; lengths: number[] }
@@ -10,13 +10,13 @@ export type IntakeRequest = { id: number; bytes: ArrayBuffer; lengths: number[] 
 export type IntakeAnswer =
   { id: number; taken: { metadata: RawMetadata; blob: BlobName }[] } | { id: number; failed: Error }
 
-const { folder } = workerData as { folder: string }
+const blobs = blobsAt(workerData as string)
 
 async function take({ id, bytes, lengths }: IntakeRequest): Promise<IntakeAnswer> {
   try {
     let at = 0
     const contents = lengths.map((length) => Buffer.from(bytes, (at += length) - length, length))
-    const { names, durable } = storeMany(folder, contents)
+    const { names, durable } = blobs.putMany(contents)
     // met below, also where reading fails before
     durable.catch(() => undefined)
     const taken: { metadata: RawMetadata; blob: BlobName }[] = []

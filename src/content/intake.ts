@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import type { BlobName } from './blob-store.js'
+import type { BlobName } from './blobs/blob-store.js'
 import type { IntakeAnswer, IntakeRequest } from './intake-worker.js'
 import type { RawMetadata } from './message-metadata.js'
 
@@ -17,10 +17,10 @@ export class Intake {
   private readonly waiting = new Map<number, Waiting>()
   private requests = 0
 
-  /** @param folder that of the blob store */
-  constructor(private readonly folder: string) {}
+  /** @param blobPlace that of the blob store */
+  constructor(private readonly blobPlace: string) {}
 
-  /** Takes contents in. When this resolves they are on disk, durably: only then may an event name them. */
+  /** Takes contents in. When this resolves they are kept durably: only then may an event name them. */
   take(contents: readonly Buffer[]): Promise<TakenIn[]> {
     if (contents.length === 0) return Promise.resolve([])
     const lengths = contents.map((content) => content.length)
@@ -44,7 +44,7 @@ export class Intake {
 
   private thread(): Worker {
     if (this.worker) return this.worker
-    const worker = new Worker(new URL('./intake-worker.js', import.meta.url), { workerData: { folder: this.folder } })
+    const worker = new Worker(new URL('./intake-worker.js', import.meta.url), { workerData: this.blobPlace })
     this.worker = worker
     worker.unref()
     worker.on('message', (answer: IntakeAnswer) => {

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { releaseBuffers } from '../platform/heap.js'
-import type { BlobStore } from './blob-store.js'
+import type { BlobStore } from './blobs/blob-store.js'
 import type { Intake, TakenIn } from './intake.js'
 import { MetadataReader } from './message-metadata.js'
 

@@ -1,6 +1,6 @@
 import { CommandHandler, EventBus, type ICommandHandler } from '@nestjs/cqrs'
-import { markForRemoval, removeMarked } from '../content/blob-removal.js'
-import { FileBlobs } from '../content/blob-store.js'
+import { markForRemoval, removeMarked } from '../content/blobs/blob-removal.js'
+import { BlobStore } from '../content/blobs/blob-store.js'
 import { blankStream, rewriteEvents, versionsNaming } from '../event-store/rewriting.js'
 import { readEvents } from '../event-store/stored-events.js'
 import { StreamNotFound, Streams } from '../event-store/streams.js'
@@ -22,7 +22,7 @@ export class ForgetMessageHandler implements ICommandHandler<ForgetMessage, Forg
   constructor(
     private readonly platform: Platform,
     private readonly streams: Streams,
-    private readonly blobs: FileBlobs,
+    private readonly blobs: BlobStore,
     private readonly bus: EventBus,
   ) {}
 
@@ -68,7 +68,7 @@ export class ForgetAccountHandler implements ICommandHandler<ForgetAccount, Forg
   constructor(
     private readonly platform: Platform,
     private readonly streams: Streams,
-    private readonly blobs: FileBlobs,
+    private readonly blobs: BlobStore,
     private readonly bus: EventBus,
   ) {}
 

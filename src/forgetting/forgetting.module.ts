@@ -1,7 +1,7 @@
 import { Module, type OnApplicationBootstrap } from '@nestjs/common'
 import { CqrsModule } from '@nestjs/cqrs'
-import { removeMarked } from '../content/blob-removal.js'
-import { FileBlobs } from '../content/blob-store.js'
+import { removeMarked } from '../content/blobs/blob-removal.js'
+import { BlobStore } from '../content/blobs/blob-store.js'
 import { ContentModule } from '../content/content.module.js'
 import { Platform } from '../platform/platform.js'
 import { isReferredTo } from '../projections/content-views.js'
@@ -12,7 +12,7 @@ import { ForgetAccountHandler, ForgetMessageHandler } from './forget-handlers.js
 export class ForgettingModule implements OnApplicationBootstrap {
   constructor(
     private readonly platform: Platform,
-    private readonly blobs: FileBlobs,
+    private readonly blobs: BlobStore,
   ) {}
 
   /** What a forgetting that was cut off has left. */

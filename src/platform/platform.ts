@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises'
 import { X509Certificate } from 'node:crypto'
-import { join } from 'node:path'
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
 import { v7 as newId } from 'uuid'
 import type { MigrationInterface } from 'typeorm'
@@ -33,7 +32,6 @@ export class Platform {
     readonly token: { value: string; made: boolean },
     /** whom mail servers are trusted by: one for all connections, since each takes a megabyte */
     readonly secureContext: SecureContext,
-    readonly blobFolder: string,
     /** resolves when the embedded Postgres has ended, asked to or not; never where there is none */
     readonly databaseEnded: Promise<void>,
     private readonly stopPostgres: () => Promise<void>,
@@ -62,7 +60,6 @@ export class Platform {
         credentials,
         token,
         secureContext,
-        join(folder, 'blobs'),
         embedded?.ended ?? new Promise(() => undefined),
         stop,
       )

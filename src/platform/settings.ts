@@ -29,6 +29,14 @@ export const settingDefinitions = {
   MAILFOLD_PORT: setting(whole(0, 65535), '4000', 'TCP port of the API (0: any free one)'),
   MAILFOLD_HOST: setting(z.string().min(1), '127.0.0.1', 'address that the API listens on'),
   MAILFOLD_DATA: setting(z.string().min(1), './data', 'folder of the embedded database, blobs, key and token'),
+  MAILFOLD_BLOBS: setting(
+    z
+      .string()
+      .regex(/^s3:\/\/[^/]+(\/.*)?$/, 'must be s3://bucket or s3://bucket/prefix')
+      .optional(),
+    undefined,
+    "bucket of an S3 for raw messages (unset: the folder blobs in MAILFOLD_DATA); whose and where is said by AWS's own variables, AWS_ENDPOINT_URL_S3 above all",
+  ),
   MAILFOLD_TOKEN: setting(
     z.string().min(16, 'must have 16 characters or more').optional(),
     undefined,

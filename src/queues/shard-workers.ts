@@ -7,7 +7,7 @@ import { AccountHomes } from '../access-models/account-homes.js'
 import { dialPolicyOf } from '../access-models/dial-policy.js'
 import { ServerQuestions } from '../access-models/online/server-questions.js'
 import { HostLimits } from '../access-models/host-limits.js'
-import { FileBlobs } from '../content/blob-store.js'
+import { BlobStore } from '../content/blobs/blob-store.js'
 import { Intake } from '../content/intake.js'
 import { PassingContent } from '../content/passing-content.js'
 import { Leases, type Holding, type Lease } from '../event-store/leases.js'
@@ -71,7 +71,7 @@ export class ShardWorkers implements OnModuleDestroy {
     private readonly queues: JobQueues,
     private readonly directory: ShardDirectory,
     streams: Streams,
-    blobs: FileBlobs,
+    blobs: BlobStore,
     intake: Intake,
     passing: PassingContent,
     questions: ServerQuestions,

@@ -1,5 +1,5 @@
 import type { AccountEvent } from '../../mailbox/events.js'
-import { markForRemoval, removeMarked } from '../../content/blob-removal.js'
+import { markForRemoval, removeMarked } from '../../content/blobs/blob-removal.js'
 import { isReferredTo } from '../../projections/content-views.js'
 import { viewToLeaveOut, type LeavingMailbox } from '../../projections/left-out-views.js'
 import type { SelectedTools } from './selected-contents.js'

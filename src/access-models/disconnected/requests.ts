@@ -4,7 +4,7 @@ import { v7 as newId } from 'uuid'
 import { WorkNeeded } from '../../mailbox/commands.js'
 import type { AccountEvent, RecordedEvent } from '../../mailbox/events.js'
 import type { ChangeFailure, Decision } from '../../mailbox/local-work.js'
-import { BlobWent } from '../../content/blob-removal.js'
+import { BlobWent } from '../../content/blobs/blob-removal.js'
 import { MOST_MATCHED, type AppendedMessage, type ChangeOutcome } from '../../mailbox/mail-commands.js'
 import {
   requestMailbox,

@@ -1,5 +1,5 @@
 import { v7 as newId } from 'uuid'
-import type { BlobStore } from '../../content/blob-store.js'
+import type { BlobStore } from '../../content/blobs/blob-store.js'
 import { isRefusal } from '../../mailbox/failures.js'
 import { decideMailboxGone } from '../../mailbox/mailbox-requests.js'
 import type { ServerChange } from '../../mailbox/operation.js'

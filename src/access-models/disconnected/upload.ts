@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { BlobStore } from '../../content/blob-store.js'
+import type { BlobStore } from '../../content/blobs/blob-store.js'
 import { groupsOf } from '../../mailbox/groups.js'
 import { decideMailboxSettlement } from '../../mailbox/mailbox-requests.js'
 import { decideSettlement } from '../../mailbox/settlement.js'

@@ -1,4 +1,4 @@
-import type { BlobStore } from '../../content/blob-store.js'
+import type { BlobStore } from '../../content/blobs/blob-store.js'
 import type { Intake } from '../../content/intake.js'
 import type { FenceToken, Streams } from '../../event-store/streams.js'
 import type { Database } from '../../platform/database.js'

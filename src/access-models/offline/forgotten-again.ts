@@ -1,7 +1,7 @@
 import type { AccountEvent } from '../../mailbox/events.js'
 import type { NewMessage } from '../../mailbox/local-mailboxes.js'
-import { markForRemoval, removeMarked } from '../../content/blob-removal.js'
-import type { BlobStore } from '../../content/blob-store.js'
+import { markForRemoval, removeMarked } from '../../content/blobs/blob-removal.js'
+import type { BlobStore } from '../../content/blobs/blob-store.js'
 import type { Database } from '../../platform/database.js'
 import { isReferredTo } from '../../projections/content-views.js'
 

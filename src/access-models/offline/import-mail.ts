@@ -16,8 +16,8 @@ import {
   type ImportOutcome,
   type ImportProgress,
 } from '../../mailbox/offline-commands.js'
-import { BlobWent, holdBlobs } from '../../content/blob-removal.js'
-import { FileBlobs } from '../../content/blob-store.js'
+import { BlobWent, holdBlobs } from '../../content/blobs/blob-removal.js'
+import { BlobStore } from '../../content/blobs/blob-store.js'
 import { Intake, type TakenIn } from '../../content/intake.js'
 import { Streams } from '../../event-store/streams.js'
 import { Platform } from '../../platform/platform.js'
@@ -40,7 +40,7 @@ export class ImportMessagesHandler implements ICommandHandler<ImportMessages, Im
   constructor(
     private readonly platform: Platform,
     private readonly streams: Streams,
-    private readonly blobs: FileBlobs,
+    private readonly blobs: BlobStore,
     private readonly intake: Intake,
   ) {}
 

@@ -17,7 +17,7 @@ import {
   type Decision,
   type LocalMessage,
 } from '../../mailbox/local-work.js'
-import { BlobWent } from '../../content/blob-removal.js'
+import { BlobWent } from '../../content/blobs/blob-removal.js'
 import { MOST_MATCHED, type AppendedMessage, type ChangeOutcome } from '../../mailbox/mail-commands.js'
 import { Streams } from '../../event-store/streams.js'
 import type { Queryable } from '../../platform/database.js'

@@ -1,4 +1,4 @@
-import type { Database, Queryable } from '../platform/database.js'
+import type { Database, Queryable } from '../../platform/database.js'
 import type { BlobStore } from './blob-store.js'
 
 /*

@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process'
 import { createHash, randomUUID } from 'node:crypto'
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { blobPath, type BlobName } from './blob-store.js'
+import { blobPath } from './blob-path.js'
+import type { BlobName } from './blob-store.js'
 
 /*
  * Keeps many small contents at once, durably, on the thread of whoever calls: that is the intake's, which nobody else waits for.

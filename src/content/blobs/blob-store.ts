@@ -1,0 +1,22 @@
+import type { Readable } from 'node:stream'
+
+/** A blob's name and length: SHA-256 of its bytes, hexadecimal, and bytes. */
+export type BlobName = { sha256: string; size: number }
+
+/** The raw messages, by their SHA-256. Where they are kept is a setting (`openBlobs`). */
+export abstract class BlobStore {
+  /** Sees that blobs can be kept. @throws StartFailure with one line for the person who starts the service */
+  abstract open(): Promise<void>
+  /** Keeps a stream's bytes. When this resolves they are kept durably: only then may an event name them. */
+  abstract put(content: Readable): Promise<BlobName>
+  /** Keeps many small contents at once, of which the processor's part is done before this returns. They are kept durably when `durable` resolves. */
+  abstract putMany(contents: readonly Buffer[]): { names: BlobName[]; durable: Promise<void> }
+  /** A blob's bytes, or a part of them: both offsets included, as in an HTTP range. */
+  abstract read(sha256: string, range?: { start: number; end: number }): Readable
+  /** Whether a blob is there, with its length. */
+  abstract has(sha256: string): Promise<BlobName | null>
+  /** Which of several blobs are there. */
+  abstract present(sha256s: readonly string[]): Promise<ReadonlySet<string>>
+  /** Removes a blob for good; one that is not there is none to remove. */
+  abstract remove(sha256: string): Promise<void>
+}

@@ -1,0 +1,73 @@
+import { createReadStream, existsSync } from 'node:fs'
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { blobPath, earlierBlobPath } from './blob-path.js'
+import { BlobStore, type BlobName } from './blob-store.js'
+import { Incoming } from './incoming.js'
+import { storeMany } from './store-many.js'
+
+/** Blobs as files, in 256 folders by the first digits of their names. */
+export class FileBlobs extends BlobStore {
+  private readonly incoming: Incoming
+
+  constructor(private readonly folder: string) {
+    super()
+    this.incoming = new Incoming(join(folder, 'incoming'))
+  }
+
+  async open(): Promise<void> {
+    await this.incoming.open()
+  }
+
+  async put(content: Readable): Promise<BlobName> {
+    const { path: incoming, name } = await this.incoming.receive(content, true)
+    const path = blobPath(this.folder, name.sha256)
+    try {
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+      await rename(incoming, path)
+    } catch (error) {
+      await rm(incoming, { force: true })
+      throw error
+    }
+    // a name is durable only when its folder is on disk, and that above, which may be new
+    for (const folder of [dirname(path), this.folder]) await syncFolder(folder)
+    return name
+  }
+
+  putMany(contents: readonly Buffer[]): { names: BlobName[]; durable: Promise<void> } {
+    return storeMany(this.folder, contents)
+  }
+
+  read(sha256: string, range?: { start: number; end: number }): Readable {
+    const path = blobPath(this.folder, sha256)
+    return createReadStream(existsSync(path) ? path : earlierBlobPath(this.folder, sha256), range)
+  }
+
+  async has(sha256: string): Promise<BlobName | null> {
+    const [path, earlier] = [blobPath(this.folder, sha256), earlierBlobPath(this.folder, sha256)]
+    const found = (await stat(path).catch(() => null)) ?? (await stat(earlier).catch(() => null))
+    return found && { sha256, size: found.size }
+  }
+
+  /** Asked for hundreds at a time, of which each answer takes microseconds: less than to have another thread ask. */
+  async present(sha256s: readonly string[]): Promise<ReadonlySet<string>> {
+    const isThere = (sha256: string) =>
+      existsSync(blobPath(this.folder, sha256)) || existsSync(earlierBlobPath(this.folder, sha256))
+    return new Set(sha256s.filter(isThere))
+  }
+
+  async remove(sha256: string): Promise<void> {
+    const paths = [blobPath(this.folder, sha256), earlierBlobPath(this.folder, sha256)]
+    for (const path of paths) await rm(path, { force: true })
+  }
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
