@@ -53,7 +53,13 @@ test('a copy is taken while mail goes on changing; started elsewhere, it has all
   const { account: synced } = await state(service, null)
   const kept = synced.messages.nodes.slice(1, 6).map(({ id }) => id)
   const raw = (id: string) => `/messages/${Buffer.from(id, 'base64url').toString().split(':')[1]}/raw`
-  const bodies = await Promise.all(kept.map(async (id) => (await service.fetch(raw(id))).text()))
+  const bodyOf = async (of: Service, id: string) => {
+    const response = await of.fetch(raw(id))
+    const text = await response.text()
+    expect([response.status, response.ok ? '' : text]).toEqual([200, ''])
+    return text
+  }
+  const bodies = await Promise.all(kept.map((id) => bodyOf(service, id)))
   const forgotten = synced.messages.nodes.find(({ subject }) => subject === 'To be forgotten')?.id ?? ''
   await (await service.fetch(raw(forgotten))).text()
   await service.ask('mutation ($input: ForgetMessageInput!) { forgetMessage(input: $input) { forgottenIds } }', {

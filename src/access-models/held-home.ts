@@ -4,6 +4,7 @@ import { FenceRefused, StreamNotFound } from '../event-store/streams.js'
 import type { Queryable } from '../platform/database.js'
 import { withSmallHeap } from '../platform/heap.js'
 import { viewAccounts, type AccountView } from '../projections/account-views.js'
+import { viewHasWaiting } from '../projections/operation-views.js'
 import { viewContentPlace } from '../projections/message-views.js'
 import { ImapConnection } from '../protocols/imap/imap-connection.js'
 import type { AccountHome, HomeTools } from './account-home.js'
@@ -23,8 +24,8 @@ import { watchQuota } from './quota-watch.js'
 
 /** A job gives its worker back after this long, and asks for another if there is more to do. */
 const SLICE = 10_000
-/** Milliseconds before the mailboxes are looked at that a client has changed: it may be about to change more. */
-const AFTER_OPERATION = 200
+/** Milliseconds before the mailboxes are looked at that a client has changed: it may be about to change more, and Dovecot tells of it after 500. */
+const AFTER_OPERATION = 600
 /** A message of an ONLINE account with more bytes than this is fetched beside what else is done. */
 const LARGE = 64 * 1024
 
@@ -87,7 +88,9 @@ export class HeldHome implements AccountHome {
       if (isSelective) await leaveOut(selected)
       const isOver = () => Date.now() >= deadline || this.isWanted
       let more = await withSmallHeap(() => mailboxes.sync(this.link(account, connection), isOver))
-      if (!more && (await uploads.settleMissing(this.uploadTools(account, connection)))) mailboxes.changed(null)
+      // what was told so far bears on nothing that is asked for from now on
+      if (!(await viewHasWaiting(this.tools.database.pool, this.accountId))) mailboxes.isUnsettled = false
+      else if (!more && (await uploads.settleMissing(this.uploadTools(account, connection)))) mailboxes.changed(null)
       if (!more && isSelective) more = (await this.selected.fetch(selected)) || (await this.selected.drop(selected))
       if (!more && !mailboxes.isListChanged) await this.isUpToDate(account, connection)
       if (more || mailboxes.isListChanged) this.tools.ask(account)
@@ -109,7 +112,7 @@ export class HeldHome implements AccountHome {
       }
       if (this.uploads.hasExpunged()) await this.watchQuota(connection)
       if (mailboxes.isListChanged) this.tools.ask(account)
-      else if (mailboxes.hasChanged) this.tools.ask(account, AFTER_OPERATION)
+      else if (mailboxes.isAnyDue) this.tools.ask(account, AFTER_OPERATION)
       await this.watch(account, connection)
     }, true)
   }
@@ -416,6 +419,7 @@ export class HeldHome implements AccountHome {
       look: (paths) => mailboxes.look(link, paths),
       hasChanged: () => mailboxes.hasChanged,
       isUnsettled: () => mailboxes.isUnsettled,
+      touched: (paths) => mailboxes.touched(paths),
       lookIfChanged: (paths) => mailboxes.lookIfChanged(link, paths),
       lookAtList: () => mailboxes.changed(null),
     }

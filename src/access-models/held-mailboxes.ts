@@ -36,6 +36,8 @@ export type Link = {
 export class HeldMailboxes {
   /** mailboxes that the server said have changed, by their paths, in the order in which it said so */
   private readonly dirty = new Set<string>()
+  /** those in which only Mailfold itself has changed something, as far as is known: that is recorded, and where they stand is not */
+  private readonly own = new Set<string>()
   private listChanged = true
   private lastCheck = 0
   /** mailboxes that the last check missed, and since when checks have done so, in milliseconds since 1970 */
@@ -65,14 +67,24 @@ export class HeldMailboxes {
     else this.dirty.add(path)
   }
 
+  /** Takes notice of what Mailfold has changed itself, and recorded. */
+  touched(paths: ReadonlySet<string>): void {
+    for (const path of paths) this.own.add(path)
+  }
+
   /** Whether the list has to be looked at before anything else. */
   get isListChanged(): boolean {
     return this.listChanged
   }
 
-  /** Whether any mailbox is known to have changed. */
+  /** Whether any mailbox is known to have been changed by others. */
   get hasChanged(): boolean {
     return this.dirty.size > 0
+  }
+
+  /** Whether any is to be looked at, in time. */
+  get isAnyDue(): boolean {
+    return this.dirty.size + this.own.size > 0
   }
 
   /** When the list was looked at last, in milliseconds since 1970. */
@@ -188,6 +200,7 @@ export class HeldMailboxes {
     before: Promise<void> = Promise.resolve(),
   ): Promise<Remainder> {
     this.dirty.delete(mailbox.path)
+    this.own.delete(mailbox.path)
     this.isUnsettled = true
     const { accountId, suspects } = this
     const tools: SyncTools = {
@@ -232,14 +245,14 @@ export class HeldMailboxes {
         !this.refused.has(path) &&
         (isDeletionConfirmed || !this.held.has(path)),
     )
-    for (const path of this.dirty) {
-      if (!usable.some((mailbox) => mailbox.path === path)) this.dirty.delete(path)
-    }
+    for (const paths of [this.dirty, this.own])
+      for (const path of paths) if (!usable.some((mailbox) => mailbox.path === path)) paths.delete(path)
+    const isDue = (path: string) => this.dirty.has(path) || this.own.has(path)
     const ordered = fetchOrder(usable.filter((mailbox) => mailbox.mailboxId !== except))
     return (
       ordered.find(({ path, place, isDeletionConfirmed }) => {
-        return (this.dirty.has(path) || isDeletionConfirmed) && place.complete
-      }) ?? ordered.find(({ path, place }) => !place.complete || place.uidValidity === null || this.dirty.has(path))
+        return (isDue(path) || isDeletionConfirmed) && place.complete
+      }) ?? ordered.find(({ path, place }) => !place.complete || place.uidValidity === null || isDue(path))
     )
   }
 

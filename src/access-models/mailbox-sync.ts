@@ -167,6 +167,11 @@ async function takeNews(tools: SyncTools, mailbox: MailboxView, place: MailboxPl
     await tools.before
     const alike = await viewCandidates(tools.database.pool, tools.accountId, found)
     if (alike.length === 0) return { next: uidBehind(found), unrecorded: found }
+    // what Mailfold has put there itself is known
+    const { mailboxId, uidValidity } = place
+    const isHere = (each: (typeof alike)[number]) => each.mailboxId === mailboxId && each.uidValidity === uidValidity
+    const here = new Set(alike.filter(isHere).map(({ uid }) => uid))
+    if (found.every(({ uid }) => here.has(uid))) return { next: uidBehind(found), unrecorded: [] }
     await recordPiece(found)
     return { next, unrecorded: [] }
   }

@@ -269,7 +269,7 @@ export async function viewCandidates(
 ): Promise<Candidate[]> {
   const fingerprints = [...new Set(reported.map((message) => message.fingerprint))]
   const emailIds = [...new Set(reported.flatMap((message) => message.emailId ?? []))]
-  const { rows } = await session.query<CandidateRecord>({
+  const lookalikes = session.query<CandidateRecord>({
     name: 'view-candidates',
     text: `select message_id, message.mailbox_id, uid, flags, internal_date, encode(fingerprint, 'hex') as fingerprint, email_id,
              message.uid_validity, mailboxes.server_path as path, false as expunged, apart
@@ -287,12 +287,13 @@ export async function viewCandidates(
            where not exists (select from server_places where server_places.message_id = message.message_id)`,
     values: [accountId, fingerprints, emailIds],
   })
+  const [{ rows }, uploads] = await together([lookalikes, viewUploads(session, accountId, reported)])
   const asked = new Set(reported.flatMap(keysOf))
   const keyed = rows.map((row) => ({
     row,
     key: row.email_id !== null && asked.has(row.email_id) ? row.email_id : row.fingerprint,
   }))
-  const all = [...keyed, ...(await viewUploads(session, accountId, reported))]
+  const all = [...keyed, ...uploads]
   const apart = await viewApart(
     session,
     all.map(({ row }) => row),

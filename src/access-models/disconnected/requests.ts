@@ -166,9 +166,12 @@ export class Requests implements MailWork {
       this.streams,
       accountId,
       async (session) => {
-        const [failure, named] = await together([this.whyRefused(session, accountId), wanted(session)])
-        ids = named
-        return { failure, view: await this.view(session, accountId, ids) }
+        const load = async () => {
+          ids = await wanted(session)
+          return this.view(session, accountId, ids)
+        }
+        const [failure, view] = await together([this.whyRefused(session, accountId), load()])
+        return { failure, view }
       },
       ({ failure, view }) => {
         if (failure) return { failure }

@@ -40,7 +40,9 @@ export type UploadTools = RecordTools & {
   interrupted: () => boolean
   /** brings mailboxes up to date, by their paths on the server */
   look: (paths: ReadonlySet<string>) => Promise<void>
-  /** whether any is known to have changed */
+  /** has mailboxes looked at later, by their paths on the server: what was changed there is known */
+  touched: (paths: ReadonlySet<string>) => void
+  /** whether any is known to have been changed by others */
   hasChanged: () => boolean
   /** whether anything has come from the server since operations were settled last */
   isUnsettled: () => boolean
@@ -106,8 +108,11 @@ export class Uploads {
       const last = view.messages.length < PIECE ? null : view.messages.at(-1)
       if (plan.steps.length > 0) {
         const { touched, isKnown } = await this.take(tools, record, plan.steps, view.mailboxes)
+        if (isKnown && !(await viewHasWaiting(tools.database.pool, tools.accountId))) {
+          tools.touched(touched)
+          return this.attempts.clear()
+        }
         const isDone = isKnown && touched.size === 0
-        if (isDone && !(await viewHasWaiting(tools.database.pool, tools.accountId))) return this.attempts.clear()
         // where the server's answers have told all of what was asked for, that is an outcome already
         if (isKnown) await this.settle(tools, record, null)
         await tools.look(touched)
@@ -134,7 +139,6 @@ export class Uploads {
    * @returns whether the mailboxes have to be listed again for that
    */
   async settleMissing(tools: UploadTools): Promise<boolean> {
-    if (!(await viewHasWaiting(tools.database.pool, tools.accountId))) return false
     const missing = new Set<string>()
     for await (const piece of piecesOf(tools))
       for (const { messageId, server, shown } of piece)
