@@ -176,9 +176,11 @@ export class HeldMailboxes {
     let behind: string | undefined
     let committed: Promise<void> = Promise.resolve()
     const isWanted = () => isOver() || this.hasChanged || this.listChanged
+    // where a session works it goes on, with that mailbox selected
+    const last = link.model === 'ONLINE' ? link.connection.selected : null
     try {
       while (!isOver() && !this.listChanged) {
-        const mailbox = await this.nextMailbox(behind)
+        const mailbox = await this.nextMailbox(behind, last)
         if (!mailbox && behind === undefined) return false
         const remainder = mailbox ? await this.syncOne(link, mailbox, isWanted, committed) : NOTHING
         await committed
@@ -236,7 +238,8 @@ export class HeldMailboxes {
     return this.look(link, paths, (path) => this.dirty.has(path))
   }
 
-  private async nextMailbox(except: string | undefined): Promise<MailboxView | undefined> {
+  /** @param except the mailbox that is being committed @param last the path of one before which others come that have changed */
+  private async nextMailbox(except: string | undefined, last: string | null): Promise<MailboxView | undefined> {
     const usable = (await this.mailboxes()).filter(
       ({ mailboxId, selectable, isLeftOut, path, isDeletionConfirmed }) =>
         selectable &&
@@ -249,10 +252,13 @@ export class HeldMailboxes {
       for (const path of paths) if (!usable.some((mailbox) => mailbox.path === path)) paths.delete(path)
     const isDue = (path: string) => this.dirty.has(path) || this.own.has(path)
     const ordered = fetchOrder(usable.filter((mailbox) => mailbox.mailboxId !== except))
+    const changed = ordered.filter(
+      ({ path, place, isDeletionConfirmed }) => (isDue(path) || isDeletionConfirmed) && place.complete,
+    )
     return (
-      ordered.find(({ path, place, isDeletionConfirmed }) => {
-        return (isDue(path) || isDeletionConfirmed) && place.complete
-      }) ?? ordered.find(({ path, place }) => !place.complete || place.uidValidity === null || isDue(path))
+      changed.find(({ path }) => path !== last) ??
+      changed[0] ??
+      ordered.find(({ path, place }) => !place.complete || place.uidValidity === null || isDue(path))
     )
   }
 
