@@ -374,3 +374,26 @@ test('OFFLINE and ONLINE accounts have no selection', async () => {
 
 const uuidOf = (id: string) => Buffer.from(id, 'base64url').toString().replace('Message:', '')
 const sha256 = (raw: string | Buffer) => createHash('sha256').update(raw).digest('hex')
+
+test('a body that a client asks for while its account is being read for the first time stays when that is through', async () => {
+  const user = `select${++made}`
+  await fillMaildir(dovecot.mailOf(user), null, 2_500, (number) => mail(made * 10_000 + number))
+  const server = {
+    host: '127.0.0.1',
+    port: dovecot.imapPort,
+    security: 'PLAINTEXT',
+    username: user,
+    password: PASSWORD,
+  }
+  const id = await service.connect(server)
+  const newest = async () => (await seen(id)).messages.nodes[0]?.id
+  await until(async () => (await newest()) !== undefined)
+  const asked = (await newest()) ?? ''
+  expect((await service.fetch(`/messages/${uuidOf(asked)}/raw`)).status).toBe(200)
+  await service.synced(id)
+  const other = await dovecot.client(user)
+  await other.append('INBOX', mail(made * 10_000 + 9_999, { subject: 'afterwards' }))
+  await other.logout()
+  await until(async () => (await newest()) !== asked)
+  expect(await changesOf(asked)).toEqual([true])
+})

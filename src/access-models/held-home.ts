@@ -169,6 +169,7 @@ export class HeldHome implements AccountHome {
   async fetch(messageId: string, piece: ContentPiece | null): Promise<void> {
     const fetch: Job = (account, connection) =>
       fetchContent({ ...this.tools, account, connection, fence: this.fence.held }, messageId, piece)
+    if (this.model !== 'ONLINE') this.selected.wasAsked(messageId)
     if ((this.present > 0 || (await this.isLarge(messageId))) && (await this.beside(fetch))) return
     const isDone = await this.inTurn(async (account, connection) => {
       await fetch(account, connection)

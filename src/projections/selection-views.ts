@@ -126,17 +126,23 @@ export async function viewSelectionProgress(session: Queryable, accountId: strin
   }
 }
 
-/** Raw messages that are here and not selected, and that the server has, nothing being under way with them; at most `limit`. */
+/**
+ * Raw messages that are here and not selected, and that the server has, nothing being under way with them; at most `limit`.
+ *
+ * @param except messages that are passed over
+ */
 export async function viewContentsToDrop(
   session: Queryable,
   accountId: string,
+  except: readonly string[],
   limit: number,
 ): Promise<{ messageId: string; sha256: string }[]> {
   const { rows } = await session.query<{ message_id: string; sha256: string }>({
     name: 'contents-to-drop',
     text: `with ${SELECTED}
-           select message_id, encode(content_sha256, 'hex') as sha256 from messages ${OUTSIDE} limit $5`,
-    values: [accountId, ...AS_IT_IS, limit],
+           select message_id, encode(content_sha256, 'hex') as sha256 from messages ${OUTSIDE}
+             and message_id <> all($5::uuid[]) limit $6`,
+    values: [accountId, ...AS_IT_IS, except, limit],
   })
   return rows.map(({ message_id: messageId, sha256 }) => ({ messageId, sha256 }))
 }

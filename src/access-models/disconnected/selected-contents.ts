@@ -65,6 +65,8 @@ export class SelectedContents {
   /** the selections for which what is outside of them was dropped, and when that was */
   private droppedFor: string | null = null
   private droppedAt = 0
+  /** messages outside of the selections of which a client has asked for the raw one since they changed, and when */
+  private readonly asked = new Map<string, number>()
 
   /** Takes notice of a new connection: what was refused is asked for again, and nothing is under way. */
   connected(): void {
@@ -72,6 +74,11 @@ export class SelectedContents {
     this.piece = []
     this.bytes = 0
     this.committing = Promise.resolve()
+  }
+
+  /** Takes notice that a client has asked for a raw message: it stays for a while. */
+  wasAsked(messageId: string): void {
+    this.asked.set(messageId, Date.now())
   }
 
   /** Copies as far as time allows. @returns whether something is left */
@@ -102,18 +109,22 @@ export class SelectedContents {
    * Drops the raw messages that are here and not selected: when a selection has changed, and from time to time, so that what
    * was read once stays a while. Only with a connection, since until there is one it can be had from nowhere else.
    *
-   * @param isDue whether it is to be looked now in any case
+   * @param isForAll whether it is to be looked now in any case, and what was asked for a moment ago goes as well
    * @returns whether something is left
    */
-  async drop({ streams, database, blobs, accountId, fence, interrupted }: DropTools, isDue = false): Promise<boolean> {
+  async drop(
+    { streams, database, blobs, accountId, fence, interrupted }: DropTools,
+    isForAll = false,
+  ): Promise<boolean> {
     const selections = await viewSelections(database.pool, accountId)
     const isLate = selections !== this.droppedFor || Date.now() - this.droppedAt >= DROP_INTERVAL
-    if (!isDue && !isLate) return false
+    if (!isForAll && !isLate) return false
+    const stay = isForAll ? [] : this.askedOf(selections)
     while (!interrupted()) {
       const { view } = await streams.decide(
         accountId,
         async (session) => {
-          const outside = await viewContentsToDrop(session, accountId, PIECE)
+          const outside = await viewContentsToDrop(session, accountId, stay, PIECE)
           await markForRemoval(
             session,
             outside.map(({ sha256 }) => sha256),
@@ -131,6 +142,13 @@ export class SelectedContents {
       return false
     }
     return true
+  }
+
+  /** What was asked for not long ago, while the selections were what they are. */
+  private askedOf(selections: string): string[] {
+    const hasChanged = this.droppedFor !== null && selections !== this.droppedFor
+    for (const [id, at] of this.asked) if (hasChanged || Date.now() - at >= DROP_INTERVAL) this.asked.delete(id)
+    return [...this.asked.keys()]
   }
 
   /** @param group messages of one mailbox */
