@@ -4,15 +4,14 @@ import { WorkNeeded } from '../mailbox/commands.js'
 import type { AccountEvent } from '../mailbox/events.js'
 import { decideModelChange, type ModelChangePreview, type ModelView } from '../mailbox/model-change.js'
 import { ChangeModel, type ModelOutcome } from '../mailbox/online-commands.js'
-import { markForRemoval, removeMarked } from '../content/blobs/blob-removal.js'
 import { BlobStore } from '../content/blobs/blob-store.js'
 import { Streams } from '../event-store/streams.js'
 import { Platform } from '../platform/platform.js'
 import { viewAccounts } from '../projections/account-views.js'
-import { isReferredTo } from '../projections/content-views.js'
 import { viewModel } from '../projections/model-views.js'
 import { decideOrFail } from './decide-or-fail.js'
 import { Sessions } from './online/sessions.js'
+import { removeUnreferred } from './unreferred.js'
 
 @CommandHandler(ChangeModel)
 export class ChangeModelHandler implements ICommandHandler<ChangeModel, ModelOutcome> {
@@ -57,16 +56,13 @@ export class ChangeModelHandler implements ICommandHandler<ChangeModel, ModelOut
   }
 
   private async removeDropped(view: ModelView | null, events: readonly AccountEvent[]): Promise<void> {
-    const { database } = this.platform
     const dropped = new Set(
       events.flatMap(({ type, data }) => (type === 'MessageContentDropped' ? [data.messageId] : [])),
     )
-    if (dropped.size === 0) return
     const messages = (view?.kept?.messages ?? []).filter(({ messageId }) => dropped.has(messageId))
-    await markForRemoval(
-      database.pool,
+    await removeUnreferred(
+      { database: this.platform.database, blobs: this.blobs },
       messages.flatMap(({ sha256 }) => sha256 ?? []),
     )
-    await removeMarked(database, this.blobs, isReferredTo)
   }
 }

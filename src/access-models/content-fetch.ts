@@ -3,15 +3,15 @@ import { pieceKey, type ContentPiece } from '../mailbox/content-piece.js'
 import type { FenceToken, Streams } from '../event-store/streams.js'
 import type { AccountEvent } from '../mailbox/events.js'
 import { isRefusal } from '../mailbox/failures.js'
-import { holdBlob, markForRemoval, removeMarked } from '../content/blobs/blob-removal.js'
+import { holdBlob } from '../content/blobs/blob-removal.js'
 import type { BlobStore } from '../content/blobs/blob-store.js'
 import type { PassingContent } from '../content/passing-content.js'
 import type { Database } from '../platform/database.js'
 import type { AccountView } from '../projections/account-views.js'
-import { isReferredTo } from '../projections/content-views.js'
 import { viewContentPlace, type ContentPlace } from '../projections/message-views.js'
 import type { ImapConnection } from '../protocols/imap/imap-connection.js'
 import { bytesOf, bytesOfPart, headerOfPart, partOf } from '../protocols/imap/reading.js'
+import { removeUnreferred } from './unreferred.js'
 
 /** What fetching a message's content works with. */
 export type FetchTools = {
@@ -79,8 +79,7 @@ async function tryToFetch(
       'CLIENT',
     )
     if (events.length > 0) return null
-    await markForRemoval(tools.database.pool, [blob.sha256])
-    await removeMarked(tools.database, tools.blobs, isReferredTo)
+    await removeUnreferred(tools, [blob.sha256])
     return 'The message went, or was forgotten, while it was fetched.'
   } catch (error) {
     if (isRefusal(error)) return error.message

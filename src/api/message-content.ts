@@ -9,16 +9,13 @@ import { textsAlone, textsOf } from '../content/texts-alone.js'
 import { Feeds } from '../event-store/feeds.js'
 import { Streams } from '../event-store/streams.js'
 import { FetchContent } from '../mailbox/commands.js'
-import { pieceKey, type ContentPiece } from '../mailbox/content-piece.js'
+import { pieceKey, type ByteRange, type ContentPiece } from '../mailbox/content-piece.js'
 import type { Structure } from '../mailbox/message.js'
 import { Platform } from '../platform/platform.js'
 import { viewMessageOwner, viewOnlineMessage, type OnlineMessage } from '../projections/message-views.js'
 
-/** A raw message that is at hand: bytes, and a stream of them or of a part (both offsets included). */
+/** A raw message that is at hand: bytes, and a stream of them or of a part. */
 export type RawMessage = { size: number; read(range?: ByteRange): Readable }
-
-/** A range of bytes, both ends included. */
-export type ByteRange = { start: number; end: number }
 
 /** Whether a message of an ONLINE account is too large to pass through memory as a whole. */
 export function comesInPieces(online: OnlineMessage | null): online is OnlineMessage {

@@ -3,27 +3,25 @@ import { readMetadata, type RawMetadata } from './message-metadata.js'
 import type { BlobName } from './blobs/blob-store.js'
 import { blobsAt } from './blobs/open-blobs.js'
 
-/** Contents one behind the other in one buffer, each with its length. */
-export type IntakeRequest = { id: number; bytes: ArrayBuffer; lengths: number[] }
+/** Contents one behind the other in one buffer, each with its length; and whether they are to be read as well. */
+export type IntakeRequest = { id: number; bytes: ArrayBuffer; lengths: number[]; isRead: boolean }
 
-/** What became of them, in their order; or what failed. */
-export type IntakeAnswer =
-  { id: number; taken: { metadata: RawMetadata; blob: BlobName }[] } | { id: number; failed: Error }
+/** What became of them, in their order, and what they say of themselves where they were to be read; or what failed. */
+export type IntakeAnswer = { id: number; blobs: BlobName[]; metadata: RawMetadata[] } | { id: number; failed: Error }
 
 const blobs = blobsAt(workerData as string)
 
-async function take({ id, bytes, lengths }: IntakeRequest): Promise<IntakeAnswer> {
+async function take({ id, bytes, lengths, isRead }: IntakeRequest): Promise<IntakeAnswer> {
   try {
     let at = 0
     const contents = lengths.map((length) => Buffer.from(bytes, (at += length) - length, length))
     const { names, durable } = blobs.putMany(contents)
     // met below, also where reading fails before
     durable.catch(() => undefined)
-    const taken: { metadata: RawMetadata; blob: BlobName }[] = []
-    for (const [index, blob] of names.entries())
-      taken.push({ blob, metadata: await readMetadata([contents[index] as Buffer]) })
+    const metadata: RawMetadata[] = []
+    if (isRead) for (const content of contents) metadata.push(await readMetadata([content]))
     await durable
-    return { id, taken }
+    return { id, blobs: names, metadata }
   } catch (error) {
     return { id, failed: error as Error }
   }

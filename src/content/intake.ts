@@ -6,7 +6,8 @@ import type { RawMetadata } from './message-metadata.js'
 /** A content that was taken in: durable, and read. */
 export type TakenIn = { metadata: RawMetadata; blob: BlobName }
 
-type Waiting = { resolve: (taken: TakenIn[]) => void; reject: (error: Error) => void }
+type Answered = Extract<IntakeAnswer, { blobs: unknown }>
+type Waiting = { resolve: (answer: Answered) => void; reject: (error: Error) => void }
 
 /**
  * Takes many small raw messages in at once: keeps them in the blob store, durably, and reads what they say of themselves. Both are
@@ -21,8 +22,23 @@ export class Intake {
   constructor(private readonly blobPlace: string) {}
 
   /** Takes contents in. When this resolves they are kept durably: only then may an event name them. */
-  take(contents: readonly Buffer[]): Promise<TakenIn[]> {
-    if (contents.length === 0) return Promise.resolve([])
+  async take(contents: readonly Buffer[]): Promise<TakenIn[]> {
+    const { blobs, metadata } = await this.ask(contents, true)
+    return blobs.map((blob, index) => ({ blob, metadata: metadata[index] as RawMetadata }))
+  }
+
+  /** Keeps contents of which is known already what they say, as durably. @returns their names, in their order */
+  async keep(contents: readonly Buffer[]): Promise<BlobName[]> {
+    return (await this.ask(contents, false)).blobs
+  }
+
+  /** Ends the thread; what is under way is cut off, as by the end of the process. */
+  async close(): Promise<void> {
+    await this.worker?.terminate()
+  }
+
+  private ask(contents: readonly Buffer[], isRead: boolean): Promise<Pick<Answered, 'blobs' | 'metadata'>> {
+    if (contents.length === 0) return Promise.resolve({ blobs: [], metadata: [] })
     const lengths = contents.map((content) => content.length)
     // one buffer of its own, which can be handed over without being copied again
     const all = Buffer.allocUnsafeSlow(lengths.reduce((sum, length) => sum + length, 0))
@@ -32,14 +48,9 @@ export class Intake {
     const id = ++this.requests
     return new Promise((resolve, reject) => {
       this.waiting.set(id, { resolve, reject })
-      const request: IntakeRequest = { id, bytes, lengths }
+      const request: IntakeRequest = { id, bytes, lengths, isRead }
       this.thread().postMessage(request, [bytes])
     })
-  }
-
-  /** Ends the thread; what is under way is cut off, as by the end of the process. */
-  async close(): Promise<void> {
-    await this.worker?.terminate()
   }
 
   private thread(): Worker {
@@ -51,7 +62,7 @@ export class Intake {
       const waiting = this.waiting.get(answer.id)
       this.waiting.delete(answer.id)
       if ('failed' in answer) waiting?.reject(answer.failed)
-      else waiting?.resolve(answer.taken)
+      else waiting?.resolve(answer)
     })
     worker.once('error', (error: Error) => this.lose(worker, error))
     worker.once('exit', () => this.lose(worker, new Error('the intake has ended')))

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { LRUCache } from 'lru-cache'
+import type { ByteRange } from '../mailbox/content-piece.js'
 
 /** How much of the mail of ONLINE accounts may be in memory at once, and for how long; never on disk. */
 const MOST_BYTES = 128 * 1024 ** 2
@@ -34,7 +35,7 @@ export class PassingContent {
   }
 
   /** The message's bytes, or a part (both offsets included), if it is passing through now. */
-  read(key: string, range?: { start: number; end: number }): Readable | null {
+  read(key: string, range?: ByteRange): Readable | null {
     const bytes = this.messages.get(key)
     return bytes ? Readable.from([range ? bytes.subarray(range.start, range.end + 1) : bytes]) : null
   }

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { releaseBuffers } from '../platform/heap.js'
-import type { BlobStore } from './blobs/blob-store.js'
+import type { BlobName, BlobStore } from './blobs/blob-store.js'
 import type { Intake, TakenIn } from './intake.js'
 import { MetadataReader } from './message-metadata.js'
 
@@ -72,6 +72,12 @@ async function* bounded(content: AsyncIterable<Buffer>, maxBytes: number): Async
 export async function takeIn(intake: Intake, contents: readonly ReceivedContent[]): Promise<TakenIn[]> {
   const taken = await intake.take(contents.flatMap((content) => ('bytes' in content ? [content.bytes] : [])))
   return contents.map((content) => ('bytes' in content ? (taken.shift() as TakenIn) : content))
+}
+
+/** Keeps what is still in memory, of messages of which is known what they say. @returns the names of all, in their order */
+export async function keepAll(intake: Intake, contents: readonly ReceivedContent[]): Promise<BlobName[]> {
+  const kept = await intake.keep(contents.flatMap((content) => ('bytes' in content ? [content.bytes] : [])))
+  return contents.map((content) => ('bytes' in content ? (kept.shift() as BlobName) : content.blob))
 }
 
 /** Bytes of contents that are in memory. */

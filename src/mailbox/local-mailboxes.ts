@@ -72,6 +72,33 @@ export function decideOpened(
 
 const specialUseOf = (path: string) => FIRST.find((each) => each.path === path)?.specialUse ?? null
 
+/**
+ * Makes the mailboxes that messages from elsewhere go to and that are not there yet, and those that every account has.
+ *
+ * @returns what is to be recorded, and the mailboxes that it makes
+ */
+export function decideMade(
+  known: readonly LocalMailbox[],
+  paths: readonly string[],
+  maker: Maker,
+): { events: AccountEvent[]; mailboxes: LocalMailbox[] } {
+  const { makeId, uidValidity } = maker
+  const events = decideOpened(known, new Map(), maker)
+  const there = new Set(
+    [...known, ...events.flatMap(({ data }) => ('path' in data ? data : []))].map(({ path }) => path),
+  )
+  for (const path of new Set(paths)) {
+    if (there.has(path)) continue
+    events.push({ type: 'MailboxCreated', data: { mailboxId: makeId(), uidValidity, ...localListing(path) } })
+  }
+  const mailboxes = events.flatMap((event): LocalMailbox[] => {
+    if (event.type !== 'MailboxCreated') return []
+    const { mailboxId, path, specialUse } = event.data
+    return [{ mailboxId, uidValidity, path, specialUse, uidNext: 1, messages: 0, serverMessages: 0, complete: true }]
+  })
+  return { events, mailboxes }
+}
+
 /** Closes the first run of the mailboxes that still have it open. */
 export function decideCompleted(mailboxes: readonly LocalMailbox[]): AccountEvent[] {
   return mailboxes.filter((mailbox) => !mailbox.complete).map((mailbox) => numbered({ ...mailbox, complete: true }))

@@ -1,9 +1,15 @@
 import { isRefusal } from '../../mailbox/failures.js'
 import type { AccountEvent } from '../../mailbox/events.js'
 import { holdBlobs, markForRemoval, removeMarked } from '../../content/blobs/blob-removal.js'
-import type { BlobStore } from '../../content/blobs/blob-store.js'
-import type { Intake, TakenIn } from '../../content/intake.js'
-import { bytesInMemory, receiveContent, takeIn, TooLong, type ReceivedContent } from '../../content/received-content.js'
+import type { BlobName, BlobStore } from '../../content/blobs/blob-store.js'
+import type { Intake } from '../../content/intake.js'
+import {
+  bytesInMemory,
+  keepAll,
+  receiveContent,
+  TooLong,
+  type ReceivedContent,
+} from '../../content/received-content.js'
 import type { FenceToken, Streams } from '../../event-store/streams.js'
 import type { Database } from '../../platform/database.js'
 import { releaseBuffers } from '../../platform/heap.js'
@@ -18,6 +24,7 @@ import {
 } from '../../projections/selection-views.js'
 import { contentsOf } from '../../protocols/imap/collecting.js'
 import type { ImapConnection } from '../../protocols/imap/imap-connection.js'
+import { removeUnreferred } from '../unreferred.js'
 
 /** Messages that are chosen together, newest first, and then asked for mailbox by mailbox. */
 const CHOSEN = 4_000
@@ -199,38 +206,37 @@ export class SelectedContents {
   }
 
   private async commit(tools: SelectedTools, piece: readonly Came[]): Promise<void> {
-    const { streams, database, blobs, accountId, fence, intake } = tools
-    const contents = await takeIn(
+    const { streams, accountId, fence, intake } = tools
+    const blobs = await keepAll(
       intake,
       piece.map(({ content }) => content),
     )
-    const names = contents.map(({ blob }) => blob.sha256)
+    const names = blobs.map(({ sha256 }) => sha256)
     const ids = piece.map(({ messageId }) => messageId)
     const { events } = await streams.decide(
       accountId,
       // meanwhile a message may have gone or been forgotten, and a blob, as another message's, been removed
       async (session) => ({
         wanted: await viewWithoutContent(session, ids),
-        present: await holdBlobs(session, blobs, names),
+        present: await holdBlobs(session, tools.blobs, names),
       }),
-      ({ wanted, present }) => storedOf(piece, contents, wanted, present),
+      ({ wanted, present }) => storedOf(piece, blobs, wanted, present),
       fence,
       'POLICY',
     )
     if (events.length === piece.length) return
-    await markForRemoval(database.pool, names)
-    await removeMarked(database, blobs, isReferredTo)
+    await removeUnreferred(tools, names)
   }
 }
 
 function storedOf(
   piece: readonly Came[],
-  contents: readonly TakenIn[],
+  blobs: readonly BlobName[],
   wanted: ReadonlySet<string>,
   present: ReadonlySet<string>,
 ): AccountEvent[] {
   return piece.flatMap(({ messageId }, index): AccountEvent[] => {
-    const { sha256, size } = (contents[index] as TakenIn).blob
+    const { sha256, size } = blobs[index] as BlobName
     if (!wanted.has(messageId) || !present.has(sha256)) return []
     return [{ type: 'MessageContentStored', data: { messageId, sha256, size } }]
   })

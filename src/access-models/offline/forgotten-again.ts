@@ -1,13 +1,12 @@
 import type { AccountEvent } from '../../mailbox/events.js'
 import type { NewMessage } from '../../mailbox/local-mailboxes.js'
-import { markForRemoval, removeMarked } from '../../content/blobs/blob-removal.js'
 import type { BlobStore } from '../../content/blobs/blob-store.js'
 import type { Database } from '../../platform/database.js'
-import { isReferredTo } from '../../projections/content-views.js'
+import { removeUnreferred } from '../unreferred.js'
 
 /** Removes what came again of messages that were forgotten: their contents were stored before that was known. */
 export async function removeForgotten(
-  { database, blobs }: { database: Database; blobs: BlobStore },
+  tools: { database: Database; blobs: BlobStore },
   messages: readonly NewMessage[],
   recorded: readonly AccountEvent[],
 ): Promise<void> {
@@ -17,9 +16,8 @@ export async function removeForgotten(
   if (kept.every(({ sha256 }) => sha256 !== null)) return
   const named = new Set(kept.map(({ sha256 }) => sha256))
   const stored = messages.flatMap(({ content }) => content?.sha256 ?? [])
-  await markForRemoval(
-    database.pool,
+  await removeUnreferred(
+    tools,
     stored.filter((sha256) => !named.has(sha256)),
   )
-  await removeMarked(database, blobs, isReferredTo)
 }

@@ -1,13 +1,6 @@
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs'
 import { v7 as newId } from 'uuid'
-import type { AccountEvent } from '../../mailbox/events.js'
-import {
-  decideNewMessages,
-  decideOpened,
-  localListing,
-  type LocalMailbox,
-  type NewMessage,
-} from '../../mailbox/local-mailboxes.js'
+import { decideMade, decideNewMessages } from '../../mailbox/local-mailboxes.js'
 import { whyNoFlags, whyNoPath, type ChangeFailure } from '../../mailbox/local-work.js'
 import { normaliseFlags } from '../../mailbox/flags.js'
 import {
@@ -122,7 +115,8 @@ export class ImportMessagesHandler implements ICommandHandler<ImportMessages, Im
           const key = `${content?.sha256}/${path}`
           return !here.has(key) && here.add(key)
         })
-        const made = makeMailboxes(mailboxes, fresh)
+        const paths = fresh.map((message) => message.path)
+        const made = decideMade(mailboxes, paths, { makeId: newId, uidValidity: String(Math.floor(Date.now() / 1000)) })
         const view = { mailboxes: [...mailboxes, ...made.mailboxes], forgotten }
         return [...made.events, ...decideNewMessages(fresh, view, 'IMPORTED', newId)]
       },
@@ -130,28 +124,4 @@ export class ImportMessagesHandler implements ICommandHandler<ImportMessages, Im
     await removeForgotten({ database: this.platform.database, blobs }, messages, events)
     return events.filter(({ type }) => type === 'MessageAdded').length
   }
-}
-
-/** The mailboxes that messages go to and that are not there yet. */
-function makeMailboxes(
-  known: readonly LocalMailbox[],
-  messages: readonly NewMessage[],
-): { mailboxes: LocalMailbox[]; events: AccountEvent[] } {
-  const uidValidity = String(Math.floor(Date.now() / 1000))
-  const events = decideOpened(known, new Map(), { makeId: newId, uidValidity })
-  const paths = new Set([
-    ...known.map(({ path }) => path),
-    ...events.flatMap(({ data }) => ('path' in data ? data.path : [])),
-  ])
-  for (const { path } of messages) {
-    if (paths.has(path)) continue
-    paths.add(path)
-    events.push({ type: 'MailboxCreated', data: { mailboxId: newId(), uidValidity, ...localListing(path) } })
-  }
-  const mailboxes = events.flatMap((event): LocalMailbox[] => {
-    if (event.type !== 'MailboxCreated') return []
-    const { mailboxId, path, specialUse } = event.data
-    return [{ mailboxId, uidValidity, path, specialUse, uidNext: 1, messages: 0, serverMessages: 0, complete: true }]
-  })
-  return { mailboxes, events }
 }

@@ -2,11 +2,10 @@ import { groupsOf } from '../../mailbox/groups.js'
 import { decideGivenUp, type GivenUp } from '../../mailbox/giving-up.js'
 import { decideMailboxDiscard, decideMailboxesGivenUp } from '../../mailbox/mailbox-requests.js'
 import { decideDiscard } from '../../mailbox/requests.js'
-import { markForRemoval, removeMarked } from '../../content/blobs/blob-removal.js'
 import type { BlobStore } from '../../content/blobs/blob-store.js'
-import { isReferredTo } from '../../projections/content-views.js'
 import { viewApartIds, viewHasWaiting } from '../../projections/operation-views.js'
 import { UploadRecord, type RecordTools } from '../disconnected/upload-record.js'
+import { removeUnreferred } from '../unreferred.js'
 
 /** Messages of which the operations are given up together. */
 const PIECE = 1_000
@@ -15,7 +14,7 @@ const PIECE = 1_000
  * Drops what was made for an ONLINE account and the server would not have, with its raw messages: whoever asked for it has been told.
  */
 export async function dropRefused(tools: RecordTools & { blobs: BlobStore }): Promise<void> {
-  const { database, accountId, blobs } = tools
+  const { database, accountId } = tools
   const record = new UploadRecord(tools, false)
   const contents = new Set<string>()
   for (const piece of groupsOf(await viewApartIds(database.pool, accountId), PIECE))
@@ -31,9 +30,7 @@ export async function dropRefused(tools: RecordTools & { blobs: BlobStore }): Pr
       return decision && 'events' in decision ? decision.events : []
     }),
   )
-  if (contents.size === 0) return
-  await markForRemoval(database.pool, [...contents])
-  await removeMarked(database, blobs, isReferredTo)
+  await removeUnreferred(tools, [...contents])
 }
 
 /**

@@ -6,7 +6,8 @@ import { attachmentsOf } from '../../mailbox/message.js'
 import { readAttachment, type Attachment } from '../../content/read-message.js'
 import { Platform } from '../../platform/platform.js'
 import { isAuthorized, refuseUnauthorized } from '../bearer.js'
-import { comesInPieces, MessageContents, type ByteRange, type RawMessage } from '../message-content.js'
+import type { ByteRange } from '../../mailbox/content-piece.js'
+import { comesInPieces, MessageContents, type RawMessage } from '../message-content.js'
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 

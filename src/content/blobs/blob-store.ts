@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import type { ByteRange } from '../../mailbox/content-piece.js'
 
 /** A blob's name and length: SHA-256 of its bytes, hexadecimal, and bytes. */
 export type BlobName = { sha256: string; size: number }
@@ -12,7 +13,7 @@ export abstract class BlobStore {
   /** Keeps many small contents at once, of which the processor's part is done before this returns. They are kept durably when `durable` resolves. */
   abstract putMany(contents: readonly Buffer[]): { names: BlobName[]; durable: Promise<void> }
   /** A blob's bytes, or a part of them: both offsets included, as in an HTTP range. */
-  abstract read(sha256: string, range?: { start: number; end: number }): Readable
+  abstract read(sha256: string, range?: ByteRange): Readable
   /** Whether a blob is there, with its length. */
   abstract has(sha256: string): Promise<BlobName | null>
   /** Which of several blobs are there. */

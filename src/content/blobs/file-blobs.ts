@@ -2,6 +2,7 @@ import { createReadStream, existsSync } from 'node:fs'
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
+import type { ByteRange } from '../../mailbox/content-piece.js'
 import { blobPath, earlierBlobPath } from './blob-path.js'
 import { BlobStore, type BlobName } from './blob-store.js'
 import { Incoming } from './incoming.js'
@@ -39,7 +40,7 @@ export class FileBlobs extends BlobStore {
     return storeMany(this.folder, contents)
   }
 
-  read(sha256: string, range?: { start: number; end: number }): Readable {
+  read(sha256: string, range?: ByteRange): Readable {
     const path = blobPath(this.folder, sha256)
     return createReadStream(existsSync(path) ? path : earlierBlobPath(this.folder, sha256), range)
   }

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import type { GetObjectCommandInput, PutObjectCommandInput, S3Client } from '@aws-sdk/client-s3'
 import pLimit from 'p-limit'
+import type { ByteRange } from '../../mailbox/content-piece.js'
 import { StartFailure } from '../../platform/start-failure.js'
 import { BlobStore, type BlobName } from './blob-store.js'
 import { Incoming } from './incoming.js'
@@ -66,7 +67,7 @@ export class S3Blobs extends BlobStore {
     return { names, durable: Promise.all(sent).then(() => undefined) }
   }
 
-  read(sha256: string, range?: { start: number; end: number }): Readable {
+  read(sha256: string, range?: ByteRange): Readable {
     return Readable.from(this.bytes(sha256, range), { objectMode: false })
   }
 
@@ -92,7 +93,7 @@ export class S3Blobs extends BlobStore {
     await client.send(new sdk.DeleteObjectCommand(this.object(sha256)))
   }
 
-  private async *bytes(sha256: string, range?: { start: number; end: number }): AsyncGenerator<Buffer> {
+  private async *bytes(sha256: string, range?: ByteRange): AsyncGenerator<Buffer> {
     const { sdk, client } = await this.connection()
     const input: GetObjectCommandInput = this.object(sha256)
     if (range) input.Range = `bytes=${range.start}-${range.end}`
