@@ -6,6 +6,7 @@ import { withSmallHeap } from '../platform/heap.js'
 import { viewAccounts, type AccountView } from '../projections/account-views.js'
 import { viewHasWaiting } from '../projections/operation-views.js'
 import { viewContentPlace } from '../projections/message-views.js'
+import { quotaOf } from '../protocols/imap/collecting.js'
 import { ImapConnection } from '../protocols/imap/imap-connection.js'
 import type { AccountHome, HomeTools } from './account-home.js'
 import { Attempts } from './attempts.js'
@@ -20,7 +21,7 @@ import { HeldMailboxes, type Link } from './held-mailboxes.js'
 import { dropRefused, giveUp } from './online/give-up.js'
 import { isConnectionWanted } from './online/session-terms.js'
 import { SideConnection } from './online/side-connection.js'
-import { watchQuota } from './quota-watch.js'
+import { recordSize } from './record-size.js'
 
 /** A job gives its worker back after this long, and asks for another if there is more to do. */
 const SLICE = 10_000
@@ -92,9 +93,11 @@ export class HeldHome implements AccountHome {
       if (!(await viewHasWaiting(this.tools.database.pool, this.accountId))) mailboxes.isUnsettled = false
       else if (!more && (await uploads.settleMissing(this.uploadTools(account, connection)))) mailboxes.changed(null)
       if (!more && isSelective) more = (await this.selected.fetch(selected)) || (await this.selected.drop(selected))
-      if (!more && !mailboxes.isListChanged) await this.isUpToDate(account, connection)
-      if (more || mailboxes.isListChanged) this.tools.ask(account)
-      await this.watch(account, connection)
+      // everything was looked at over this connection, or since
+      const isUpToDate = !more && !mailboxes.isListChanged
+      if (isUpToDate && account.model === 'ONLINE') await this.isCurrentNow(account)
+      if (!isUpToDate) this.tools.ask(account)
+      await this.watch(account, connection, isUpToDate && mailboxes.checkedAt > this.measuredAt)
     })
   }
 
@@ -110,10 +113,9 @@ export class HeldHome implements AccountHome {
       } finally {
         this.isOperating = false
       }
-      if (this.uploads.hasExpunged()) await this.watchQuota(connection)
       if (mailboxes.isListChanged) this.tools.ask(account)
       else if (mailboxes.isAnyDue) this.tools.ask(account, AFTER_OPERATION)
-      await this.watch(account, connection)
+      await this.watch(account, connection, this.uploads.hasExpunged())
     }, true)
   }
 
@@ -139,12 +141,6 @@ export class HeldHome implements AccountHome {
     this.mayHaveContents = await this.selected.drop(tools, true)
   }
 
-  /** Everything was looked at over this connection, or since. */
-  private async isUpToDate({ accountId, model }: AccountView, connection: ImapConnection): Promise<void> {
-    if (model === 'ONLINE') await this.isCurrentNow({ accountId, model })
-    if (this.mailboxes.checkedAt > this.measuredAt) await this.watchQuota(connection)
-  }
-
   private async isCurrentNow({ accountId, model }: Pick<AccountView, 'accountId' | 'model'>): Promise<void> {
     if (this.isCurrent) return
     this.isCurrent = true
@@ -153,16 +149,19 @@ export class HeldHome implements AccountHome {
     await this.tools.streams.record(accountId, [{ type: 'AccountCurrent', data: {} }], 'SERVER', this.fence.held)
   }
 
-  private async watchQuota(connection: ImapConnection): Promise<void> {
-    this.measuredAt = Date.now()
-    await watchQuota(this.tools.streams, this.accountId, connection, this.fence.held)
-  }
-
-  /** A session stays where it works, if the server tells of the other mailboxes as well. */
-  private async watch({ model }: AccountView, connection: ImapConnection): Promise<void> {
+  /**
+   * Waits for news: in INBOX, or, in a session, where it works, if the server tells of the other mailboxes as well.
+   *
+   * @param isMeasured whether it is looked how full the mail is; that is recorded when news can come already
+   */
+  private async watch({ model }: AccountView, connection: ImapConnection, isMeasured = false): Promise<void> {
     if (this.stopping) return
+    const quota = isMeasured ? await quotaOf(connection) : null
     const stays = model === 'ONLINE' && connection.watchesAll
     await connection.watch((stays ? connection.selected : null) ?? 'INBOX')
+    if (!isMeasured) return
+    this.measuredAt = Date.now()
+    await recordSize(this.tools.streams, this.accountId, quota, this.fence.held)
   }
 
   /** Fetches a message's content; the outcome is an event, or for an ONLINE account passes through memory. */
