@@ -95,6 +95,34 @@ test('while the S3 is away nothing is taken for kept, and nothing is deleted on 
   expect((await account.contents()).length).toBe(2)
 })
 
+test('while the S3 is away an account whose mail is copied stays connected and current; the copies come when it is back', async () => {
+  await dovecot.fill('joe', { INBOX: [mail(30, { subject: 'first' })] })
+  const mine = await DisconnectedAccount.connect(api, dovecot, 'joe')
+  const setting = { accountId: mine.id, selection: { keep: 'WHOLE' } }
+  const select = 'mutation ($input: SetSelectionInput!) { setSelection(input: $input) { errors { __typename } } }'
+  expect(await api.ask(select, { input: setting })).toEqual({ setSelection: { errors: [] } })
+  const raw = mail(31, { subject: 'came meanwhile' })
+  await until(async () => (await s3.names()).includes(sha256(mail(30, { subject: 'first' }))))
+  const logins = mine.wire.asked.length
+  await s3.goAway()
+  await mine.other.append('INBOX', raw)
+  await until(async () => (await mine.shown('INBOX')).some(({ subject }) => subject === 'came meanwhile'))
+  await until(() => worker.said().includes('raw messages cannot be kept'))
+  const message = await mine.message('came meanwhile')
+  await mine.flags([message.id], ['\\Flagged'])
+  await until(async () => (await mine.onServer('INBOX')).some(({ flags }) => flags.includes('\\Flagged')))
+  const appended = `mutation ($input: AppendMessageInput!) { appendMessage(input: $input) { errors { __typename } } }`
+  const input = { mailboxId: await mine.mailbox('INBOX'), raw: Buffer.from(mail(32)).toString('base64') }
+  expect((await api.answer(appended, { input })).errors?.map(({ extensions }) => extensions?.code)).toEqual([
+    'CONTENT_UNAVAILABLE',
+  ])
+  expect(mine.wire.asked.length).toBe(logins)
+  await s3.comeBack()
+  await until(async () => (await s3.names()).includes(sha256(raw)))
+  expect(mine.wire.asked.length).toBe(logins)
+  await mine.end()
+})
+
 test('a backup has what is in the bucket, and a restore puts it there', async () => {
   const copy = join(folders[0] ?? '', 'copy')
   const environment = {

@@ -4,7 +4,7 @@ import type { FenceToken, Streams } from '../event-store/streams.js'
 import type { AccountEvent } from '../mailbox/events.js'
 import { isRefusal } from '../mailbox/failures.js'
 import { holdBlob } from '../content/blobs/blob-removal.js'
-import type { BlobStore } from '../content/blobs/blob-store.js'
+import { BlobsAway, type BlobStore } from '../content/blobs/blob-store.js'
 import type { PassingContent } from '../content/passing-content.js'
 import type { Database } from '../platform/database.js'
 import type { AccountView } from '../projections/account-views.js'
@@ -32,14 +32,13 @@ export type FetchTools = {
 export async function fetchContent(tools: FetchTools, messageId: string, piece: ContentPiece | null): Promise<void> {
   const place = await viewContentPlace(tools.database.pool, messageId)
   if (!place) return
-  if (place.sha256 !== null && (await tools.blobs.has(place.sha256))) return
   const reason = await tryToFetch(tools, messageId, place, piece)
   if (reason === null) return
   const unavailable: AccountEvent = { type: 'MessageContentUnavailable', data: { messageId, reason } }
   await tools.streams.record(tools.account.accountId, [unavailable], 'CLIENT', tools.fence)
 }
 
-/** @returns why it cannot be had, null when it was fetched */
+/** @returns why it cannot be had, null when it is here */
 async function tryToFetch(
   tools: FetchTools,
   messageId: string,
@@ -48,11 +47,12 @@ async function tryToFetch(
 ): Promise<string | null> {
   const { account, connection, maxMessageBytes } = tools
   const { there } = place
-  if (there === null) return 'The message is not on the server yet, and its content not here.'
-  const isPiece = piece !== null && account.model === 'ONLINE'
-  if (place.size > maxMessageBytes && !isPiece)
-    return `The message has ${place.size} bytes; at most ${maxMessageBytes} are fetched.`
   try {
+    if (place.sha256 !== null && (await tools.blobs.has(place.sha256))) return null
+    if (there === null) return 'The message is not on the server yet, and its content not here.'
+    const isPiece = piece !== null && account.model === 'ONLINE'
+    if (place.size > maxMessageBytes && !isPiece)
+      return `The message has ${place.size} bytes; at most ${maxMessageBytes} are fetched.`
     if (connection.selected !== there.path) {
       const selected = await connection.select(there.path)
       if (selected.uidValidity !== there.uidValidity)
@@ -83,6 +83,7 @@ async function tryToFetch(
     return 'The message went, or was forgotten, while it was fetched.'
   } catch (error) {
     if (isRefusal(error)) return error.message
+    if (error instanceof BlobsAway) return BlobsAway.told
     throw error
   }
 }

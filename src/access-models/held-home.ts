@@ -1,5 +1,6 @@
 import type { AccessModel } from '../mailbox/access-model.js'
 import type { ContentPiece } from '../mailbox/content-piece.js'
+import { BlobsAway } from '../content/blobs/blob-store.js'
 import { FenceRefused, StreamNotFound } from '../event-store/streams.js'
 import type { Queryable } from '../platform/database.js'
 import { withSmallHeap } from '../platform/heap.js'
@@ -27,6 +28,8 @@ import { recordSize } from './record-size.js'
 const SLICE = 10_000
 /** Milliseconds before the mailboxes are looked at that a client has changed: it may be about to change more, and Dovecot tells of it after 500. */
 const AFTER_OPERATION = 600
+/** Milliseconds before raw messages are kept again after their place was away. */
+const AWAY_PAUSE = 10_000
 /** A message of an ONLINE account with more bytes than this is fetched beside what else is done. */
 const LARGE = 64 * 1024
 
@@ -42,6 +45,8 @@ export class HeldHome implements AccountHome {
   private readonly mailboxes: HeldMailboxes
   /** when it was looked how full the mail is */
   private measuredAt = 0
+  /** until when the place of raw messages is not asked for anything */
+  private awayUntil = 0
   private readonly attempts: Attempts
   private readonly uploads = new Uploads()
   private readonly selected = new SelectedContents()
@@ -86,13 +91,13 @@ export class HeldHome implements AccountHome {
       await this.upload(account, connection)
       const deadline = Date.now() + SLICE
       const selected = this.selectedTools(connection, deadline)
-      if (isSelective) await leaveOut(selected)
+      if (isSelective) await this.keeping(account, () => leaveOut(selected))
       const isOver = () => Date.now() >= deadline || this.isWanted
       let more = await withSmallHeap(() => mailboxes.sync(this.link(account, connection), isOver))
       // what was told so far bears on nothing that is asked for from now on
       if (!(await viewHasWaiting(this.tools.database.pool, this.accountId))) mailboxes.isUnsettled = false
       else if (!more && (await uploads.settleMissing(this.uploadTools(account, connection)))) mailboxes.changed(null)
-      if (!more && isSelective) more = (await this.selected.fetch(selected)) || (await this.selected.drop(selected))
+      if (!more && isSelective) more = (await this.keeping(account, () => this.selected.copy(selected))) ?? false
       // everything was looked at over this connection, or since
       const isUpToDate = !more && !mailboxes.isListChanged
       if (isUpToDate && account.model === 'ONLINE') await this.isCurrentNow(account)
@@ -137,8 +142,26 @@ export class HeldHome implements AccountHome {
   private async keepNothing(account: AccountView): Promise<void> {
     if (!this.mayHaveContents) return
     const tools = { ...this.tools, ...this.recordTools(account), interrupted: () => this.stopping }
-    await dropRefused(tools)
-    this.mayHaveContents = await this.selected.drop(tools, true)
+    const isLeft = await this.keeping(account, async () => {
+      await dropRefused(tools)
+      return this.selected.drop(tools, true)
+    })
+    this.mayHaveContents = isLeft ?? true
+  }
+
+  /** Does what raw messages are kept or removed for. Where their place is away, that waits, and nothing else does. */
+  private async keeping<T>(account: AccountView, work: () => Promise<T>): Promise<T | null> {
+    if (Date.now() < this.awayUntil) return null
+    try {
+      return await work()
+    } catch (error) {
+      if (!(error instanceof BlobsAway)) throw error
+      this.tools.logger.error({ accountId: this.accountId, err: error }, 'raw messages cannot be kept')
+      this.selected.beginAgain()
+      this.awayUntil = Date.now() + AWAY_PAUSE
+      this.tools.ask(account, AWAY_PAUSE)
+      return null
+    }
   }
 
   private async isCurrentNow({ accountId, model }: Pick<AccountView, 'accountId' | 'model'>): Promise<void> {

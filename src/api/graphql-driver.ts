@@ -7,6 +7,7 @@ import { createHandler } from 'graphql-http/lib/use/fastify'
 import type { Context as SocketContext } from 'graphql-ws'
 import { useServer } from 'graphql-ws/use/ws'
 import { WebSocketServer } from 'ws'
+import { BlobsAway } from '../content/blobs/blob-store.js'
 import { inSpan } from '../platform/traces.js'
 import { isAuthorized } from './bearer.js'
 import { Executor } from './execution.js'
@@ -150,10 +151,11 @@ function tell<Result extends Told>(result: Result, { report }: DriverOptions): R
     const original = error instanceof GraphQLError ? error.originalError : undefined
     if (!original || original instanceof GraphQLError) return error
     report(original)
-    return new GraphQLError('Something went wrong inside the service.', {
-      path: error.path,
-      extensions: { code: 'INTERNAL' },
-    })
+    const [message, code] =
+      original instanceof BlobsAway
+        ? [BlobsAway.told, 'CONTENT_UNAVAILABLE']
+        : ['Something went wrong inside the service.', 'INTERNAL']
+    return new GraphQLError(message, { path: error.path, extensions: { code } })
   })
   return { ...result, errors }
 }

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common'
 import { CommandBus } from '@nestjs/cqrs'
 import { GraphQLError } from 'graphql'
 import { Readable } from 'node:stream'
-import { BlobStore } from '../content/blobs/blob-store.js'
+import { BlobsAway, BlobStore } from '../content/blobs/blob-store.js'
 import { inPieces, PIECE_BYTES, type FetchBytes } from '../content/in-pieces.js'
 import { PassingContent } from '../content/passing-content.js'
 import { textsAlone, textsOf } from '../content/texts-alone.js'
@@ -161,7 +161,7 @@ export class MessageContents {
   /** @throws GraphQLError CONTENT_UNAVAILABLE */
   private unreachable(error: Error): never {
     this.platform.logger.error({ err: error }, 'raw messages cannot be read')
-    throw unavailable('Where raw messages are kept does not answer.')
+    throw unavailable(BlobsAway.told)
   }
 
   /** Waits for the event that says what became of the fetch, or for the message to pass by. */

@@ -1,13 +1,14 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { readMetadata, type RawMetadata } from './message-metadata.js'
-import type { BlobName } from './blobs/blob-store.js'
+import { BlobsAway, type BlobName } from './blobs/blob-store.js'
 import { blobsAt } from './blobs/open-blobs.js'
 
 /** Contents one behind the other in one buffer, each with its length; and whether they are to be read as well. */
 export type IntakeRequest = { id: number; bytes: ArrayBuffer; lengths: number[]; isRead: boolean }
 
 /** What became of them, in their order, and what they say of themselves where they were to be read; or what failed. */
-export type IntakeAnswer = { id: number; blobs: BlobName[]; metadata: RawMetadata[] } | { id: number; failed: Error }
+export type IntakeAnswer =
+  { id: number; blobs: BlobName[]; metadata: RawMetadata[] } | { id: number; failed: Error; isAway: boolean }
 
 const blobs = blobsAt(workerData as string)
 
@@ -23,7 +24,8 @@ async function take({ id, bytes, lengths, isRead }: IntakeRequest): Promise<Inta
     await durable
     return { id, blobs: names, metadata }
   } catch (error) {
-    return { id, failed: error as Error }
+    // of an error's class nothing passes to the other thread
+    return { id, failed: error as Error, isAway: error instanceof BlobsAway }
   }
 }
 

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import type { BlobName } from './blobs/blob-store.js'
+import { BlobsAway, type BlobName } from './blobs/blob-store.js'
 import type { IntakeAnswer, IntakeRequest } from './intake-worker.js'
 import type { RawMetadata } from './message-metadata.js'
 
@@ -61,7 +61,7 @@ export class Intake {
     worker.on('message', (answer: IntakeAnswer) => {
       const waiting = this.waiting.get(answer.id)
       this.waiting.delete(answer.id)
-      if ('failed' in answer) waiting?.reject(answer.failed)
+      if ('failed' in answer) waiting?.reject(answer.isAway ? new BlobsAway(answer.failed.message) : answer.failed)
       else waiting?.resolve(answer)
     })
     worker.once('error', (error: Error) => this.lose(worker, error))

@@ -78,6 +78,11 @@ export class SelectedContents {
   /** Takes notice of a new connection: what was refused is asked for again, and nothing is under way. */
   connected(): void {
     this.refused.clear()
+    this.beginAgain()
+  }
+
+  /** What was under way is asked for again: it could not be kept. */
+  beginAgain(): void {
     this.piece = []
     this.bytes = 0
     this.committing = Promise.resolve()
@@ -88,8 +93,13 @@ export class SelectedContents {
     this.asked.set(messageId, Date.now())
   }
 
+  /** Copies what is selected, then drops what is not. @returns whether something is left */
+  async copy(tools: SelectedTools): Promise<boolean> {
+    return (await this.fetch(tools)) || (await this.drop(tools))
+  }
+
   /** Copies as far as time allows. @returns whether something is left */
-  async fetch(tools: SelectedTools): Promise<boolean> {
+  private async fetch(tools: SelectedTools): Promise<boolean> {
     const { database, accountId, maxMessageBytes } = tools
     try {
       while (!tools.interrupted()) {

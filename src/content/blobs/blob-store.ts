@@ -4,7 +4,13 @@ import type { ByteRange } from '../../mailbox/content-piece.js'
 /** A blob's name and length: SHA-256 of its bytes, hexadecimal, and bytes. */
 export type BlobName = { sha256: string; size: number }
 
-/** The raw messages, by their SHA-256. Where they are kept is a setting (`openBlobs`). */
+/** The place of the blobs does not answer, or refuses: what it was asked for may be asked for again later. */
+export class BlobsAway extends Error {
+  /** what a client is told of it */
+  static readonly told = 'Where raw messages are kept does not answer.'
+}
+
+/** The raw messages, by their SHA-256. Where they are kept is a setting (`blobPlace`). Each method but `open` may throw BlobsAway. */
 export abstract class BlobStore {
   /** Sees that blobs can be kept. @throws StartFailure with one line for the person who starts the service */
   abstract open(): Promise<void>

@@ -8,7 +8,7 @@ import type { GetObjectCommandInput, PutObjectCommandInput, S3Client } from '@aw
 import pLimit from 'p-limit'
 import type { ByteRange } from '../../mailbox/content-piece.js'
 import { StartFailure } from '../../platform/start-failure.js'
-import { BlobStore, type BlobName } from './blob-store.js'
+import { BlobsAway, BlobStore, type BlobName } from './blob-store.js'
 import { Incoming } from './incoming.js'
 
 /** Requests that one call has under way at once. */
@@ -18,6 +18,7 @@ const AT_ONCE = 32
 const [CONNECT_TIMEOUT, SILENCE_TIMEOUT] = [5_000, 30_000]
 
 type Sdk = typeof import('@aws-sdk/client-s3')
+type Connected = { sdk: Sdk; client: S3Client }
 
 /**
  * Blobs as objects of a bucket, for several hosts. Where the S3 is, and as whom it is asked, is said to the AWS SDK in its own ways:
@@ -27,7 +28,7 @@ export class S3Blobs extends BlobStore {
   private readonly bucket: string
   private readonly prefix: string
   private readonly incoming = new Incoming(join(tmpdir(), 'mailfold-incoming'))
-  private connected: Promise<{ sdk: Sdk; client: S3Client }> | null = null
+  private connected: Promise<Connected> | null = null
 
   /** @param place `s3://bucket` or `s3://bucket/prefix` */
   constructor(private readonly place: string) {
@@ -71,15 +72,16 @@ export class S3Blobs extends BlobStore {
     return Readable.from(this.bytes(sha256, range), { objectMode: false })
   }
 
-  async has(sha256: string): Promise<BlobName | null> {
-    const { sdk, client } = await this.connection()
-    try {
-      const { ContentLength } = await client.send(new sdk.HeadObjectCommand(this.object(sha256)))
-      return { sha256, size: ContentLength ?? 0 }
-    } catch (error) {
-      if (error instanceof sdk.NotFound) return null
-      throw error
-    }
+  has(sha256: string): Promise<BlobName | null> {
+    return this.ask(async ({ sdk, client }) => {
+      try {
+        const { ContentLength } = await client.send(new sdk.HeadObjectCommand(this.object(sha256)))
+        return { sha256, size: ContentLength ?? 0 }
+      } catch (error) {
+        if (error instanceof sdk.NotFound) return null
+        throw error
+      }
+    })
   }
 
   async present(sha256s: readonly string[]): Promise<ReadonlySet<string>> {
@@ -89,32 +91,40 @@ export class S3Blobs extends BlobStore {
   }
 
   async remove(sha256: string): Promise<void> {
-    const { sdk, client } = await this.connection()
-    await client.send(new sdk.DeleteObjectCommand(this.object(sha256)))
+    await this.ask(({ sdk, client }) => client.send(new sdk.DeleteObjectCommand(this.object(sha256))))
   }
 
   private async *bytes(sha256: string, range?: ByteRange): AsyncGenerator<Buffer> {
-    const { sdk, client } = await this.connection()
     const input: GetObjectCommandInput = this.object(sha256)
     if (range) input.Range = `bytes=${range.start}-${range.end}`
-    const { Body } = await client.send(new sdk.GetObjectCommand(input))
+    const { Body } = await this.ask(({ sdk, client }) => client.send(new sdk.GetObjectCommand(input)))
     yield* Body as Readable
   }
 
   /** S3 refuses what does not come to it as it is named. */
   private async send({ sha256, size }: BlobName, body: Buffer | Readable): Promise<void> {
-    const { sdk, client } = await this.connection()
     const ChecksumSHA256 = Buffer.from(sha256, 'hex').toString('base64')
     const input: PutObjectCommandInput = { ...this.object(sha256), ContentLength: size, ChecksumSHA256, Body: body }
-    await client.send(new sdk.PutObjectCommand(input))
+    await this.ask(({ sdk, client }) => client.send(new sdk.PutObjectCommand(input)))
   }
 
   private object(sha256: string): { Bucket: string; Key: string } {
     return { Bucket: this.bucket, Key: this.prefix === '' ? sha256 : `${this.prefix}/${sha256}` }
   }
 
+  /** @throws BlobsAway, but what S3 says of an object that is not there */
+  private async ask<T>(request: (connected: Connected) => Promise<T>): Promise<T> {
+    const connected = await this.connection()
+    try {
+      return await request(connected)
+    } catch (error) {
+      if (error instanceof connected.sdk.NoSuchKey) throw error
+      throw new BlobsAway(`${this.place}: ${reasonOf(error)}`, { cause: error })
+    }
+  }
+
   /** The SDK is loaded where there is an S3, and only there. */
-  private connection(): Promise<{ sdk: Sdk; client: S3Client }> {
+  private connection(): Promise<Connected> {
     this.connected ??= import('@aws-sdk/client-s3').then((sdk) => ({ sdk, client: connect(sdk) }))
     return this.connected
   }
