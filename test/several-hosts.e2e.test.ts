@@ -39,6 +39,9 @@ const LARGE = mail(900, {
   body: randomBytes(1_200_000).toString('base64').replace(/.{76}/g, '$&\r\n'),
 })
 
+const SELECT = 'mutation ($input: SetSelectionInput!) { setSelection(input: $input) { errors { __typename } } }'
+const SELECTED = { setSelection: { errors: [] } }
+
 const FORGET = `mutation ($input: ForgetMessageInput!) {
   forgetMessage(input: $input) { forgottenIds errors { __typename } } }`
 
@@ -98,9 +101,7 @@ test('while the S3 is away nothing is taken for kept, and nothing is deleted on 
 test('while the S3 is away an account whose mail is copied stays connected and current; the copies come when it is back', async () => {
   await dovecot.fill('joe', { INBOX: [mail(30, { subject: 'first' })] })
   const mine = await DisconnectedAccount.connect(api, dovecot, 'joe')
-  const setting = { accountId: mine.id, selection: { keep: 'WHOLE' } }
-  const select = 'mutation ($input: SetSelectionInput!) { setSelection(input: $input) { errors { __typename } } }'
-  expect(await api.ask(select, { input: setting })).toEqual({ setSelection: { errors: [] } })
+  expect(await api.ask(SELECT, { input: { accountId: mine.id, selection: { keep: 'WHOLE' } } })).toEqual(SELECTED)
   const raw = mail(31, { subject: 'came meanwhile' })
   await until(async () => (await s3.names()).includes(sha256(mail(30, { subject: 'first' }))))
   const logins = mine.wire.asked.length
@@ -121,6 +122,21 @@ test('while the S3 is away an account whose mail is copied stays connected and c
   await until(async () => (await s3.names()).includes(sha256(raw)))
   expect(mine.wire.asked.length).toBe(logins)
   await mine.end()
+  await until(async () => !(await s3.names()).includes(sha256(raw)))
+})
+
+test('of an account that is forgotten while its mail is being copied nothing stays', async () => {
+  const mails = Array.from({ length: 300 }, (_, number) => mail(1_000 + number))
+  await dovecot.fill('kim', { INBOX: mails })
+  const before = await s3.names()
+  const mine = await DisconnectedAccount.connect(api, dovecot, 'kim')
+  expect(await api.ask(SELECT, { input: { accountId: mine.id, selection: { keep: 'WHOLE' } } })).toEqual(SELECTED)
+  await until(async () => (await s3.names()).length > before.length)
+  await mine.end()
+  // what was under way comes to its end first
+  await until(async () => (await s3.names()).length > before.length + 200, 3_000).catch(() => undefined)
+  await until(async () => (await s3.names()).length === before.length)
+  expect(await s3.names()).toEqual(before)
 })
 
 test('a backup has what is in the bucket, and a restore puts it there', async () => {

@@ -11,7 +11,7 @@ import type { AccountView } from '../projections/account-views.js'
 import { viewContentPlace, type ContentPlace } from '../projections/message-views.js'
 import type { ImapConnection } from '../protocols/imap/imap-connection.js'
 import { bytesOf, bytesOfPart, headerOfPart, partOf } from '../protocols/imap/reading.js'
-import { removeUnreferred } from './unreferred.js'
+import { recordKept, removeUnreferred } from './unreferred.js'
 
 /** What fetching a message's content works with. */
 export type FetchTools = {
@@ -69,7 +69,7 @@ async function tryToFetch(
     }
     const blob = await tools.blobs.put(content)
     const data = { messageId, sha256: blob.sha256, size: blob.size }
-    const { events } = await tools.streams.decide(
+    const decided = tools.streams.decide(
       account.accountId,
       // meanwhile the message may have gone or been forgotten, and the blob, as another message's, been removed
       async (session) =>
@@ -78,6 +78,7 @@ async function tryToFetch(
       tools.fence,
       'CLIENT',
     )
+    const { events } = await recordKept(tools, [blob.sha256], decided)
     if (events.length > 0) return null
     await removeUnreferred(tools, [blob.sha256])
     return 'The message went, or was forgotten, while it was fetched.'

@@ -24,7 +24,7 @@ import {
 } from '../../projections/selection-views.js'
 import { contentsOf } from '../../protocols/imap/collecting.js'
 import type { ImapConnection } from '../../protocols/imap/imap-connection.js'
-import { removeUnreferred } from '../unreferred.js'
+import { recordKept, removeUnreferred } from '../unreferred.js'
 
 /** Messages that are chosen together, newest first, and then asked for mailbox by mailbox. */
 const CHOSEN = 4_000
@@ -223,7 +223,7 @@ export class SelectedContents {
     )
     const names = blobs.map(({ sha256 }) => sha256)
     const ids = piece.map(({ messageId }) => messageId)
-    const { events } = await streams.decide(
+    const decided = streams.decide(
       accountId,
       // meanwhile a message may have gone or been forgotten, and a blob, as another message's, been removed
       async (session) => ({
@@ -234,6 +234,7 @@ export class SelectedContents {
       fence,
       'POLICY',
     )
+    const { events } = await recordKept(tools, names, decided)
     if (events.length === piece.length) return
     await removeUnreferred(tools, names)
   }

@@ -19,6 +19,7 @@ import { removeForgotten } from './forgotten-again.js'
 import type { Maildrop } from './maildrop.js'
 import { bytesInMemory, takeIn } from '../../content/received-content.js'
 import { newMessageOf, placeOf, receive, type Received } from './received.js'
+import { recordKept } from '../unreferred.js'
 
 /** Messages, and bytes, that are written, decided on and appended together. */
 const PIECE = 500
@@ -163,7 +164,7 @@ export class CollectionRun {
     if (events.length + added.length === 0) return
     const names = [...stored, ...added.flatMap(({ message }) => message.content?.sha256 ?? [])]
     const messages = added.map(({ message }) => message)
-    const { events: recorded } = await streams.decide(
+    const decided = streams.decide(
       account.accountId,
       async (session) => {
         const there = await holdBlobs(session, blobs, names)
@@ -174,6 +175,7 @@ export class CollectionRun {
       (view) => [...events, ...withReasons(decideNewMessages(messages, view, null, newId), maxMessageBytes)],
       fence,
     )
+    const { events: recorded } = await recordKept({ database, blobs }, names, decided)
     for (const { listed, copy } of same) this.there.set(copy.messageId, listed)
     const contents = recorded.flatMap((event) => (event.type === 'MessageAdded' ? [event.data] : []))
     for (const [index, { messageId, content }] of contents.entries()) {
