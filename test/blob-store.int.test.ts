@@ -1,14 +1,14 @@
 /* What every store of raw messages promises, whatever it keeps them in. */
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { blobsAt } from '../src/content/blobs/open-blobs.js'
 import type { BlobStore } from '../src/content/blobs/blob-store.js'
+import { sha256 } from './support/maildrop.ts'
 import { S3 } from './support/s3.ts'
 
-const sha256 = (content: Buffer) => createHash('sha256').update(content).digest('hex')
 const bytesOf = async (content: Readable) => Buffer.concat((await content.toArray()) as Buffer[])
 const NOBODY = '0'.repeat(64)
 

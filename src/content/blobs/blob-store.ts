@@ -1,8 +1,14 @@
+import { createHash } from 'node:crypto'
 import type { Readable } from 'node:stream'
 import type { ByteRange } from '../../mailbox/content-piece.js'
 
 /** A blob's name and length: SHA-256 of its bytes, hexadecimal, and bytes. */
 export type BlobName = { sha256: string; size: number }
+
+/** The name of a content that is in memory. */
+export function blobNameOf(content: Buffer): BlobName {
+  return { sha256: createHash('sha256').update(content).digest('hex'), size: content.length }
+}
 
 /** The place of the blobs does not answer, or refuses: what it was asked for may be asked for again later. */
 export class BlobsAway extends Error {

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -8,7 +7,7 @@ import type { GetObjectCommandInput, PutObjectCommandInput, S3Client } from '@aw
 import pLimit from 'p-limit'
 import type { ByteRange } from '../../mailbox/content-piece.js'
 import { StartFailure } from '../../platform/start-failure.js'
-import { BlobsAway, BlobStore, type BlobName } from './blob-store.js'
+import { blobNameOf, BlobsAway, BlobStore, type BlobName } from './blob-store.js'
 import { Incoming } from './incoming.js'
 
 /** Requests that one call has under way at once. */
@@ -60,9 +59,7 @@ export class S3Blobs extends BlobStore {
   }
 
   putMany(contents: readonly Buffer[]): { names: BlobName[]; durable: Promise<void> } {
-    const names = contents.map((content) => {
-      return { sha256: createHash('sha256').update(content).digest('hex'), size: content.length }
-    })
+    const names = contents.map(blobNameOf)
     const limit = pLimit(AT_ONCE)
     const sent = names.map((name, index) => limit(() => this.send(name, contents[index] as Buffer)))
     return { names, durable: Promise.all(sent).then(() => undefined) }

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process'
-import { createHash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { blobPath } from './blob-path.js'
-import type { BlobName } from './blob-store.js'
+import { blobNameOf, type BlobName } from './blob-store.js'
 
 /*
  * Keeps many small contents at once, durably, on the thread of whoever calls: that is the intake's, which nobody else waits for.
@@ -19,9 +19,9 @@ let hasSync: boolean | null = null
 /** Writes contents. They are on disk, durably, when `durable` resolves. @param folder that of the blob store */
 export function storeMany(folder: string, contents: readonly Buffer[]): { names: BlobName[]; durable: Promise<void> } {
   const names = contents.map((content) => {
-    const sha256 = createHash('sha256').update(content).digest('hex')
-    write(folder, blobPath(folder, sha256), content)
-    return { sha256, size: content.length }
+    const name = blobNameOf(content)
+    write(folder, blobPath(folder, name.sha256), content)
+    return name
   })
   return { names, durable: names.length > 0 ? makeDurable(folder, names) : Promise.resolve() }
 }
