@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { v7 as newId } from 'uuid'
+import { Feeds } from '../src/event-store/feeds.js'
+import type { Streams } from '../src/event-store/streams.js'
 import { Consumers, type Consumer } from '../src/event-store/consumers.js'
 import { keepPositionsGrowing, STORE_START, type StoreEvent } from '../src/event-store/stored-events.js'
 import type { AccountEvent } from '../src/mailbox/events.js'
@@ -227,4 +229,47 @@ describe('a consumer', () => {
   })
 
   const hasCheckpoint = async (name: string) => (await count(`consumers where name = '${name}'`)) === 1
+})
+
+test('core 3: a query that fails ends the subscription that asked for it, and nothing else', async () => {
+  const accountId = await account()
+  const unawaited: unknown[] = []
+  const note = (reason: unknown) => unawaited.push(reason)
+  process.on('unhandledRejection', note)
+  // the session is ended while the first follower asks how long the stream is, and a wake-up comes meanwhile
+  const failing = new Feeds({
+    version: () => Promise.reject(new Error('terminating connection due to administrator command')),
+    versions: () => Promise.resolve(new Map()),
+    read: (...args: Parameters<Streams['read']>) => store.streams.read(...args),
+  } as never)
+  const signal = new AbortController()
+  const first = failing.follow(accountId, 0, signal.signal).next()
+  failing.advanced(accountId, 1)
+  await expect(first).rejects.toThrow('terminating connection')
+  // one more turn of the event loop: that is when Node reports a rejection that nobody has handled
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(unawaited).toEqual([])
+  process.off('unhandledRejection', note)
+  signal.abort()
+})
+
+test('core 3: a feed whose first query failed serves the next who follows it', async () => {
+  const accountId = await account()
+  let fails = true
+  const feeds = new Feeds({
+    version: (id: string) => {
+      if (!fails) return store.streams.version(id)
+      fails = false
+      return Promise.reject(new Error('terminating connection due to administrator command'))
+    },
+    versions: (ids: string[]) => store.streams.versions(ids),
+    read: (...args: Parameters<Streams['read']>) => store.streams.read(...args),
+  } as never)
+  const signal = new AbortController()
+  // keeps the feed there while its first follower fails
+  feeds.prepare(accountId, signal.signal)
+  await expect(feeds.follow(accountId, 0, signal.signal).next()).rejects.toThrow()
+  const { value } = await feeds.follow(accountId, 0, signal.signal).next()
+  expect(value).toMatchObject({ version: 1, type: 'AccountConnected' })
+  signal.abort()
 })

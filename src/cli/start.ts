@@ -7,10 +7,12 @@ import { AppModule } from '../app.module.js'
 import { serveGraphiql } from '../api/http/graphiql.js'
 import { MIGRATIONS } from '../event-store/migrations/index.js'
 import type { Logger } from '../platform/logs.js'
+import { catchTheRest } from '../platform/last-resort.js'
 import { Platform } from '../platform/platform.js'
 import { BadSetting, readSettings, type Settings } from '../platform/settings.js'
 import { StartFailure } from '../platform/start-failure.js'
 import { startTraces } from '../platform/traces.js'
+import { Watchdog } from '../platform/watchdog.js'
 import { JobQueues } from '../queues/job-queues.js'
 import { ShardWorkers } from '../queues/shard-workers.js'
 import { bringUpToDate } from './bring-up-to-date.js'
@@ -18,6 +20,9 @@ import { ownAddress } from './own-address.js'
 
 /** What sending the last traces may take. */
 const LAST_TRACES = 500
+/** Milliseconds beyond the time of a stop after which the watchdog ends the process. */
+const LAST_RESORT = 400
+const POSTGRES_ENDED = 'the embedded Postgres has ended by itself, or was killed'
 /** What a stop may take when the database is gone. */
 const SHORTEST_STOP = 500
 
@@ -27,30 +32,17 @@ export async function start(options: { json?: boolean }): Promise<number> {
   const stopAsked = signalled()
   try {
     const settings = readSettings(process.env)
+    const watchdog = Watchdog.start()
+    // also during the start, which may take longer: whoever stops a process does not know what it is doing
+    const longestStop = settings.MAILFOLD_DRAIN_DELAY + settings.MAILFOLD_STOP_TIMEOUT + LAST_RESORT
+    void stopAsked.then(() => watchdog.stopsWithin(longestStop))
     const stopTraces = settings.MAILFOLD_TRACES ? await startTraces(settings.MAILFOLD_ROLES.join('-')) : null
-    const platform = await Platform.open(settings, MIGRATIONS)
-    const { service, url } = await open(platform, settings)
-    let patience: number = settings.MAILFOLD_STOP_TIMEOUT
-    try {
-      announce(url, platform, settings, options)
-      const asked = await Promise.race([stopAsked.then(() => true), platform.databaseEnded.then(() => false)])
-      if (!asked) {
-        // nothing can be put down any more; whoever starts the service again has it recover, as after any crash
-        patience = SHORTEST_STOP
-        throw new StartFailure('the embedded Postgres has ended by itself, or was killed')
-      }
-      // whoever sends clients here is to see first that they are to go elsewhere
-      platform.stops()
-      await sleep(settings.MAILFOLD_DRAIN_DELAY)
-    } finally {
-      const inTime = await Promise.race([
-        close(service, platform).then(() => true),
-        sleep(patience, false, { ref: false }),
-      ])
-      if (!inTime && patience > SHORTEST_STOP)
-        process.stderr.write(`mailfold: the stop was cut off after ${patience} ms\n`)
-    }
-    await Promise.race([stopTraces?.(), sleep(LAST_TRACES, undefined, { ref: false })])
+    const opening = Platform.open(settings, MIGRATIONS)
+    const platform = await Promise.race([opening, stopAsked.then(() => null)])
+    if (platform) await runUntilStopped(platform, settings, options, stopAsked, watchdog)
+    // a stop during the start: what is being opened is closed as soon as it is there
+    else await within(settings.MAILFOLD_STOP_TIMEOUT, opening.then((opened) => opened.close()))
+    await within(LAST_TRACES, stopTraces?.())
     // whatever a library has left running must not keep the process
     setTimeout(() => process.exit(0), 200).unref()
     return 0
@@ -62,50 +54,92 @@ export async function start(options: { json?: boolean }): Promise<number> {
   }
 }
 
+/**
+ * Brings the service up, and puts it down when a signal comes, also one that comes before it is up.
+ *
+ * @throws StartFailure when something else than a signal ends it
+ */
+async function runUntilStopped(
+  platform: Platform,
+  settings: Settings,
+  options: { json?: boolean },
+  stopAsked: Promise<void>,
+  watchdog: Watchdog,
+): Promise<void> {
+  let service: NestFastifyApplication | null = null
+  let patience: number = settings.MAILFOLD_STOP_TIMEOUT
+  try {
+    const failed = new Promise<string>((stop) => catchTheRest(platform.logger, stop))
+    const postgresEnded = platform.databaseEnded.then(() => POSTGRES_ENDED)
+    const runs = create(platform, settings).then(async (created) => {
+      service = created
+      announce(await open(created, settings), platform, settings, options)
+      return new Promise<never>(() => undefined)
+    })
+    const failure = await Promise.race([stopAsked, failed, postgresEnded, runs])
+    if (failure !== undefined) {
+      // without a database nothing can be put down; whoever starts the service again has it recover, as after any crash
+      if (failure === POSTGRES_ENDED) patience = SHORTEST_STOP
+      throw new StartFailure(failure)
+    }
+    // whoever sends clients here is to see first that they are to go elsewhere
+    platform.stops()
+    await sleep(settings.MAILFOLD_DRAIN_DELAY)
+  } finally {
+    watchdog.stopsWithin(patience + LAST_RESORT)
+    const isInTime = await within(patience, close(service, platform))
+    if (!isInTime && patience > SHORTEST_STOP)
+      process.stderr.write(`mailfold: the stop was cut off after ${patience} ms\n`)
+  }
+}
+
+/** @returns whether the work ended within so many milliseconds */
+async function within(patience: number, work: Promise<unknown> | undefined): Promise<boolean> {
+  return Promise.race([Promise.resolve(work).then(() => true), sleep(patience, false, { ref: false })])
+}
+
 function signalled(): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => resolve())
   })
 }
 
-async function open(platform: Platform, settings: Settings): Promise<{ service: NestFastifyApplication; url: string }> {
+/** The modules, put together and wired to HTTP; nothing runs yet. */
+async function create(platform: Platform, settings: Settings): Promise<NestFastifyApplication> {
+  await bringUpToDate(platform.database, (accountId) =>
+    platform.logger.warn({ accountId }, 'the tables of an account were folded again: an earlier version had made them'),
+  )
+  const adapter = new FastifyAdapter({ forceCloseConnections: true, bodyLimit: 1024 * 1024 })
+  // files that are imported are read as they come
+  for (const type of ['application/mbox', 'application/x-tar'])
+    adapter.getInstance().addContentTypeParser(type, (_request, payload, done) => done(null, payload))
+  const service = await NestFactory.create<NestFastifyApplication>(AppModule.on(platform), adapter, {
+    logger: nestLogger(platform.logger),
+    abortOnError: false,
+  })
+  if (settings.MAILFOLD_GRAPHIQL ?? process.env['NODE_ENV'] !== 'production') {
+    await serveGraphiql(adapter.getInstance() as never)
+  }
+  if (settings.MAILFOLD_QUEUE_BOARD) {
+    const { serveQueueBoard } = await import('../api/http/queue-board.js')
+    const queues = service.get(JobQueues, { strict: false })
+    await serveQueueBoard(adapter.getInstance() as never, platform.token.value, () => queues.all())
+  }
+  return service
+}
+
+/** Answers clients, and works for the mail servers if that is this process's role. @returns the address it listens on */
+async function open(service: NestFastifyApplication, settings: Settings): Promise<string> {
+  await service.init()
   try {
-    await bringUpToDate(platform.database, (accountId) =>
-      platform.logger.warn(
-        { accountId },
-        'the tables of an account were folded again: an earlier version had made them',
-      ),
-    )
-    const adapter = new FastifyAdapter({ forceCloseConnections: true, bodyLimit: 1024 * 1024 })
-    // files that are imported are read as they come
-    for (const type of ['application/mbox', 'application/x-tar'])
-      adapter.getInstance().addContentTypeParser(type, (_request, payload, done) => done(null, payload))
-    const service = await NestFactory.create<NestFastifyApplication>(AppModule.on(platform), adapter, {
-      logger: nestLogger(platform.logger),
-      abortOnError: false,
-    })
-    if (settings.MAILFOLD_GRAPHIQL ?? process.env['NODE_ENV'] !== 'production') {
-      await serveGraphiql(adapter.getInstance() as never)
-    }
-    if (settings.MAILFOLD_QUEUE_BOARD) {
-      const { serveQueueBoard } = await import('../api/http/queue-board.js')
-      const queues = service.get(JobQueues, { strict: false })
-      await serveQueueBoard(adapter.getInstance() as never, platform.token.value, () => queues.all())
-    }
-    await service.init()
-    try {
-      // by Fastify itself: Nest would log a port that is taken as an error of its own
-      const url = await adapter.getInstance().listen({ port: settings.MAILFOLD_PORT, host: settings.MAILFOLD_HOST })
-      if (settings.MAILFOLD_ROLES.includes('worker'))
-        await service.get(ShardWorkers, { strict: false }).begin(settings.MAILFOLD_ADDRESS ?? ownAddress(url))
-      return { service, url }
-    } catch (error) {
-      await service.close().catch(() => undefined)
-      throw listenFailure(error, settings)
-    }
+    // by Fastify itself: Nest would log a port that is taken as an error of its own
+    const listening = { port: settings.MAILFOLD_PORT, host: settings.MAILFOLD_HOST }
+    const url = await service.getHttpAdapter().getInstance().listen(listening)
+    if (settings.MAILFOLD_ROLES.includes('worker'))
+      await service.get(ShardWorkers, { strict: false }).begin(settings.MAILFOLD_ADDRESS ?? ownAddress(url))
+    return url
   } catch (error) {
-    await platform.close()
-    throw error
+    throw listenFailure(error, settings)
   }
 }
 
@@ -119,8 +153,8 @@ function listenFailure(error: unknown, { MAILFOLD_PORT, MAILFOLD_HOST }: Setting
   return error
 }
 
-async function close(service: NestFastifyApplication, platform: Platform): Promise<void> {
-  await service.close().catch((error: unknown) => platform.logger.error({ err: error }, 'the stop failed'))
+async function close(service: NestFastifyApplication | null, platform: Platform): Promise<void> {
+  await service?.close().catch((error: unknown) => platform.logger.error({ err: error }, 'the stop failed'))
   await platform.close().catch((error: unknown) => platform.logger.error({ err: error }, 'the stop failed'))
 }
 

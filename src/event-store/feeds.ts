@@ -98,12 +98,19 @@ class Feed {
     private readonly streams: Streams,
   ) {}
 
+  /** Reads where the stream ends now. One that failed is forgotten: whoever follows next tries again. */
   begin(): Promise<void> {
-    return (this.beginning ??= this.streams.version(this.accountId).then((version) => {
-      this.head = version
-      this.hasBegun = true
-      this.advance(version)
-    }))
+    return (this.beginning ??= this.streams.version(this.accountId).then(
+      (version) => {
+        this.head = version
+        this.hasBegun = true
+        this.advance(version)
+      },
+      (error: unknown) => {
+        this.beginning = null
+        throw error
+      },
+    ))
   }
 
   /** Takes events as they were appended, if they are the next ones. @returns whether they were taken */
@@ -116,7 +123,10 @@ class Feed {
 
   advance(version: number): void {
     this.target = Math.max(this.target, version)
-    if (this.beginning) this.reading ??= this.readOn().then((complete) => this.rest(complete))
+    if (this.beginning)
+      this.reading ??= this.readOn()
+        .catch(() => false)
+        .then((complete) => this.rest(complete))
   }
 
   /** Kept events after a position; null when some of those are no longer kept, or none were ever. */

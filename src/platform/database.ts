@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { DataSource, type MigrationInterface } from 'typeorm'
 import { StartFailure } from './start-failure.js'
 import { together } from './together.js'
@@ -129,9 +130,34 @@ function socketAddress(url: string): { host: string; database: string; username:
 export function openQueuePool(url: string): pg.Pool {
   const settings = '-c search_path=bullmq -c synchronous_commit=off'
   const options = { max: 10, application_name: 'mailfold-queues', options: settings }
-  const pool = new pg.Pool({ ...poolAddress(url), ...options })
+  const pool = new PatientPool({ ...poolAddress(url), ...options })
   survive(pool)
   return pool
+}
+
+/** Milliseconds before a session that cannot be had is reported as such. */
+const REFUSAL_PAUSE = 250
+
+/**
+ * A pool whose refusals take time. A caller that asks again in a loop would otherwise never let the event loop turn: a pool that was ended, for example,
+ * refuses in the same tick, and BullMQ's worker asks again in the next microtask (BullMQ 6.7 on Postgres).
+ */
+class PatientPool extends pg.Pool {
+  override connect(): Promise<pg.PoolClient>
+  override connect(done: (error: Error | undefined, session: pg.PoolClient, release: () => void) => void): void
+  override connect(
+    done?: (error: Error | undefined, session: pg.PoolClient, release: () => void) => void,
+  ): Promise<pg.PoolClient> | void {
+    if (done)
+      return super.connect((error, session, release) => {
+        if (error) setTimeout(() => done(error, session as never, release), REFUSAL_PAUSE)
+        else done(error, session as pg.PoolClient, release)
+      })
+    return super.connect().catch(async (error: unknown) => {
+      await sleep(REFUSAL_PAUSE)
+      throw error
+    })
+  }
 }
 
 /** A session that breaks, in use or not, is an error of its statements and of nothing else. */

@@ -16,6 +16,8 @@ export const HOUSEKEEPING = 'housekeeping'
 const BACKGROUND = { priority: 10 }
 /** Milliseconds: what is asked for after less than that does not wait for what was asked for after more. */
 const SOON = 1_000
+/** Milliseconds that closing the queues may take, and then closing what workers are left. */
+const CLOSING = 250
 /** Jobs that are added in one statement. */
 const PIECE = 500
 
@@ -49,14 +51,20 @@ export class JobQueues implements OnApplicationBootstrap, OnApplicationShutdown 
     this.opened = await openQueueBackend(databaseUrl, settings.REDIS_URL, settings.MAILFOLD_TRACES)
   }
 
+  /** From the beginning of a stop on, no queue and no worker is made. */
+  stopMaking(): void {
+    this.opened?.stopMaking()
+  }
+
   /** After all work was put down. */
   async onApplicationShutdown(): Promise<void> {
     this.closing = true
+    this.stopMaking()
     await Promise.race([
-      Promise.all([...this.queues.values()].map((queue) => queue.close())),
-      sleep(500, undefined, { ref: false }),
+      Promise.allSettled([...this.queues.values()].map((queue) => queue.close())),
+      sleep(CLOSING, undefined, { ref: false }),
     ])
-    await Promise.race([this.opened?.close(), sleep(500, undefined, { ref: false })])
+    await Promise.race([this.opened?.close(CLOSING), sleep(2 * CLOSING, undefined, { ref: false })])
   }
 
   /** The store of the queues, from the start of the application on. */
@@ -146,7 +154,7 @@ export class JobQueues implements OnApplicationBootstrap, OnApplicationShutdown 
   }
 
   private add(model: AccessModel, name: string, data: JobData, options: JobsOptions): void {
-    if (!this.isReady) return
+    if (!this.isReady || this.backend.isClosing) return
     this.queue(queueOf(model, this.directory.of(data.accountId)))
       .add(name, data, options)
       .catch((error: unknown) => this.warn(error as Error, 'a job could not be added; it is asked for again'))

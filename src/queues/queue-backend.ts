@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { ContentPiece } from '../mailbox/content-piece.js'
 import {
   Queue,
@@ -27,15 +28,76 @@ export type JobData = {
   shard?: number
 }
 
-/** Makes queues and workers on whichever store there is; nothing else knows which it is. */
-export interface QueueBackend {
+/** Does one job. */
+export type Processor = (job: Job<JobData>) => Promise<void>
+
+/** Everything about a worker but the store that its jobs are in. */
+export type WorkerSettings = Omit<WorkerOptions, 'connection'>
+
+/** One of the stores that queues can be in: Redis or Postgres. */
+interface QueueStore {
   queue(name: string): Queue<JobData>
-  worker(
-    name: string,
-    work: (job: Job<JobData>) => Promise<void>,
-    options: Omit<WorkerOptions, 'connection'>,
-  ): Worker<JobData>
+  worker(name: string, work: Processor, options: WorkerSettings): Worker<JobData>
   close(): Promise<void>
+}
+
+/**
+ * Makes queues and workers on the store there is; nothing else knows which it is. Once it is being closed it makes nothing more, and the store
+ * is closed after every worker: a worker without its store asks for jobs for ever.
+ */
+export class QueueBackend {
+  private readonly workers = new Set<Worker<JobData>>()
+  private closing = false
+
+  constructor(private readonly store: QueueStore) {}
+
+  /** A queue to add jobs to. @throws QueuesClosed */
+  queue(name: string): Queue<JobData> {
+    this.refuseWhenClosing()
+    return this.store.queue(name)
+  }
+
+  /** A worker that takes a queue's jobs. @throws QueuesClosed */
+  worker(name: string, work: Processor, options: WorkerSettings): Worker<JobData> {
+    this.refuseWhenClosing()
+    const worker = this.store.worker(name, work, options)
+    this.workers.add(worker)
+    worker.once('closed', () => this.workers.delete(worker))
+    return worker
+  }
+
+  /** Whether a stop has begun: nothing is made any more. */
+  get isClosing(): boolean {
+    return this.closing
+  }
+
+  /** From now on nothing is made. */
+  stopMaking(): void {
+    this.closing = true
+  }
+
+  /**
+   * Closes the workers that are left, then the store. A worker whose jobs do not end is not waited for.
+   *
+   * @param patience milliseconds to wait for the workers
+   */
+  async close(patience: number): Promise<void> {
+    this.closing = true
+    const closed = Promise.allSettled([...this.workers].map((worker) => worker.close(true)))
+    await Promise.race([closed, sleep(patience, undefined, { ref: false })])
+    await this.store.close()
+  }
+
+  private refuseWhenClosing(): void {
+    if (this.closing) throw new QueuesClosed()
+  }
+}
+
+/** The process stops: its queues take no more jobs, and no worker is made. */
+export class QueuesClosed extends Error {
+  constructor() {
+    super('the queues are closed: the process stops')
+  }
 }
 
 /**
@@ -60,10 +122,12 @@ export async function openQueueBackend(
   hasTraces: boolean,
 ): Promise<QueueBackend> {
   const traced = hasTraces ? { telemetry: new BullMQOtel({ tracerName: 'mailfold' }) } : {}
-  return redisUrl === undefined ? openOnPostgres(databaseUrl, traced) : openOnRedis(redisUrl, traced)
+  return new QueueBackend(
+    await (redisUrl === undefined ? openOnPostgres(databaseUrl, traced) : openOnRedis(redisUrl, traced)),
+  )
 }
 
-async function openOnPostgres(databaseUrl: string, traced: Traced): Promise<QueueBackend> {
+async function openOnPostgres(databaseUrl: string, traced: Traced): Promise<QueueStore> {
   const pool: Pool = openQueuePool(databaseUrl)
   // each queue and each worker listens for its errors
   pool.setMaxListeners(0)
@@ -92,7 +156,7 @@ async function openOnPostgres(databaseUrl: string, traced: Traced): Promise<Queu
   }
 }
 
-async function openOnRedis(url: string, traced: Traced): Promise<QueueBackend> {
+async function openOnRedis(url: string, traced: Traced): Promise<QueueStore> {
   const connection = new Redis(url, { maxRetriesPerRequest: null, lazyConnect: true })
   connection.on('error', () => undefined)
   await connection.connect().catch((error: Error) => {

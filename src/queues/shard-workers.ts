@@ -54,6 +54,7 @@ export class ShardWorkers implements OnModuleDestroy {
   private readonly open = new Map<Shard, OpenShard>()
   private readonly limit = pLimit(SYNCS)
   private housekeeping: Worker<JobData> | null = null
+  private isWorking = false
   private shards = 1
   /** until when the leases are good, by this process's own clock */
   private goodUntil = -Infinity
@@ -107,9 +108,9 @@ export class ShardWorkers implements OnModuleDestroy {
     await this.leases.prepare(shards)
     if (this.platform.isOnly) await this.leases.endAll()
     else await this.waitForOthers(address, duration)
-    const housekeeping = this.work(HOUSEKEEPING, (job) => this.sweep(job.data.shard ?? 0), 1)
-    await run(housekeeping)
-    this.housekeeping = housekeeping
+    this.housekeeping = this.work(HOUSEKEEPING, (job) => this.sweep(job.data.shard ?? 0), 1)
+    await run(this.housekeeping)
+    this.isWorking = true
     measureWork(this.platform, this.queues, () => [...this.open.keys()], this.homes)
     await this.look(address, duration)
     await this.follow()
@@ -125,6 +126,7 @@ export class ShardWorkers implements OnModuleDestroy {
 
   async onModuleDestroy(): Promise<void> {
     this.end.abort()
+    this.queues.stopMaking()
     const patience = new AbortController()
     await Promise.race([
       this.putDown(),
@@ -138,7 +140,7 @@ export class ShardWorkers implements OnModuleDestroy {
 
   /** Whether the process has shards, or could have: tells readiness. */
   get isReady(): boolean {
-    return this.housekeeping !== null && !this.closing && performance.now() < this.goodUntil
+    return this.isWorking && !this.closing && performance.now() < this.goodUntil
   }
 
   private get closing(): boolean {
@@ -211,6 +213,7 @@ export class ShardWorkers implements OnModuleDestroy {
   private async follow(): Promise<void> {
     await this.directory.look()
     await this.close(this.lost.splice(0))
+    if (this.closing) return
     const { leases, release } = this.agreed
     const taken = leases.filter(({ shard }) => !this.open.has(shard) && !release.includes(shard))
     await Promise.all(taken.map((lease) => this.openShard(lease)))
@@ -330,5 +333,6 @@ export class ShardWorkers implements OnModuleDestroy {
  */
 async function run(worker: Worker<JobData>): Promise<void> {
   await worker.waitUntilReady()
+  if (worker.closing) return
   worker.run().catch((error: unknown) => worker.emit('error', error as Error))
 }
