@@ -104,7 +104,7 @@ test('a copy is taken while mail goes on changing; started elsewhere, it has all
   } finally {
     await second.stop()
   }
-}, 120_000)
+})
 
 /** The files of the copy that hold a text, packed or not. */
 const holding = (text: string) =>
@@ -146,4 +146,4 @@ test('what is no backup, is damaged, or has no place, is told in one line', asyn
   const manifest = JSON.parse(await readFile(join(copy, 'manifest.json'), 'utf8')) as { migrations: string[] }
   await writeFile(join(damaged, 'manifest.json'), JSON.stringify({ ...manifest, migrations: ['FromTheFuture'] }))
   expect(await fails(['restore', damaged], await fresh())).toMatch(/^mailfold: .*newer Mailfold\n$/)
-}, 60_000)
+})

@@ -103,7 +103,7 @@ async function tryLine(server: MailServer, { kind, change, policy, hidden }: Tri
   await until(async () => {
     const { shown, there } = await each.sides()
     return JSON.stringify(shown) === JSON.stringify(there)
-  }, 10_000).catch(async () => {
+  }).catch(async () => {
     const { shown, there } = await each.sides()
     expect(shown).toEqual(there)
   })
@@ -122,7 +122,7 @@ describe.each(SERVERS)('on $name', ({ name, start }) => {
   let server: MailServer
   beforeAll(async () => {
     server = await start(true)
-  }, 120_000)
+  })
   afterAll(() => server?.stop())
 
   describe('each line of the conflict table', () => {

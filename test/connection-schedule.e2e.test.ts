@@ -45,8 +45,8 @@ test('by its schedule an account goes offline, and what is asked for meanwhile w
   await mine.goOnline()
   await until(async () => (await mine.operation(id)).state === 'APPLIED')
   // until the schedule says so again
-  await until(async () => (await state()).state === 'OFFLINE', 70_000)
+  await until(async () => (await state()).state === 'OFFLINE')
   await set(null)
   await until(async () => (await state()).state === 'CONNECTED')
   await mine.end()
-}, 120_000)
+})

@@ -103,7 +103,7 @@ describe('the image', () => {
     } finally {
       await rm(folder, { recursive: true })
     }
-  }, 300_000)
+  })
 
   test('has the Node that the tests are run with', () => {
     const { dependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as { dependencies: { node: string } }
@@ -128,7 +128,7 @@ describe('the image', () => {
     try {
       expect(await ask(service.url)).toEqual({ stdout: '', stderr: '' })
     } finally {
-      await service.stop()
+      await service?.stop()
     }
     await expect(ask(service.url)).rejects.toMatchObject({ code: 1 })
   })
@@ -211,7 +211,7 @@ describe('the compose file', () => {
       await own.stop()
       await rm(data, { recursive: true })
     }
-  }, 120_000)
+  })
 
   test('the demo has a mail server with sample mail', async () => {
     await install(['dovecot-imapd', 'dovecot-pop3d'], ['/usr/bin/doveconf'])

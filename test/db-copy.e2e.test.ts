@@ -14,7 +14,7 @@ beforeAll(async () => {
   own = await OwnServices.start()
   await dovecot.fill('mover', { INBOX: [1, 2, 3].map((number) => mail(number, { subject: `s${number}` })) })
   service = await Service.start({ MAILFOLD_TLS_CA: dovecot.authorityFile, MAILFOLD_SHARDS: '4' })
-}, 120_000)
+})
 
 afterAll(async () => {
   await service?.stop()
@@ -56,4 +56,4 @@ test('all is there after the log was copied to another database, and goes on; no
   } finally {
     await moved.stop()
   }
-}, 180_000)
+})

@@ -177,7 +177,7 @@ async function run(
     await steady(() => mine.goOnline())
     await steady(() => mine.syncNow())
     for (const path of PATHS) await steady(() => random.select(path, 'HEADERS'))
-    const operations = await steady(() => mine.settled(60_000))
+    const operations = await steady(() => mine.settled())
     for (const { state } of operations) expect(['APPLIED', 'SUPERSEDED', 'REJECTED', 'UNDONE']).toContain(state)
 
     const line = (path: string, subject: string, flags: string[]) => `${path}: ${subject} ${[...flags].sort().join()}`
@@ -200,7 +200,7 @@ async function run(
       until(async () => {
         last = await sides()
         return JSON.stringify(last.shown) === JSON.stringify(last.there)
-      }, 15_000),
+      }),
     ).catch(() => expect(last.shown).toEqual(last.there))
     const subjects = last.there.map((one) => one.replace(/^\w+: (.*) \S*$/, '$1'))
     const sent = [0, 1, 2].flatMap((index) => [0, 1].map((number) => subjectOf(index, number)))
@@ -223,7 +223,7 @@ describe.each(SERVERS)('on $name', ({ start }) => {
   let server: MailServer
   beforeAll(async () => {
     server = await start()
-  }, 120_000)
+  })
   afterAll(() => server?.stop())
 
   test('the newest message, expunged while there was no connection, goes here as well', async () => {
@@ -234,7 +234,7 @@ describe.each(SERVERS)('on $name', ({ start }) => {
     await mine.other.mailboxOpen('Else')
     await mine.other.messageDelete('2')
     await mine.goOnline()
-    await until(async () => (await mine.shown('Else')).length === 1, 10_000)
+    await until(async () => (await mine.shown('Else')).length === 1)
     await mine.end()
   })
 

@@ -35,7 +35,7 @@ const ALL_LACKING = [
 describe.each(SERVERS)('on $name', ({ start }) => {
   beforeAll(async () => {
     server = await start()
-  }, 120_000)
+  })
   afterAll(() => server?.stop())
 
   test.each(ALL_LACKING.map((hidden) => [hidden.join(', ') || 'nothing', hidden] as const))(
@@ -95,7 +95,7 @@ describe.each(SERVERS)('on $name', ({ start }) => {
   test('what is asked for while there is a connection is done at once', async () => {
     const mine = await account()
     const read = await mine.flags([await idOf(mine, '0')], ['\\Seen'])
-    await until(async () => (await mine.operation(read.id)).state === 'APPLIED', 5_000)
+    await until(async () => (await mine.operation(read.id)).state === 'APPLIED')
     expect((await mine.onServer('INBOX'))[0]).toEqual({ subject: '0', flags: ['\\Seen'] })
     await mine.end()
   })

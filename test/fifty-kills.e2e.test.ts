@@ -21,7 +21,7 @@ beforeAll(async () => {
   await fillMaildir(dovecot.mailOf('large'), null, 10_000, (number) => mail(number))
   await fillMaildir(dovecot.mailOf('busy'), null, 200, (number) => mail(50_000 + number))
   service = await Service.start({ MAILFOLD_TLS_CA: dovecot.authorityFile, MAILFOLD_CHECK_INTERVAL: '300' })
-}, 120_000)
+})
 
 afterAll(async () => {
   await service?.stop()

@@ -138,7 +138,7 @@ test('a message with a past, a body and a copy is forgotten everywhere, and its 
   expect(outcome.forgottenIds).toContain(secret.id)
   expect(outcome.messages).toEqual(outcome.forgottenIds.map((id) => ({ id, subject: '', isForgotten: true })))
   expect(await search(WORDS)).toEqual([])
-}, 60_000)
+})
 
 test('versions stay without a gap, all tables follow from the log, and the act stands in it', async () => {
   expect(await verify()).toMatchObject({ code: 0 })
@@ -265,4 +265,4 @@ test('an account is forgotten with all that is known of it; its login can be con
   expect((await list(again)).messages.length).toBeGreaterThan(5)
   // and the account that was forgotten has not come back to life
   expect(await tailed(account)).toHaveLength(after.length)
-}, 60_000)
+})

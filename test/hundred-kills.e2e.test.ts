@@ -16,12 +16,12 @@ let installation: Installation
 
 beforeEach(async () => {
   dovecot = await Dovecot.start()
-}, 120_000)
+})
 
 afterEach(async () => {
   await installation?.stop()
   await dovecot?.stop()
-}, 120_000)
+})
 
 /** One that goes and comes back, by chance. */
 class Chaos {
@@ -160,14 +160,14 @@ async function quiet(): Promise<void> {
     )
     return waiting.rowCount === 0
   }
-  await until(settled, 120_000)
+  await until(settled)
   let last = ''
   let since = performance.now()
   await until(async () => {
     const { rows } = await installation.database.query<{ sum: string }>('select sum(version) from streams')
     if (rows[0]?.sum !== last) [last, since] = [rows[0]?.sum ?? '', performance.now()]
     return performance.now() - since > 8_000
-  }, 120_000)
+  })
 }
 
 /** What of an account is not as it has to be. */

@@ -15,7 +15,7 @@ beforeAll(async () => {
   await fillMaildir(dovecot.mailOf('kim'), null, 6_000, (number) => mail(number))
   await fillMaildir(dovecot.mailOf('kim'), 'Work', 4_000, (number) => mail(20_000 + number))
   service = await Service.start({ MAILFOLD_TLS_CA: dovecot.authorityFile })
-}, 120_000)
+})
 
 afterAll(async () => {
   await service?.stop()
@@ -91,4 +91,4 @@ test('ten times killed in the middle of a first sync: every message is there onc
   expect(added.size).toBe(MESSAGES)
   // what was committed before a kill was not fetched and recorded again after it
   expect(Math.max(...added.values())).toBe(1)
-}, 180_000)
+})

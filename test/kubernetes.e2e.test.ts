@@ -192,6 +192,6 @@ test('what is watched, drawn and scaled by is measured', async () => {
     for (const name of named)
       expect([name, text.includes(`# TYPE ${name.replace(/_bucket$/, '')} `)]).toEqual([name, true])
   } finally {
-    await service.stop()
+    await service?.stop()
   }
 })

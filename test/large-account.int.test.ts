@@ -52,7 +52,7 @@ beforeAll(async () => {
     }),
   ]
   await store.streams.append(accountId, 0, events)
-}, 60_000)
+})
 
 afterAll(() => store.close())
 

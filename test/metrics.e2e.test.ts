@@ -11,7 +11,7 @@ let service: Service
 beforeAll(async () => {
   dovecot = await Dovecot.start()
   service = await Service.start({ MAILFOLD_CHECK_INTERVAL: '500' })
-}, 120_000)
+})
 
 afterAll(async () => {
   await service?.stop()

@@ -13,7 +13,7 @@ let made = 0
 beforeAll(async () => {
   dovecot = await Dovecot.start()
   service = await Service.start({ MAILFOLD_CHECK_INTERVAL: '500' })
-}, 120_000)
+})
 
 afterAll(async () => {
   await service?.stop()

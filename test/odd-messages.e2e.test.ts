@@ -16,8 +16,8 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
-  await service.stop()
-  await dovecot.stop()
+  await service?.stop()
+  await dovecot?.stop()
 })
 
 test.each<Collecting>(['POP3', 'IMAP'])(

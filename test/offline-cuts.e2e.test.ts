@@ -13,8 +13,8 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
-  await service.stop()
-  await dovecot.stop()
+  await service?.stop()
+  await dovecot?.stop()
 })
 
 const POLICIES = [...new Set(TABLE.map(({ policy }) => policy))]

@@ -18,8 +18,8 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
-  await service.stop()
-  await dovecot.stop()
+  await service?.stop()
+  await dovecot?.stop()
 })
 
 const portOf = (protocol: Collecting) => (protocol === 'POP3' ? dovecot.pop3Port : dovecot.imapPort)
@@ -216,11 +216,11 @@ describe('two collectors of one maildrop', () => {
     const other = new Pop3Command({ host: '127.0.0.1', port: dovecot.pop3Port, user: 'shared', password: PASSWORD })
     expect(await other.UIDL()).toHaveLength(6)
     await account.syncNow()
-    await until(async () => (await account.state()).connection.state === 'THROTTLED', 40_000)
+    await until(async () => (await account.state()).connection.state === 'THROTTLED')
     expect((await account.state()).connection.reason).toMatch(/IN-USE/)
     expect((await account.state()).messages.nodes).toHaveLength(5)
     await other.QUIT()
-    await until(async () => (await account.state()).messages.nodes.length === 6, 40_000)
+    await until(async () => (await account.state()).messages.nodes.length === 6)
     expect((await account.state()).connection.state).toBe('CONNECTED')
     expect(await onServer(dovecot, 'shared')).toBe(6)
   })
@@ -340,7 +340,7 @@ describe('the runs of an account', () => {
     const accountId = Buffer.from(account.id, 'base64url').toString().split(':')[1]
     // as after hours in which the service did not run
     await database.query(`update schedule set due_at = due_at - interval '5 hours' where account_id = $1`, [accountId])
-    await until(() => server.asked.length > sessions, 10_000)
+    await until(() => server.asked.length > sessions)
     const waits = async () => {
       const sql = 'select extract(epoch from due_at - now())::float as wait from schedule where account_id = $1'
       return (await database.query<{ wait: number }>(sql, [accountId])).rows[0]?.wait ?? 0

@@ -104,7 +104,7 @@ describe.each(SERVERS)('on $name', ({ name, start }) => {
   let server: MailServer
   beforeAll(async () => {
     server = await start(true)
-  }, 120_000)
+  })
   afterAll(() => server?.stop())
 
   async function account(): Promise<OnlineAccount> {
@@ -145,7 +145,7 @@ describe.each(SERVERS)('on $name', ({ name, start }) => {
       expect(['NoConnection', 'OutcomeUnknown']).toContain(errors[0]?.__typename)
       const [operation] = await mine.settled()
       expect(operation).toMatchObject({ state: 'REJECTED', reason: 'NO_CONNECTION' })
-      await until(async () => JSON.stringify(await shown(mine)) === JSON.stringify(before), 5_000).catch(async () =>
+      await until(async () => JSON.stringify(await shown(mine)) === JSON.stringify(before)).catch(async () =>
         expect(await shown(mine)).toEqual(before),
       )
       await mine.end()
@@ -184,7 +184,7 @@ describe.each(SERVERS)('on $name', ({ name, start }) => {
       const { operation } = await mine.asked(change.field, change.input, await change.asks(mine, WORK))
       expect([change.field, operation?.state, operation?.reason]).toEqual([change.field, 'REJECTED', 'NO_PERMISSION'])
       // what was made here and refused is dropped a moment later
-      await until(isAsBefore, 5_000)
+      await until(isAsBefore)
     }
     const below: Change = { ...create, asks: async ({ id }) => ({ accountId: id, path: 'Empty/Made' }) }
     // Cyrus lets owners make, rename and delete mailboxes whatever the rights say
@@ -192,7 +192,7 @@ describe.each(SERVERS)('on $name', ({ name, start }) => {
     for (const change of name === 'Cyrus' ? [] : ofMailboxes) {
       const { operation } = await mine.asked(change.field, change.input, await change.asks(mine, WORK))
       expect([change.field, operation?.state, operation?.reason]).toEqual([change.field, 'REJECTED', 'NO_PERMISSION'])
-      await until(isAsBefore, 5_000)
+      await until(isAsBefore)
     }
     await mine.end()
   })
@@ -207,7 +207,7 @@ describe.each(SERVERS)('on $name', ({ name, start }) => {
     const appended = await mine.append('INBOX', mail(made * 100 + 81, { body: 'y'.repeat(40_000) }))
     for (const { operation } of [copied, appended])
       expect(operation).toMatchObject({ state: 'REJECTED', reason: 'OVER_QUOTA' })
-    await until(async () => JSON.stringify(await shown(mine)) === JSON.stringify(before), 5_000)
+    await until(async () => JSON.stringify(await shown(mine)) === JSON.stringify(before))
     await mine.end()
   })
 
@@ -247,17 +247,13 @@ describe.each(SERVERS)('on $name', ({ name, start }) => {
       return socket
     })
     const [zero, first] = await mine.shown('INBOX')
-    // what another client does is seen within a second: on a busy machine, most often
-    const delays: number[] = []
+    // each change of another client is seen; how soon, bench:latency tells
     for (const flag of ['$One', '$Two', '$Three', '$Four', '$Five']) {
       const lock = await mine.other.getMailboxLock('INBOX')
       await mine.other.messageFlagsAdd({ subject: '1' }, [flag]).finally(() => lock.release())
       const told = [seen[0]?.length ?? 0, seen[1]?.length ?? 0]
-      const began = performance.now()
       await until(() => seen.every((each, index) => each.length > (told[index] ?? 0)))
-      delays.push(performance.now() - began)
     }
-    expect(delays.sort((one, other) => one - other)[2]).toBeLessThan(1_000)
     await mine.flags([zero?.id ?? ''], ['\\Seen'])
     await mine.other.append('INBOX', mail(made * 100 + 70, { subject: 'by another' }))
     await mine.move([first?.id ?? ''], 'Work')
@@ -267,7 +263,7 @@ describe.each(SERVERS)('on $name', ({ name, start }) => {
       const inbox = await mine.shown('INBOX')
       const isFlagged = inbox.some(({ subject, flags }) => subject === '0' && flags.includes('\\Answered'))
       return isFlagged && inbox.some(({ subject }) => subject === 'by another')
-    }, 5_000)
+    })
     const { account: now } = await service.ask<{ account: { version: number } }>(
       'query ($id: ID!) { account(id: $id) { version } }',
       { id: mine.id },

@@ -14,7 +14,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   for (const server of servers) server.stop()
-  await service.stop()
+  await service?.stop()
 })
 
 const held = (number: number, wish: Parameters<typeof mail>[1] = {}): Held => ({
@@ -275,7 +275,7 @@ describe('a hostile server', () => {
       }
       const before = await memory()
       await account.syncNow()
-      await until(async () => (await account.state()).connection.state === 'DISCONNECTED', 60_000)
+      await until(async () => (await account.state()).connection.state === 'DISCONNECTED')
       expect(sent).toBeGreaterThan(200)
       const needed = (await memory()) - before
       server.manner = {}
@@ -283,7 +283,7 @@ describe('a hostile server', () => {
       await expectHere([held(1), held(2)])
       return needed
     })
-  }, 300_000)
+  })
 
   test('a message of 100 MB needs no more than 20 MB above the idle process', async () => {
     const raw = Buffer.concat([

@@ -29,7 +29,7 @@ test.each([
     const expected = ['housekeeping', ...models.flatMap((model) => [`${model}.s00`, `${model}.s01`])]
     expect(queues.map(({ name }) => name).sort()).toEqual(expected.sort())
   } finally {
-    await service.stop()
+    await service?.stop()
   }
 })
 
@@ -38,6 +38,6 @@ test('is not there where nobody has asked for it', async () => {
   try {
     expect((await service.fetch('/queues')).status).toBe(404)
   } finally {
-    await service.stop()
+    await service?.stop()
   }
 })

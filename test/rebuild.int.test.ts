@@ -149,7 +149,7 @@ test('reads and appends of the account go on while it is folded again, and what 
   expect([...(await reading)].sort()).not.toContain('right,wrong')
   expect(progress.at(-1)).toBe(1)
   expect(await verify(accountId)).toEqual([])
-}, 60_000)
+})
 
 test('a log in which an event is missing is told, and nothing is folded from it', async () => {
   const { accountId } = await account(13)

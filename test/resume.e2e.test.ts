@@ -95,8 +95,8 @@ test('cut off a hundred times while mail arrives, changes and goes, a subscriber
   }
   await deliver()
   await other.messageFlagsAdd('1:*', ['finished'], { uid: true })
-  await until(() => received.filter((change) => change.origin === 'ARRIVED').length >= ARRIVALS, 60_000)
-  await until(() => cuts >= CUTS, 60_000)
+  await until(() => received.filter((change) => change.origin === 'ARRIVED').length >= ARRIVALS)
+  await until(() => cuts >= CUTS)
   // what is recorded by now has to have come
   const head = await service.ask<{ account: { version: number } }>(
     'query ($id: ID!) { account(id: $id) { version } }',
@@ -115,4 +115,4 @@ test('cut off a hundred times while mail arrives, changes and goes, a subscriber
   expect(received.some((change) => change.type === 'MessageFlagsChanged')).toBe(true)
   expect(received.some((change) => change.type === 'MessageExpunged')).toBe(true)
   expect(cuts).toBeGreaterThanOrEqual(CUTS)
-}, 180_000)
+})

@@ -25,7 +25,7 @@ beforeAll(async () => {
   const [ofApi, ofWorker] = folders
   worker = await installation.add(['worker'], { MAILFOLD_DATA: ofWorker, MAILFOLD_CHECK_INTERVAL: '1000' })
   api = await installation.add(['api'], { MAILFOLD_DATA: ofApi })
-}, 120_000)
+})
 
 afterAll(async () => {
   await installation?.stop()

@@ -286,7 +286,7 @@ test('a server that has had nothing to say for a while still tells of new mail a
     for (let turn = 0; turn < 3; turn++) {
       await sleep(2_300)
       await dovecot.deliver('quiet', mail(10 + turn, { subject: `after a pause ${turn}` }))
-      await until(async () => (await mine.shown('INBOX')).length === 2 + turn, 1_200)
+      await until(async () => (await mine.shown('INBOX')).length === 2 + turn)
     }
     await mine.end()
   } finally {
@@ -302,7 +302,8 @@ test('a service that was killed holds its accounts again as soon as it is back',
     await killed.end('SIGKILL')
     await dovecot.deliver('killed', mail(2, { subject: 'came while it was away' }))
     await killed.launch()
-    await until(async () => (await mine.shown('INBOX')).length === 2, 8_000)
+    // before the lease of the process that was killed runs out
+    await until(async () => (await mine.shown('INBOX')).length === 2, 20_000)
     await mine.end()
   } finally {
     await killed.stop()

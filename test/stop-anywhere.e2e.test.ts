@@ -20,12 +20,12 @@ let folder: string
 beforeAll(async () => {
   own = await OwnServices.start()
   folder = await mkdtemp(join(tmpdir(), 'mailfold-stop-'))
-}, 120_000)
+})
 
 afterAll(async () => {
   await own?.stop()
   await rm(folder, { recursive: true, force: true })
-}, 120_000)
+})
 
 type Ending = { code: number | null; signal: NodeJS.Signals | null; said: string }
 
@@ -60,9 +60,7 @@ async function stoppedAt(at: number, fault: Fault, redis: boolean): Promise<Endi
     struck = true
     child.kill('SIGTERM')
   })
-  const ended = new Promise<Ending>((resolve) =>
-    child.once('close', (code, signal) => resolve({ code, signal, said })),
-  )
+  const ended = new Promise<Ending>((resolve) => child.once('close', (code, signal) => resolve({ code, signal, said })))
   const ending = await ended
   passage.end()
   return { ...ending, struck }

@@ -106,7 +106,7 @@ test('as of every earlier moment, by version and by time, each query answers wha
     expect([shot.step, await state({ version: shot.state.version })]).toEqual([shot.step, shot.state])
     expect([shot.step, await state({ time: shot.time })]).toEqual([shot.step, shot.state])
   }
-}, 120_000)
+})
 
 test('the roots for one mailbox, one message and any node answer for a moment as well; before the beginning there is nothing', async () => {
   const [first, last] = [shots[0]?.state as State, shots.at(-1)?.state as State]
@@ -325,4 +325,4 @@ test('`verify` says that all follows from the log, beside the running service an
   const elsewhere = { ...environment, MAILFOLD_DATA: '/nowhere' }
   expect((await mailfold(['verify'], elsewhere)).stderr).toContain('there is no data in /nowhere')
   await service.launch()
-}, 60_000)
+})

@@ -32,7 +32,7 @@ beforeAll(async () => {
     OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${(collector.address() as AddressInfo).port}`,
     OTEL_BSP_SCHEDULE_DELAY: '200',
   })
-}, 120_000)
+})
 
 afterAll(async () => {
   await service?.stop()

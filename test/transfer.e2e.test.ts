@@ -36,8 +36,8 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
-  await service.stop()
-  await dovecot.stop()
+  await service?.stop()
+  await dovecot?.stop()
   await rm(folder, { recursive: true, force: true })
 })
 

@@ -73,7 +73,7 @@ async function isDoneOnce({ kind, place, id, each }: Held): Promise<void> {
   if (each.mine.other.usable) each.mine.other.close()
   await each.reconnect()
   await each.mine.syncNow()
-  await each.mine.settled(60_000)
+  await each.mine.settled()
   const { state, appliedCount } = await each.mine.operation(id)
   expect([which, state]).toEqual([which, 'APPLIED'])
   expect(appliedCount).toBe(kind.includes('MAILBOX') || kind === 'SUBSCRIBE' ? 0 : 1)
@@ -81,7 +81,7 @@ async function isDoneOnce({ kind, place, id, each }: Held): Promise<void> {
   await until(async () => {
     sides = await each.sides()
     return JSON.stringify(sides.shown) === JSON.stringify(sides.there)
-  }, 10_000).catch(() => expect([which, sides.shown]).toEqual([which, sides.there]))
+  }).catch(() => expect([which, sides.shown]).toEqual([which, sides.there]))
   const { there, gone } = DONE[kind]
   for (const line of there) expect([which, sides.there.filter((one) => one === line)]).toEqual([which, [line]])
   for (const line of gone) expect([which, sides.there]).not.toEqual([which, expect.arrayContaining([line])])
@@ -127,7 +127,7 @@ describe.each(SERVERS)('on $name', ({ name, start }) => {
   let server: MailServer
   beforeAll(async () => {
     server = await start()
-  }, 120_000)
+  })
   afterAll(() => server?.stop())
 
   // what becomes of the service is no matter of the server's make

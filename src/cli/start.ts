@@ -41,7 +41,11 @@ export async function start(options: { json?: boolean }): Promise<number> {
     const platform = await Promise.race([opening, stopAsked.then(() => null)])
     if (platform) await runUntilStopped(platform, settings, options, stopAsked, watchdog)
     // a stop during the start: what is being opened is closed as soon as it is there
-    else await within(settings.MAILFOLD_STOP_TIMEOUT, opening.then((opened) => opened.close()))
+    else
+      await within(
+        settings.MAILFOLD_STOP_TIMEOUT,
+        opening.then((opened) => opened.close()),
+      )
     await within(LAST_TRACES, stopTraces?.())
     // whatever a library has left running must not keep the process
     setTimeout(() => process.exit(0), 200).unref()

@@ -44,7 +44,7 @@ export class Watchdog {
     const workerData = { beats, tick: BEAT, still }
     const thread = new Worker(PROGRAM, { eval: true, workerData, resourceLimits, execArgv: [], env: {} })
     // without the thread the process is as it was before there was one
-    thread.once('error', (error) => writeSync(2, `mailfold: nothing watches the event loop: ${error.message}\n`))
+    thread.once('error', (error: Error) => writeSync(2, `mailfold: nothing watches the event loop: ${error.message}\n`))
     thread.unref()
     return new Watchdog(thread)
   }

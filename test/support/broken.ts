@@ -97,7 +97,7 @@ export async function holds({ user, account, dovecot }: Prepared, { policy, left
     const { messages, connection } = await account.state()
     const here = messages.nodes.length + (policy === 'WHEN_DELETED_HERE' ? 1 : 0)
     return here === OLD + NEW && connection.state === 'CONNECTED' && (await onServer(dovecot, user)) === left
-  }, 60_000)
+  })
   const contents = await account.contents()
   const wanted = policy === 'WHEN_DELETED_HERE' ? ALL.filter((sha) => contents.includes(sha)) : ALL
   expect(contents).toEqual(wanted)

@@ -228,7 +228,7 @@ export class DisconnectedAccount {
   }
 
   /** Waits until no operation waits for its outcome. */
-  async settled(within = 30_000): Promise<SeenOperation[]> {
+  async settled(within?: number): Promise<SeenOperation[]> {
     let operations: SeenOperation[] = []
     await until(async () => {
       operations = (await this.state()).operations.nodes

@@ -115,5 +115,5 @@ export async function onServer(dovecot: Dovecot, user: string): Promise<number> 
 
 /** Waits until a server's INBOX holds so many messages. */
 export async function untilOnServer(dovecot: Dovecot, user: string, count: number): Promise<void> {
-  await until(async () => (await onServer(dovecot, user)) === count, 60_000)
+  await until(async () => (await onServer(dovecot, user)) === count)
 }

@@ -32,7 +32,7 @@ export class OnlineAccount extends DisconnectedAccount {
 
   async untilState(wanted: string): Promise<void> {
     let last = ''
-    await until(async () => (last = (await this.state()).connection.state) === wanted, 10_000).catch((error: Error) => {
+    await until(async () => (last = (await this.state()).connection.state) === wanted).catch((error: Error) => {
       throw new Error(`${error.message}: it is ${last}, not ${wanted}; ${this.service.said()}`)
     })
   }
