@@ -6,6 +6,7 @@ import { inUsePause, reconnectPause, throttledPause } from '../mailbox/reconnect
 import type { Database } from '../platform/database.js'
 import type { Logger } from '../platform/logs.js'
 import { viewAccounts, type AccountModel, type AccountView } from '../projections/account-views.js'
+import { viewMessageCount } from '../projections/mailbox-views.js'
 import type { Fence } from './fence.js'
 import type { HostLimits } from './host-limits.js'
 
@@ -23,6 +24,8 @@ export type AttemptTools = {
 export class Attempts {
   private failures = 0
   private retryAt = 0
+  /** messages in the index when the server failed last */
+  private messages: number | null = null
 
   constructor(
     private readonly accountId: string,
@@ -39,20 +42,35 @@ export class Attempts {
     return Math.max(this.retryAt, throttledUntil?.getTime() ?? 0) <= Date.now()
   }
 
+  /** Asks for the next attempt again: the job that came too early has taken the place of the one that was asked for. */
+  askAgain(account: AccountView): void {
+    const pause = Math.max(this.retryAt, account.throttledUntil?.getTime() ?? 0) - Date.now()
+    if (account.state !== 'LOGIN_REFUSED' && account.state !== 'OFFLINE' && pause > 0) this.tools.ask(account, pause)
+  }
+
   /** Ends a pause that is only Mailfold's own: somebody asks for it now. */
   hurry(): void {
     this.retryAt = 0
   }
 
-  /** Takes notice that the server answers. */
+  /** Called when the server has done what it was asked, over a connection that lasts. */
   succeeded(): void {
     this.failures = 0
+  }
+
+  /** Called when a connection has ended while nothing was asked over it. @param hasLasted whether it was there for long */
+  ended(account: AccountView, hasLasted: boolean): void {
+    if (hasLasted) {
+      this.failures = 0
+      this.tools.ask(account)
+    } else this.pauseFor(account, reconnectPause(++this.failures, Math.random()))
   }
 
   /** Records a failure and asks for the next attempt, as the failure's remedy says. */
   async failed(account: AccountView, error: unknown): Promise<void> {
     if (error instanceof StreamNotFound) return
     if (error instanceof FenceRefused) return this.fence.lost()
+    await this.forgetFailuresAfterProgress()
     if (!(error instanceof ServerFailed)) {
       this.tools.logger.error({ accountId: this.accountId, err: error }, 'a sync failed')
       this.pauseFor(account, reconnectPause(++this.failures, Math.random()))
@@ -89,6 +107,13 @@ export class Attempts {
       default:
         return reconnectPause(this.failures, Math.random())
     }
+  }
+
+  /** A connection that brought messages before it broke has achieved something: the pauses begin again at the shortest. */
+  private async forgetFailuresAfterProgress(): Promise<void> {
+    const messages = await viewMessageCount(this.tools.database.pool, this.accountId).catch(() => null)
+    if (messages !== null && this.messages !== null && messages > this.messages) this.failures = 0
+    this.messages = messages ?? this.messages
   }
 
   private pauseFor(account: AccountView, pause: number): void {

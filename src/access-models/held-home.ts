@@ -9,7 +9,7 @@ import { viewHasWaiting } from '../projections/operation-views.js'
 import { viewContentPlace } from '../projections/message-views.js'
 import { quotaOf } from '../protocols/imap/collecting.js'
 import { ImapConnection } from '../protocols/imap/imap-connection.js'
-import type { AccountHome, HomeTools } from './account-home.js'
+import type { AccountHome, HomeTools, LetGo } from './account-home.js'
 import { Attempts } from './attempts.js'
 import { fetchContent } from './content-fetch.js'
 import { decideSchedule } from './disconnected/connection-schedule.js'
@@ -33,7 +33,15 @@ const AWAY_PAUSE = 10_000
 /** A message of an ONLINE account with more bytes than this is fetched beside what else is done. */
 const LARGE = 64 * 1024
 
+/** Milliseconds after which a server that keeps a connection is trusted again: earlier failures are forgotten. */
+const LASTING = 60_000
+/** Milliseconds after which a job that was asked for, and has not begun, is asked for again: it may have been lost. */
+const ASK_AGAIN = 1_000
+
 type Job = (account: AccountView, connection: ImapConnection) => Promise<void>
+
+/** A job that is done once there is a connection. */
+const CONNECT_ONLY: Job = async () => undefined
 
 /**
  * Where the work of one account is done of which the mail stays on the server: its connection, held between jobs, and what is known of it for now. What matters
@@ -64,8 +72,17 @@ export class HeldHome implements AccountHome {
   private readonly side = new SideConnection()
   /** jobs that wait for their turn, those that wait or have it, and the one that has it */
   private waiting = 0
-  private present = 0
+  private readonly present = new Set<LetGo>()
   private turn: Promise<unknown> = Promise.resolve()
+  /** a sync that was asked for and has not begun */
+  private nextSync: Promise<void> | null = null
+  private isConnecting = false
+  /** when the connection was made, in milliseconds since 1970 */
+  private connectedAt = 0
+  /** the account's mail server; empty before the first job */
+  private host = ''
+  /** until when no job is asked for by what the server says, since one was asked for already; in milliseconds since 1970 */
+  private signalledUntil = 0
 
   constructor(
     private readonly accountId: string,
@@ -83,7 +100,23 @@ export class HeldHome implements AccountHome {
   }
 
   /** One job's worth of syncing: connects where needed, then works until all is current or the slice is over. */
-  async sync(): Promise<void> {
+  async sync(letGo: LetGo): Promise<void> {
+    // a sync that has not begun yet does what this one would do
+    if (this.nextSync) letGo()
+    return (this.nextSync ??= this.syncNext(letGo).finally(() => (this.nextSync = null)))
+  }
+
+  private async syncNext(letGo: LetGo): Promise<void> {
+    if (!this.connection && !(await this.inTurn(CONNECT_ONLY, letGo))) return
+    const { working } = this.tools
+    if (!working.hasPlace(this.host)) letGo()
+    await working.run(this.host, async () => {
+      this.nextSync = null
+      await this.syncOnce(letGo)
+    })
+  }
+
+  private async syncOnce(letGo: LetGo): Promise<void> {
     await this.inTurn(async (account, connection) => {
       const { mailboxes, uploads } = this
       if (mailboxes.isCheckDue) await this.check(account, connection)
@@ -103,12 +136,12 @@ export class HeldHome implements AccountHome {
       if (isUpToDate && account.model === 'ONLINE') await this.isCurrentNow(account)
       if (!isUpToDate) this.tools.ask(account)
       await this.watch(account, connection, isUpToDate && mailboxes.checkedAt > this.measuredAt)
-    })
+    }, letGo)
   }
 
   /** Tells the server what a client waits for, before anything else. */
-  async operate(): Promise<void> {
-    await this.inTurn(async (account, connection) => {
+  async operate(letGo: LetGo): Promise<void> {
+    const operate: Job = async (account, connection) => {
       const { mailboxes } = this
       connection.rouse()
       if (mailboxes.isListChanged) await this.check(account, connection)
@@ -121,7 +154,8 @@ export class HeldHome implements AccountHome {
       if (mailboxes.isListChanged) this.tools.ask(account)
       else if (mailboxes.isAnyDue) this.tools.ask(account, AFTER_OPERATION)
       await this.watch(account, connection, this.uploads.hasExpunged())
-    }, true)
+    }
+    await this.inTurn(operate, letGo, true)
   }
 
   private async upload(account: AccountView, connection: ImapConnection, isAsked = false): Promise<void> {
@@ -188,15 +222,15 @@ export class HeldHome implements AccountHome {
   }
 
   /** Fetches a message's content; the outcome is an event, or for an ONLINE account passes through memory. */
-  async fetch(messageId: string, piece: ContentPiece | null): Promise<void> {
+  async fetch(messageId: string, piece: ContentPiece | null, letGo: LetGo): Promise<void> {
     const fetch: Job = (account, connection) =>
       fetchContent({ ...this.tools, account, connection, fence: this.fence.held }, messageId, piece)
     if (this.model !== 'ONLINE') this.selected.wasAsked(messageId)
-    if ((this.present > 0 || (await this.isLarge(messageId))) && (await this.beside(fetch))) return
+    if ((this.present.size > 0 || (await this.isLarge(messageId))) && (await this.beside(fetch))) return
     const isDone = await this.inTurn(async (account, connection) => {
       await fetch(account, connection)
       await this.watch(account, connection)
-    })
+    }, letGo)
     if (!isDone && !this.stopping) await this.tellUnavailable(messageId)
   }
 
@@ -227,13 +261,13 @@ export class HeldHome implements AccountHome {
   }
 
   /** Has the server asked what a client waits to know; where that cannot be, the client is told so. */
-  async answer(questionId: string): Promise<void> {
+  async answer(questionId: string, letGo: LetGo): Promise<void> {
     const { questions } = this.tools
     if (await this.beside((_, connection) => questions.answer(questionId, connection))) return
     await this.inTurn(async (account, connection) => {
       await questions.answer(questionId, connection)
       await this.watch(account, connection)
-    })
+    }, letGo)
     await questions.answer(questionId, null)
   }
 
@@ -251,18 +285,20 @@ export class HeldHome implements AccountHome {
   /**
    * One job at a time has the connection; a sync puts its work down when another waits.
    *
+   * @param letGo gives the place of the job back while a connection is made
    * @param isAsked whether a client has asked for it, in a session that was open then
    * @returns whether it was done
    */
-  private async inTurn(job: Job, isAsked = false): Promise<boolean> {
+  private async inTurn(job: Job, letGo: LetGo, isAsked = false): Promise<boolean> {
     this.waiting++
-    this.present++
+    this.present.add(letGo)
+    if (this.isConnecting) letGo()
     const mine = this.turn
       .then(() => {
         this.waiting--
         return this.unlessTaken(() => this.work(job, isAsked))
       })
-      .finally(() => this.present--)
+      .finally(() => this.present.delete(letGo))
     this.turn = mine.catch(() => undefined)
     return mine
   }
@@ -281,6 +317,8 @@ export class HeldHome implements AccountHome {
   private async work(job: Job, isAsked: boolean): Promise<boolean> {
     const account = await this.keepToSchedule()
     if (!account || this.stopping) return false
+    this.host = account.host.toLowerCase()
+    this.signalledUntil = 0
     await this.fence.token()
     const isOnline = account.model === 'ONLINE'
     if (this.model !== account.model) await this.changeModel(account)
@@ -293,12 +331,14 @@ export class HeldHome implements AccountHome {
     if (!this.attempts.mayBegin(account)) {
       if (isOnline) await giveUp(this.recordTools(account), 'UNSENT')
       await this.hangUp(account)
+      this.attempts.askAgain(account)
       return false
     }
     if (!this.mayLogIn(account)) return false
     try {
       const connection = this.connection ?? (await this.connect(account))
       await job(account, connection)
+      if (job !== CONNECT_ONLY && this.hasLasted) this.attempts.succeeded()
       return true
     } catch (error) {
       const { connection } = this
@@ -317,6 +357,11 @@ export class HeldHome implements AccountHome {
     const wait = this.tools.hostLimits.login(account.host, Date.now())
     if (wait > 0) this.tools.ask(account, wait)
     return wait === 0
+  }
+
+  /** Whether the server has kept the connection for long enough to be trusted again. */
+  private get hasLasted(): boolean {
+    return Date.now() - this.connectedAt >= LASTING
   }
 
   private isConnectionWanted(): Promise<boolean> {
@@ -376,14 +421,27 @@ export class HeldHome implements AccountHome {
 
   private async openConnection(account: AccountView): Promise<ImapConnection> {
     const { policy, logger, passwordOf } = this.tools
+    if (this.stopping) throw new Error('the work for this account was put down')
     const connection = await ImapConnection.open(account, await passwordOf(this.accountId), policy, logger)
     connection.guard(() => this.tools.isHeld(this.accountId))
     return connection
   }
 
+  /** Makes the connection. Whoever waits for it holds no place of a job meanwhile. */
+  private async newConnection(account: AccountView): Promise<ImapConnection> {
+    this.isConnecting = true
+    for (const letGo of this.present) letGo()
+    try {
+      return await this.tools.connecting.run(this.host, () => this.openConnection(account))
+    } finally {
+      this.isConnecting = false
+    }
+  }
+
   private async connect(account: AccountView): Promise<ImapConnection> {
     const { streams } = this.tools
-    const connection = await this.openConnection(account)
+    const connection = await this.newConnection(account)
+    this.connectedAt = Date.now()
     const fence = await this.fence.renew()
     this.connection = connection
     this.mailboxes.connected()
@@ -393,13 +451,13 @@ export class HeldHome implements AccountHome {
     this.isCurrent = false
     connection.on('signal', (path) => {
       this.mailboxes.changed(path)
-      if (!this.isOperating) this.tools.ask(account)
+      if (!this.isOperating) this.askOnce(account)
     })
     connection.once('closed', () => {
       if (this.connection !== connection) return
       this.connection = null
       // whether it comes back is found out by a job, like everything else
-      if (!this.stopping) this.tools.ask(account)
+      if (!this.stopping) this.attempts.ended(account, this.hasLasted)
     })
     const { capabilities, serverName: server } = connection
     const established = { type: 'ConnectionEstablished' as const, data: { capabilities, server } }
@@ -411,8 +469,14 @@ export class HeldHome implements AccountHome {
       fence,
       'SERVER',
     )
-    this.attempts.succeeded()
     return connection
+  }
+
+  /** Asks for a job, once until it begins: a server may have a thousand things to say in the meantime. */
+  private askOnce(account: AccountView): void {
+    if (Date.now() < this.signalledUntil) return
+    this.signalledUntil = Date.now() + ASK_AGAIN
+    this.tools.ask(account)
   }
 
   /** Whether another job waits for its turn, or the process is about to end. */

@@ -14,8 +14,6 @@ export const HOUSEKEEPING = 'housekeeping'
 
 /** Of jobs for which nobody waits. BullMQ takes those without a priority first, and then the lowest number. */
 const BACKGROUND = { priority: 10 }
-/** Milliseconds: what is asked for after less than that does not wait for what was asked for after more. */
-const SOON = 1_000
 /** Milliseconds that closing the queues may take, and then closing what workers are left. */
 const CLOSING = 250
 /** Jobs that are added in one statement. */
@@ -103,9 +101,8 @@ export class JobQueues implements OnApplicationBootstrap, OnApplicationShutdown 
    * Asks for an account to be brought up to date. While a job for it waits there is no second one; one that is asked for
    * while it runs comes right after, since it may have passed already what is new.
    */
-  askSync({ accountId, model }: AccountModel, pause = 0): void {
-    const deduplication = pause > 0 ? { id: `${pause < SOON ? 'soon' : 'retry'}:${accountId}` } : once(accountId)
-    this.add(model, 'sync', { accountId }, { deduplication, ...BACKGROUND, ...(pause > 0 ? { delay: pause } : {}) })
+  askSync({ accountId, model }: AccountModel): void {
+    this.add(model, 'sync', { accountId }, { deduplication: once(accountId), ...BACKGROUND })
   }
 
   /** Asks for many accounts of a shard to be brought up to date. @param apart milliseconds between one and the next */

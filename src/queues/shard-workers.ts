@@ -1,9 +1,10 @@
 import { Injectable, type OnModuleDestroy } from '@nestjs/common'
 import type { Job, Worker } from 'bullmq'
-import pLimit from 'p-limit'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ACCESS_MODELS, type AccessModel } from '../mailbox/access-model.js'
 import { AccountHomes } from '../access-models/account-homes.js'
+import type { LetGo } from '../access-models/account-home.js'
+import { FairLimit } from '../access-models/fair-limit.js'
 import { dialPolicyOf } from '../access-models/dial-policy.js'
 import { ServerQuestions } from '../access-models/online/server-questions.js'
 import { HostLimits } from '../access-models/host-limits.js'
@@ -16,6 +17,7 @@ import { FenceRefused, Streams } from '../event-store/streams.js'
 import { Platform } from '../platform/platform.js'
 import { inSpan } from '../platform/traces.js'
 import { viewAccountModels } from '../projections/account-views.js'
+import { Alarms } from './alarms.js'
 import { HOUSEKEEPING, JobQueues, queueOf } from './job-queues.js'
 import type { JobData } from './queue-backend.js'
 import { measureWork } from './queue-metrics.js'
@@ -23,8 +25,11 @@ import { measureWork } from './queue-metrics.js'
 const SWEEP = 'sweep'
 /** Accounts of one model and shard that are worked on at once; held connections that wait count for nothing here. */
 const CONCURRENCY = 25
-/** Accounts that one process brings up to date at once, of all shards. */
+/** Accounts that one process brings up to date at once, of all shards; half of them may be of one host. */
 const SYNCS = 50
+/** Connections that one process makes at once, in all and to one host. */
+const CONNECTING = 500
+const CONNECTING_TO_HOST = 20
 /** Milliseconds between the logins of two accounts of a shard that was just taken. */
 const APART = 5
 /** Of the time that a stop may take, what is left for all but the jobs, in milliseconds. */
@@ -52,7 +57,7 @@ export class ShardWorkers implements OnModuleDestroy {
   private readonly homes: AccountHomes
   private readonly leases: Leases
   private readonly open = new Map<Shard, OpenShard>()
-  private readonly limit = pLimit(SYNCS)
+  private readonly alarms: Alarms
   private housekeeping: Worker<JobData> | null = null
   private isWorking = false
   private shards = 1
@@ -79,6 +84,7 @@ export class ShardWorkers implements OnModuleDestroy {
   ) {
     const { settings, database, credentials, logger } = platform
     this.leases = new Leases(database, platform.processId)
+    this.alarms = new Alarms((account) => queues.askSync(account))
     this.homes = new AccountHomes({
       streams,
       database,
@@ -96,7 +102,9 @@ export class ShardWorkers implements OnModuleDestroy {
         loginsPerMinute: settings.MAILFOLD_HOST_LOGINS,
       }),
       logger,
-      ask: (account, pause) => queues.askSync(account, pause),
+      ask: (account, pause) => this.alarms.later(account, pause),
+      connecting: new FairLimit(CONNECTING, CONNECTING_TO_HOST),
+      working: new FairLimit(SYNCS, SYNCS / 2),
       takeFence: (accountId) => streams.takeFence(accountId, this.leaseOf(accountId)),
       isHeld: (accountId) => this.isHeld(shardOf(accountId, this.shards)),
     })
@@ -127,6 +135,7 @@ export class ShardWorkers implements OnModuleDestroy {
   async onModuleDestroy(): Promise<void> {
     this.end.abort()
     this.queues.stopMaking()
+    this.alarms.stop()
     const patience = new AbortController()
     await Promise.race([
       this.putDown(),
@@ -292,12 +301,28 @@ export class ShardWorkers implements OnModuleDestroy {
       return
     }
     const home = this.homes.of(accountId, model)
-    if (name === 'content' && data.messageId) return home.fetch(data.messageId, data.piece ?? null)
-    if (name === 'operate') return home.operate()
-    if (name === 'question' && data.questionId) return home.answer(data.questionId)
-    if (name !== 'sync now') return this.limit(() => home.sync())
-    home.hurry()
-    return home.sync()
+    await this.inPlace(data, (letGo) => {
+      if (name === 'content' && data.messageId) return home.fetch(data.messageId, data.piece ?? null, letGo)
+      if (name === 'operate') return home.operate(letGo)
+      if (name === 'question' && data.questionId) return home.answer(data.questionId, letGo)
+      if (name === 'sync now') home.hurry()
+      return home.sync(letGo)
+    })
+  }
+
+  /** Does a job in its place, until the job is done or lets go of the place; then the rest of it goes on by itself. */
+  private inPlace({ accountId }: JobData, work: (letGo: LetGo) => Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      let isInPlace = true
+      const letGo = () => {
+        isInPlace = false
+        resolve()
+      }
+      work(letGo).then(resolve, (error: unknown) => {
+        if (isInPlace) reject(error as Error)
+        else if (!this.closing) this.platform.logger.error({ accountId, err: error }, 'work for an account failed')
+      })
+    })
   }
 
   private async timed(queue: string, job: Job<JobData>, work: (job: Job<JobData>) => Promise<void>): Promise<void> {

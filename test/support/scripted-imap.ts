@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:net'
+import { createServer, type Server, type Socket } from 'node:net'
 
 /** Answers a command, given without its tag: what it says first, then its result ("OK done"); null for none. */
 export type Script = (command: string, say: (line: string) => void) => string | null
@@ -6,7 +6,11 @@ export type Script = (command: string, say: (line: string) => void) => string | 
 /** An IMAP server that does what it is told to: for what real ones never do, or not ten thousand times. */
 export class ScriptedImap {
   private readonly server: Server
+  private readonly sockets = new Set<Socket>()
+  private isHanging = false
   readonly port: number
+  /** connections that were made so far */
+  connections = 0
 
   private constructor(server: Server, port: number) {
     this.server = server
@@ -16,6 +20,10 @@ export class ScriptedImap {
   static async start(script: Script): Promise<ScriptedImap> {
     const server = createServer({ noDelay: true }, (socket) => {
       socket.on('error', () => undefined)
+      scripted.sockets.add(socket)
+      socket.once('close', () => scripted.sockets.delete(socket))
+      scripted.connections++
+      if (scripted.isHanging) return void socket.resume()
       socket.write('* OK ready\r\n')
       let rest = ''
       let idle: string | undefined
@@ -34,11 +42,19 @@ export class ScriptedImap {
       })
     })
     await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
-    return new ScriptedImap(server, (server.address() as { port: number }).port)
+    const scripted = new ScriptedImap(server, (server.address() as { port: number }).port)
+    return scripted
+  }
+
+  /** Ends all connections, and from now on accepts new ones and says nothing on them. */
+  hang(): void {
+    this.isHanging = true
+    for (const socket of this.sockets) socket.destroy()
   }
 
   stop(): void {
     this.server.close()
+    for (const socket of this.sockets) socket.destroy()
   }
 }
 

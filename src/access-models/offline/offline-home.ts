@@ -4,7 +4,7 @@ import { viewAccounts, type AccountView } from '../../projections/account-views.
 import { viewContentPlace } from '../../projections/message-views.js'
 import { ImapConnection } from '../../protocols/imap/imap-connection.js'
 import { Pop3Connection } from '../../protocols/pop3/pop3-connection.js'
-import type { AccountHome, HomeTools } from '../account-home.js'
+import type { AccountHome, HomeTools, LetGo } from '../account-home.js'
 import { Attempts } from '../attempts.js'
 import { Fence } from '../fence.js'
 import { collect } from './collect.js'
@@ -38,15 +38,15 @@ export class OfflineHome implements AccountHome {
   }
 
   /** One run, if one is due; never two at a time. A run that was missed is made up once. */
-  async sync(): Promise<void> {
-    const mine = this.turn.then(() => this.runIfDue())
+  async sync(letGo: LetGo): Promise<void> {
+    const mine = this.turn.then(() => this.runIfDue(letGo))
     this.turn = mine.catch(() => undefined)
     await mine
   }
 
   /** What clients ask for is done without the server; there is no more to do than a run that is due. */
-  operate(): Promise<void> {
-    return this.sync()
+  operate(letGo: LetGo): Promise<void> {
+    return this.sync(letGo)
   }
 
   /** Its server is never asked while a client waits. */
@@ -75,14 +75,17 @@ export class OfflineHome implements AccountHome {
     await this.turn
   }
 
-  private async runIfDue(): Promise<void> {
+  private async runIfDue(letGo: LetGo): Promise<void> {
     const { database, ask, hostLimits } = this.tools
     const [account] = await viewAccounts(database.pool, [this.accountId])
-    if (account?.model !== 'OFFLINE' || this.stopping || !this.attempts.mayBegin(account)) return
+    if (account?.model !== 'OFFLINE' || this.stopping) return
+    if (!this.attempts.mayBegin(account)) return this.attempts.askAgain(account)
     const due = await dueAt(database.pool, this.accountId)
     if (due > Date.now()) return ask(account, due - Date.now())
     const slot = hostLimits.take(account.host, Date.now())
     if ('wait' in slot) return ask(account, slot.wait)
+    // a run is bounded by its host's places; what it waits for must not hold up the accounts of other hosts
+    letGo()
     try {
       await this.run(account, due)
       this.attempts.succeeded()
