@@ -58,14 +58,6 @@ export class Attempts {
     this.failures = 0
   }
 
-  /** Called when a connection has ended while nothing was asked over it. @param hasLasted whether it was there for long */
-  ended(account: AccountView, hasLasted: boolean): void {
-    if (hasLasted) {
-      this.failures = 0
-      this.tools.ask(account)
-    } else this.pauseFor(account, reconnectPause(++this.failures, Math.random()))
-  }
-
   /** Records a failure and asks for the next attempt, as the failure's remedy says. */
   async failed(account: AccountView, error: unknown): Promise<void> {
     if (error instanceof StreamNotFound) return

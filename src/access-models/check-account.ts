@@ -1,8 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Flags } from '../mailbox/flags.js'
+import { isRefusal } from '../mailbox/failures.js'
+import type { ReportedPlace } from '../mailbox/sync-plan.js'
 import { compareWithServer, type Discrepancy } from '../mailbox/server-check.js'
 import type { Queryable } from '../platform/database.js'
-import { viewMailboxes, viewServerFlags, type MailboxView } from '../projections/sync-views.js'
+import { uidsOf } from '../mailbox/uid-set.js'
+import { viewMailboxes, viewServerFlags, viewUnreadableUids, type MailboxView } from '../projections/sync-views.js'
 import type { ImapConnection } from '../protocols/imap/imap-connection.js'
 
 /** Flags that are read at once. */
@@ -55,14 +58,26 @@ async function compareMailbox(
   { mailboxId, path, uidValidity, place }: MailboxView,
   connection: ImapConnection,
 ): Promise<Discrepancy[]> {
-  const reported = await connection.select(path, true)
+  let reported: ReportedPlace
+  try {
+    reported = await connection.select(path, true)
+  } catch (error) {
+    if (!isRefusal(error)) throw error
+    return [{ kind: 'REFUSED', path, serverSaid: error.failure.serverSaid }]
+  }
   if (uidValidity !== null && reported.uidValidity !== uidValidity)
     return [{ kind: 'UIDVALIDITY', path, recorded: uidValidity, server: reported.uidValidity }]
-  const server = new Map<number, Flags>()
+  const told = new Map<number, Flags>()
   if (connection.exists > 0)
-    for await (const piece of connection.flags('1:*', PIECE)) for (const { uid, flags } of piece) server.set(uid, flags)
+    for await (const piece of connection.flags('1:*', PIECE)) for (const { uid, flags } of piece) told.set(uid, flags)
+  // an answer of which the flags cannot be read leaves no trace: which messages there are is asked on its own
+  const server = new Map<number, Flags | null>()
+  for (const uid of uidsOf(await connection.allUids())) server.set(uid, told.get(uid) ?? null)
   const recorded = uidValidity === null ? new Map() : await viewServerFlags(session, { mailboxId, uidValidity })
-  const differences = compareWithServer(path, recorded as ReadonlyMap<number, Flags>, server)
+  const differences: Discrepancy[] = compareWithServer(path, recorded as ReadonlyMap<number, Flags>, server)
+  if (connection.unlisted > 0) differences.push({ kind: 'NOT_LISTED', path, messages: connection.unlisted })
+  for (const uid of uidValidity === null ? [] : await viewUnreadableUids(session, { mailboxId, uidValidity }))
+    if (server.has(uid)) differences.push({ kind: 'UNREADABLE', path, uid })
   // what has not been read yet is not missing
   return place.complete ? differences : differences.filter(({ kind }) => kind !== 'NOT_RECORDED')
 }

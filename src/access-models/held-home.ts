@@ -1,8 +1,8 @@
 import type { AccessModel } from '../mailbox/access-model.js'
 import type { ContentPiece } from '../mailbox/content-piece.js'
+import { ServerFailed } from '../mailbox/failures.js'
 import { BlobsAway } from '../content/blobs/blob-store.js'
 import { FenceRefused, StreamNotFound } from '../event-store/streams.js'
-import type { Queryable } from '../platform/database.js'
 import { withSmallHeap } from '../platform/heap.js'
 import { viewAccounts, type AccountView } from '../projections/account-views.js'
 import { viewHasWaiting } from '../projections/operation-views.js'
@@ -12,7 +12,7 @@ import { ImapConnection } from '../protocols/imap/imap-connection.js'
 import type { AccountHome, HomeTools, LetGo } from './account-home.js'
 import { Attempts } from './attempts.js'
 import { fetchContent } from './content-fetch.js'
-import { decideSchedule } from './disconnected/connection-schedule.js'
+import { keepToSchedule } from './disconnected/keep-to-schedule.js'
 import { leaveOut } from './disconnected/left-out.js'
 import { SelectedContents, type SelectedTools } from './disconnected/selected-contents.js'
 import { Uploads, type UploadTools } from './disconnected/upload.js'
@@ -77,6 +77,8 @@ export class HeldHome implements AccountHome {
   /** a sync that was asked for and has not begun */
   private nextSync: Promise<void> | null = null
   private isConnecting = false
+  /** why a connection has ended too soon; null once that was told */
+  private lost: ServerFailed | null = null
   /** when the connection was made, in milliseconds since 1970 */
   private connectedAt = 0
   /** the account's mail server; empty before the first job */
@@ -315,7 +317,7 @@ export class HeldHome implements AccountHome {
   }
 
   private async work(job: Job, isAsked: boolean): Promise<boolean> {
-    const account = await this.keepToSchedule()
+    const account = await keepToSchedule({ ...this.tools, accountId: this.accountId, fence: () => this.fence.token() })
     if (!account || this.stopping) return false
     this.host = account.host.toLowerCase()
     this.signalledUntil = 0
@@ -336,6 +338,7 @@ export class HeldHome implements AccountHome {
     }
     if (!this.mayLogIn(account)) return false
     try {
+      if (this.lost) throw this.lost
       const connection = this.connection ?? (await this.connect(account))
       await job(account, connection)
       if (job !== CONNECT_ONLY && this.hasLasted) this.attempts.succeeded()
@@ -343,6 +346,7 @@ export class HeldHome implements AccountHome {
     } catch (error) {
       const { connection } = this
       this.connection = null
+      this.lost = null
       connection?.drop()
       if (this.stopping) return false
       if (isOnline) await giveUp(this.recordTools(account), 'UNSENT').catch(() => undefined)
@@ -381,21 +385,6 @@ export class HeldHome implements AccountHome {
     this.connection = null
     this.mayHaveContents = true
     await Promise.all([connection?.close(), this.side.close()])
-  }
-
-  /** Has the connection ended when its schedule says so. @returns the account, as it is then */
-  private async keepToSchedule(): Promise<AccountView | undefined> {
-    const view = (session: Queryable) => viewAccounts(session, [this.accountId])
-    const [account] = await view(this.tools.database.pool)
-    if (!account || decideSchedule(account, new Date()).length === 0) return account
-    await this.tools.streams.decide(
-      this.accountId,
-      view,
-      ([now]) => (now ? decideSchedule(now, new Date()) : []),
-      await this.fence.token(),
-      'POLICY',
-    )
-    return (await view(this.tools.database.pool))[0]
   }
 
   /** What a client has asked for comes before what is going on. */
@@ -444,6 +433,7 @@ export class HeldHome implements AccountHome {
     this.connectedAt = Date.now()
     const fence = await this.fence.renew()
     this.connection = connection
+    this.lost = null
     this.mailboxes.connected()
     this.uploads.connected()
     this.selected.connected()
@@ -456,8 +446,12 @@ export class HeldHome implements AccountHome {
     connection.once('closed', () => {
       if (this.connection !== connection) return
       this.connection = null
+      if (this.stopping) return
+      // one that was there for long just comes back
+      if (this.hasLasted && !connection.broken) this.attempts.succeeded()
+      else this.lost = connection.broken ?? endedByServer(account.host)
       // whether it comes back is found out by a job, like everything else
-      if (!this.stopping) this.attempts.ended(account, this.hasLasted)
+      this.tools.ask(account)
     })
     const { capabilities, serverName: server } = connection
     const established = { type: 'ConnectionEstablished' as const, data: { capabilities, server } }
@@ -523,4 +517,8 @@ export class HeldHome implements AccountHome {
     const interrupted = () => Date.now() >= deadline || this.isWanted || mailboxes.hasChanged || mailboxes.isListChanged
     return { ...this.tools, accountId, connection, fence: fence.held, interrupted }
   }
+}
+
+function endedByServer(host: string): ServerFailed {
+  return new ServerFailed({ kind: 'ConnectionLost', host, reason: 'the server ended it' })
 }

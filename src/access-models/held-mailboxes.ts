@@ -3,6 +3,7 @@ import { v7 as newId } from 'uuid'
 import type { AccessModel } from '../mailbox/access-model.js'
 import { isRefusal } from '../mailbox/failures.js'
 import { fetchOrder } from '../mailbox/mailbox-list.js'
+import { decideProblem } from '../mailbox/mailbox-problem.js'
 import { decideList } from '../mailbox/mailbox-requests.js'
 import type { ConflictPolicy } from '../mailbox/operation.js'
 import { looksChanged } from '../mailbox/sync-plan.js'
@@ -12,14 +13,19 @@ import { viewMailboxes, type MailboxView } from '../projections/sync-views.js'
 import { canExpunge } from '../protocols/imap/changing.js'
 import type { ImapConnection } from '../protocols/imap/imap-connection.js'
 import type { HomeTools } from './account-home.js'
-import type { SyncTools } from './mailbox-record.js'
-import { syncMailbox, type Remainder } from './mailbox-sync.js'
+import { record, type SyncTools } from './mailbox-record.js'
+import { readAgain, syncMailbox, type Remainder } from './mailbox-sync.js'
 import { Suspects } from './suspects.js'
 
 /** Milliseconds after which a mailbox that is missing is looked for again. */
 const NEXT_LOOK = 500
 /** A mailbox counts as gone when it was missing for so many milliseconds: Dovecot's list may lack what was renamed for a second and more. */
 const GONE_AFTER = 2_000
+
+/** The longest time after which a mailbox that the server refused is tried again, in milliseconds. */
+const LONGEST_REFUSAL = 3_600_000
+/** Milliseconds after which messages that could not be read are read again. */
+const READ_AGAIN = 3_600_000
 
 /** Of a mailbox of which nothing is being committed. */
 const NOTHING: Remainder = { committed: Promise.resolve() }
@@ -43,7 +49,10 @@ export class HeldMailboxes {
   /** mailboxes that the last check missed, and since when checks have done so, in milliseconds since 1970 */
   private missed: ReadonlyMap<string, number> = new Map()
   private readonly suspects = new Suspects()
-  private readonly refused = new Set<string>()
+  /** mailboxes that the server refused to open or to read, by their paths: how often in a row, and when each is tried again, in milliseconds since 1970 */
+  private readonly refused = new Map<string, { times: number; tryAt: number }>()
+  /** when messages that could not be read were read again last */
+  private readAgainAt = 0
   /** mailboxes of which a deletion waits to be confirmed; they are looked at again at the next check */
   private readonly held = new Set<string>()
   /** whether anything has come from the server since operations were settled last */
@@ -58,7 +67,7 @@ export class HeldMailboxes {
   connected(): void {
     this.listChanged = true
     this.isUnsettled = true
-    this.refused.clear()
+    this.readAgainAt = 0
   }
 
   /** Takes notice that a mailbox has changed, or, for null, the list of them. */
@@ -146,7 +155,6 @@ export class HeldMailboxes {
       if (place === null || !connection.abilities.condstore || looksChanged(mailbox.place, place))
         this.dirty.add(listed.path)
     }
-    this.refused.clear()
     this.held.clear()
   }
 
@@ -181,7 +189,10 @@ export class HeldMailboxes {
     try {
       while (!isOver() && !this.listChanged) {
         const mailbox = await this.nextMailbox(behind, last)
-        if (!mailbox && behind === undefined) return false
+        if (!mailbox && behind === undefined) {
+          await this.readAgain(link, isWanted)
+          return false
+        }
         const remainder = mailbox ? await this.syncOne(link, mailbox, isWanted, committed) : NOTHING
         await committed
         committed = remainder.committed
@@ -196,7 +207,7 @@ export class HeldMailboxes {
   }
 
   private async syncOne(
-    { connection, fence, model }: Link,
+    link: Link,
     mailbox: MailboxView,
     interrupted: () => boolean,
     before: Promise<void> = Promise.resolve(),
@@ -204,8 +215,34 @@ export class HeldMailboxes {
     this.dirty.delete(mailbox.path)
     this.own.delete(mailbox.path)
     this.isUnsettled = true
+    const tools = this.syncTools(link, interrupted, before)
+    try {
+      const remainder = await syncMailbox(tools, mailbox)
+      this.refused.delete(mailbox.path)
+      return remainder
+    } catch (error) {
+      await this.passOver(tools, mailbox, error)
+      return NOTHING
+    }
+  }
+
+  /** Reads messages again that could not be read: once for each connection, and every hour. */
+  private async readAgain(link: Link, interrupted: () => boolean): Promise<void> {
+    if (Date.now() - this.readAgainAt < READ_AGAIN) return
+    this.readAgainAt = Date.now()
+    await readAgain(this.syncTools(link, interrupted), await this.mailboxes()).catch((error: unknown) => {
+      // a mailbox that is refused is found to be so elsewhere
+      if (!isRefusal(error)) throw error
+    })
+  }
+
+  private syncTools(
+    { connection, fence, model }: Link,
+    interrupted: () => boolean,
+    before: Promise<void> = Promise.resolve(),
+  ): SyncTools {
     const { accountId, suspects } = this
-    const tools: SyncTools = {
+    return {
       ...this.tools,
       accountId,
       connection,
@@ -215,12 +252,6 @@ export class HeldMailboxes {
       suspects,
       isGuarded: model === 'DISCONNECTED',
       held: (path) => this.held.add(path),
-    }
-    try {
-      return await syncMailbox(tools, mailbox)
-    } catch (error) {
-      this.passOver(mailbox, error)
-      return NOTHING
     }
   }
 
@@ -245,7 +276,7 @@ export class HeldMailboxes {
         selectable &&
         !isLeftOut &&
         !this.missed.has(mailboxId) &&
-        !this.refused.has(path) &&
+        (this.refused.get(path)?.tryAt ?? 0) <= Date.now() &&
         (isDeletionConfirmed || !this.held.has(path)),
     )
     for (const paths of [this.dirty, this.own])
@@ -262,16 +293,22 @@ export class HeldMailboxes {
     )
   }
 
-  /** One mailbox that the server will not open keeps none of the others waiting; it is tried again at the next check. */
-  private passOver(mailbox: MailboxView, error: unknown): void {
+  /**
+   * One mailbox that the server will not open keeps none of the others waiting, and is shown with the server's words. It is tried again at the next regular
+   * check, and more and more seldom after that. The first time the list is looked at again: the mailbox may be gone.
+   */
+  private async passOver(tools: SyncTools, { mailboxId, path, problem }: MailboxView, error: unknown): Promise<void> {
     if (!isRefusal(error)) throw error
     const { failure } = error
-    this.tools.logger.warn(
-      { accountId: this.accountId, mailboxId: mailbox.mailboxId, failure },
-      'a mailbox was refused',
-    )
-    this.refused.add(mailbox.path)
-    this.listChanged = failure.command === 'SELECT'
+    const times = (this.refused.get(path)?.times ?? 0) + 1
+    const pause = Math.min(this.tools.checkInterval * 2 ** (times - 1), LONGEST_REFUSAL)
+    this.refused.set(path, { times, tryAt: Date.now() + pause })
+    if (times === 1 && failure.command === 'SELECT') this.listChanged = true
+    const found = { kind: 'REFUSED' as const, message: failure.serverSaid }
+    const events = decideProblem(mailboxId, problem, found)
+    if (events.length === 0) return
+    this.tools.logger.warn({ accountId: this.accountId, mailboxId, failure }, 'a mailbox was refused')
+    await record(tools, events)
   }
 
   private mailboxes(): Promise<MailboxView[]> {

@@ -1,9 +1,17 @@
 import type { AccountEvent } from '../mailbox/events.js'
+import { isRefusal } from '../mailbox/failures.js'
+import { decideAfterReading, decideProblem, incompleteness, MOST_UNREADABLE } from '../mailbox/mailbox-problem.js'
 import type { MessageData } from '../mailbox/message.js'
-import type { MailboxPlace, ReportOccasion } from '../mailbox/message-changes.js'
+import { decideRead, type MailboxPlace, type ReportOccasion } from '../mailbox/message-changes.js'
 import { planLiveSync, planMailboxSync, type ReportedPlace, type SyncPlan } from '../mailbox/sync-plan.js'
 import { formatUidSet, newestFirst, uidCount, uidSetOf, withoutUids, type UidSet } from '../mailbox/uid-set.js'
-import { viewCandidates, viewKnownUids, viewNewestDate, type MailboxView } from '../projections/sync-views.js'
+import {
+  viewCandidates,
+  viewKnownUids,
+  viewNewestDate,
+  viewUnreadable,
+  type MailboxView,
+} from '../projections/sync-views.js'
 import {
   countUnasked,
   expungeUnconfirmed,
@@ -91,7 +99,8 @@ async function catchUp(
   let uidNext = mailbox.place.uidNext
   let highestModseq = mailbox.place.highestModseq
   // expunges last would make a message that was moved away and back look like two
-  const news = plan.newFrom === null ? NO_NEWS : await takeNews(tools, mailbox, place, plan.newFrom)
+  const news =
+    plan.newFrom === null ? NO_NEWS : await takeNews(tools, mailbox, place, plan.newFrom, reported?.uidNext ?? null)
   uidNext = Math.max(uidNext, news.next)
   let held = false
   let left: FewChanges = { ...NO_CHANGES, news: news.unrecorded }
@@ -135,11 +144,19 @@ async function catchUp(
   if (!held && reported?.highestModseq && BigInt(reported.highestModseq) > BigInt(highestModseq ?? '0'))
     highestModseq = reported.highestModseq
   const { complete } = mailbox.place
+  const isCompared = plan.changes === 'compare' || plan.changes === 'changed since, compare UIDs'
+  const unlisted = isCompared && complete ? connection.unlisted : null
+  const problems = decideAfterReading(
+    mailbox.mailboxId,
+    mailbox.problem,
+    unlisted,
+    reported?.messages === mailbox.messages,
+  )
   const isPlaceKnown = uidNext === mailbox.place.uidNext && highestModseq === mailbox.place.highestModseq
   const data = { ...place, uidNext, highestModseq, complete, serverMessages: connection.exists }
   const synchronized: AccountEvent[] = isPlaceKnown ? [] : [{ type: 'MailboxSynchronized', data }]
   // nothing more is asked of the server for it
-  const committed = recordChanges(tools, place, left, synchronized)
+  const committed = recordChanges(tools, place, left, [...synchronized, ...problems])
   committed.catch(() => undefined)
   return { committed, uidNext, highestModseq }
 }
@@ -149,13 +166,33 @@ type News = { next: number; unrecorded: readonly MessageData[] }
 
 const NO_NEWS: News = { next: 0, unrecorded: [] }
 
-/** Fetches messages from a UID up, and records them, but for a few to which nothing known is alike. */
-async function takeNews(tools: SyncTools, mailbox: MailboxView, place: MailboxPlace, from: number): Promise<News> {
+/**
+ * Whether what came of new messages is all that there is, as far as that can be told without asking: as many as the server counts, and no UID left out
+ * between them. An answer that could not be parsed leaves no other trace.
+ *
+ * @param uidNext the server's UIDNEXT, where it said that
+ * @param added how many messages more the server counts than are known
+ */
+function isWhole(found: readonly MessageData[], from: number, uidNext: number | null, added: number): boolean {
+  const end = Math.max(uidNext ?? 0, uidBehind(found), from)
+  return found.length >= added && found.length === end - from
+}
+
+/**
+ * Fetches messages from a UID up, and records them, but for a few to which nothing known is alike.
+ *
+ * @param uidNext the server's UIDNEXT, where it said that
+ */
+async function takeNews(
+  tools: SyncTools,
+  mailbox: MailboxView,
+  place: MailboxPlace,
+  from: number,
+  uidNext: number | null,
+): Promise<News> {
   const { connection, suspects } = tools
-  const few =
-    connection.exists - mailbox.place.messages <= PIECE &&
-    suspects.of(place.mailboxId).size === 0 &&
-    suspects.pieceSize === PIECE
+  const added = connection.exists - mailbox.place.messages
+  const few = added <= PIECE && suspects.of(place.mailboxId).size === 0 && suspects.pieceSize === PIECE
   let next = 0
   const recordPiece = async (messages: readonly MessageData[]) => {
     if (messages.length > 0) await recordAdded(tools, place, messages, 'news')
@@ -163,6 +200,10 @@ async function takeNews(tools: SyncTools, mailbox: MailboxView, place: MailboxPl
   }
   if (few && mailbox.place.complete) {
     const found = await fetchGuarded(tools, place, [[from, from]], () => connection.messagesFrom(from))
+    if (!isWhole(found, from, uidNext, added)) {
+      const missing = withoutUids(await connection.uidsFrom(from), uidSetOf(found.map(({ uid }) => uid)))
+      for (const piece of newestFirst(missing, PIECE)) found.push(...(await fetchPiece(tools, place, piece)))
+    }
     if (found.length === 0) return NO_NEWS
     await tools.before
     const alike = await viewCandidates(tools.database.pool, tools.accountId, found)
@@ -208,7 +249,10 @@ async function backfill(
   const firstSight = mailbox.foundLater ? 'late sight' : 'first sight'
   const occasion: ReportOccasion = mailbox.resetAfter === null ? firstSight : { resetAfter: mailbox.resetAfter }
   const data = { ...place, uidNext, highestModseq, complete: true, serverMessages: connection.exists }
-  const closing: AccountEvent = { type: 'MailboxSynchronized', data }
+  const closing: AccountEvent[] = [
+    { type: 'MailboxSynchronized', data },
+    ...decideProblem(mailbox.mailboxId, mailbox.problem, incompleteness(connection.unlisted)),
+  ]
   // usually nothing is left to do after the last piece, and the closing goes with it
   const isLastStep = gone.length === 0 && mailbox.resetAfter === null
   const pieces = newestFirst(missingBelow(uidNext, all, known), suspects.pieceSize)
@@ -219,7 +263,7 @@ async function backfill(
     const messages = await fetchPiece(tools, place, piece)
     await committed
     const isLast = index === pieces.length - 1
-    committed = recordAdded(tools, place, messages, occasion, before, isLast && isLastStep ? [closing] : [])
+    committed = recordAdded(tools, place, messages, occasion, before, isLast && isLastStep ? closing : [])
     // without this a failure between here and the next await would count as unhandled
     committed.catch(() => undefined)
     // what may have been elsewhere is looked for there, on this connection: nothing else can go on meanwhile
@@ -235,7 +279,7 @@ async function backfill(
       (await recordExpunged(tools, mailbox, place, gone)) || (await expungeUnconfirmed(tools, mailbox, place))
     if (!held) await release(tools, mailbox)
     // a mailbox of which the deletion is held is not through
-    await record(tools, held ? before : [...before, closing])
+    await record(tools, held ? before : [...before, ...closing])
   }
   const finished = finish()
   finished.catch(() => undefined)
@@ -248,14 +292,36 @@ function missingBelow(uidNext: number, all: UidSet, known: UidSet): UidSet {
   return withoutUids(withoutUids(all, news), known)
 }
 
+/** Fetches a piece of messages. What the server names, and brings nothing readable of, is among them; there is a bound to that. */
 async function fetchPiece(tools: SyncTools, place: MailboxPlace, piece: UidSet): Promise<MessageData[]> {
+  const found = await fetchAll(tools, place, piece)
+  const unreadable = found.filter(({ defects }) => defects.includes('UNREADABLE')).length
+  const all = tools.suspects.unreadable(place.mailboxId, unreadable)
+  if (unreadable > 0 && all > MOST_UNREADABLE) throw tools.connection.refused('FETCH', `${all} messages cannot be read`)
+  return found
+}
+
+async function fetchAll(tools: SyncTools, place: MailboxPlace, piece: UidSet): Promise<MessageData[]> {
   const suspected = uidSetOf([...tools.suspects.of(place.mailboxId)])
   const harmless = withoutUids(piece, suspected)
   const found =
-    harmless.length > 0 ? await fetchGuarded(tools, place, harmless, () => tools.connection.messages(harmless)) : []
+    harmless.length > 0 ? await fetchGuarded(tools, place, harmless, () => fetchAround(tools, harmless)) : []
   for (const [uid] of newestFirst(withoutUids(piece, harmless), 1).flat())
     found.push(...(await tools.connection.messageCarefully(uid)))
   return found
+}
+
+/** Fetches messages. Where the server refuses to bring some of them, those are found by halving, and the others are brought. */
+async function fetchAround(tools: SyncTools, piece: UidSet): Promise<MessageData[]> {
+  try {
+    return await tools.connection.messages(piece)
+  } catch (error) {
+    const count = uidCount(piece)
+    if (!isRefusal(error) || count === 1) throw error
+    const found: MessageData[] = []
+    for (const half of newestFirst(piece, Math.ceil(count / 2))) found.push(...(await fetchAround(tools, half)))
+    return found
+  }
 }
 
 /** Notes which messages were being fetched when a connection broke. */
@@ -268,12 +334,12 @@ async function fetchGuarded<T>(
   try {
     return await fetch()
   } catch (error) {
-    tools.suspects.broke(place.mailboxId, piece)
+    if (!isRefusal(error)) tools.suspects.broke(place.mailboxId, piece)
     throw error
   }
 }
 
-/** Finds expunged messages on a server that doesn't tell of them. */
+/** Compares the UIDs of a mailbox: finds messages that are gone, on a server that does not tell of them, and messages that were passed over. */
 async function compareUids(
   tools: SyncTools,
   mailbox: MailboxView,
@@ -283,7 +349,35 @@ async function compareUids(
   const onServer = await tools.connection.allUids()
   const known = await viewKnownUids(tools.database.pool, place)
   const upTo: UidSet = [[uidNext, 4_294_967_295]]
+  // a message that the server has and that was passed over: whatever was the reason, it is taken in now
+  if (mailbox.place.complete)
+    for (const piece of newestFirst(missingBelow(uidNext, onServer, known), tools.suspects.pieceSize)) {
+      if (tools.connection.selected !== mailbox.path) await tools.connection.select(mailbox.path)
+      await recordAdded(tools, place, await fetchPiece(tools, place, piece), 'news')
+    }
   return recordExpunged(tools, mailbox, place, withoutUids(withoutUids(known, onServer), upTo))
+}
+
+/** Messages of which something could not be read that are read again at once. */
+const READ_AGAIN = 200
+
+/** Reads messages again of which something could not be read: the server, or what reads its answers, may do better by now. */
+export async function readAgain(tools: SyncTools, mailboxes: readonly MailboxView[]): Promise<void> {
+  const unreadable = await viewUnreadable(tools.database.pool, tools.accountId, READ_AGAIN)
+  for (const [mailboxId, messages] of unreadable) {
+    const mailbox = mailboxes.find((each) => each.mailboxId === mailboxId)
+    if (!mailbox?.selectable || !mailbox.place.complete || tools.interrupted()) continue
+    const { uidValidity } = await tools.connection.select(mailbox.path)
+    const there = messages.filter((message) => message.uidValidity === uidValidity)
+    const found = await tools.connection.messages(uidSetOf(there.map(({ uid }) => uid)))
+    const place = { mailboxId, uidValidity }
+    await tools.streams.decide(
+      tools.accountId,
+      (session) => viewUnreadable(session, tools.accountId, READ_AGAIN),
+      (now) => decideRead(place, found, now.get(mailboxId) ?? []),
+      tools.fence,
+    )
+  }
 }
 
 /** Compares UIDs and flags of a whole mailbox, for servers without CONDSTORE. */

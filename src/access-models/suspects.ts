@@ -6,6 +6,8 @@ export const PIECE = 500
 /** UIDs that are suspected of breaking the connection, by mailbox; they outlive the connection. */
 export class Suspects {
   private readonly uids = new Map<string, Set<number>>()
+  /** how many messages of a mailbox could not be read */
+  private readonly unread = new Map<string, number>()
   /** the message that was being fetched alone when a connection broke last */
   private alone: string | null = null
   /** how many messages are fetched at once while somebody is being looked for */
@@ -24,6 +26,13 @@ export class Suspects {
     const isSecondTime = this.alone === `${mailboxId} ${uid}`
     this.alone = `${mailboxId} ${uid}`
     if (isSecondTime) this.uids.set(mailboxId, (this.uids.get(mailboxId) ?? new Set()).add(uid))
+  }
+
+  /** Takes notice of messages that the server named and that could not be read. @returns how many those are by now */
+  unreadable(mailboxId: string, count: number): number {
+    const all = (this.unread.get(mailboxId) ?? 0) + count
+    this.unread.set(mailboxId, all)
+    return all
   }
 
   /** Those of a mailbox. */

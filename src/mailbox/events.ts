@@ -34,8 +34,10 @@ export type AccountEvent =
   | MailboxLeftOut
   | MailboxSynchronized
   | MailboxReset
+  | MailboxProblemChanged
   | MessageAdded
   | MessageMoved
+  | MessageRead
   | MessagesRenumbered
   | MessageFlagsChanged
   | MessageExpunged
@@ -317,6 +319,27 @@ export type MailboxReset = Event<
   }
 >
 
+/**
+ * What keeps a mailbox from being complete. REFUSED: the server does not let it be opened or read. INCOMPLETE: the server counts more messages in it than
+ * it names or brings.
+ */
+export type MailboxProblem = {
+  kind: 'REFUSED' | 'INCOMPLETE'
+  /** one sentence for a person; for REFUSED the server's own words */
+  message: string
+  /** messages that the server counts and does not name; for INCOMPLETE */
+  unlisted?: number
+}
+
+/** Something keeps a mailbox from being complete, or no longer does. */
+export type MailboxProblemChanged = Event<
+  'MailboxProblemChanged',
+  OfMailbox & {
+    /** the problem from then on; null for none */
+    problem: MailboxProblem | null
+  }
+>
+
 /** A message is in a mailbox that was not there before, as far as known. */
 export type MessageAdded = Event<
   'MessageAdded',
@@ -348,6 +371,18 @@ export type MessageMoved = Event<
     Numbered & {
       /** where it was, with its UID and flags there, and whether its expunge was recorded already */
       from: { mailboxId: string; uid: number; flags: Flags; wasExpunged: boolean }
+    } & MessageData
+>
+
+/** A message of which something could not be read was read: its metadata as they are from then on. */
+export type MessageRead = Event<
+  'MessageRead',
+  OfMessage &
+    Numbered & {
+      /** how it got into its mailbox, as before */
+      origin: Origin | 'MOVED'
+      /** the flags that it had until then */
+      previousFlags: Flags
     } & MessageData
 >
 

@@ -1,6 +1,6 @@
 import { hasFlag, sameFlags, type Flags } from './flags.js'
 import type { AccountEvent } from './events.js'
-import type { MessageData } from './message.js'
+import type { Defect, MessageData } from './message.js'
 import { redactMessage } from './redaction.js'
 import { mergeFlags, type MessageIdentity, type PlaceThere } from './server-place.js'
 
@@ -326,6 +326,34 @@ export function decideFlags(
       return serverChanged(message.flags, { messageId, apart }, { mailboxId, uidValidity, ...report })
     }),
   )
+}
+
+/** A message that is known and of which something could not be read. */
+export type UnreadableMessage = {
+  messageId: string
+  uid: number
+  flags: Flags
+  origin: Extract<AccountEvent, { type: 'MessageRead' }>['data']['origin']
+  defects: readonly Defect[]
+}
+
+/** What is wrong with what a server says of a message: it may say it better another time. */
+export const UNREADABLE_DEFECTS: readonly Defect[] = ['UNREADABLE', 'FLAGS_UNREADABLE']
+
+/** Decides what it changes that messages were read again: what can be read now is recorded, and what cannot stays as it is. */
+export function decideRead(
+  place: MailboxPlace,
+  reported: readonly MessageData[],
+  known: readonly UnreadableMessage[],
+): AccountEvent[] {
+  const unread = ({ defects }: Pick<MessageData, 'defects'>) =>
+    UNREADABLE_DEFECTS.filter((defect) => defects.includes(defect)).length
+  return known.flatMap((message): AccountEvent[] => {
+    const told = reported.find(({ uid }) => uid === message.uid)
+    if (!told || unread(told) >= unread(message)) return []
+    const { messageId, origin, flags: previousFlags } = message
+    return [{ type: 'MessageRead', data: { messageId, ...place, origin, previousFlags, ...told } }]
+  })
 }
 
 /** Makes one event of those that tell of messages' places on the server; each message is among them once. */

@@ -88,7 +88,16 @@ export type MessageData = {
 
 /** Something in a message that is not as the standards want it, or longer than what is kept. */
 export type Defect =
-  'HEADER_TRUNCATED' | 'ADDRESSES_TRUNCATED' | 'STRUCTURE_TRUNCATED' | 'STRUCTURE_UNREADABLE' | 'UNREADABLE'
+  | 'HEADER_TRUNCATED'
+  | 'ADDRESSES_TRUNCATED'
+  | 'STRUCTURE_TRUNCATED'
+  | 'STRUCTURE_UNREADABLE'
+  /** the server gave no INTERNALDATE: the date of its header stands in its place */
+  | 'DATE_MISSING'
+  /** the server told its flags in a way that cannot be read: it counts as one without flags */
+  | 'FLAGS_UNREADABLE'
+  /** nothing but its place, and perhaps its size, is known */
+  | 'UNREADABLE'
 
 /**
  * Whence a message came into its mailbox. EXISTING: it was there when the mailbox was first read. ARRIVED: new mail.

@@ -25,6 +25,7 @@ export function redact<Event extends AccountEvent>(event: Event): Event {
       return { ...event, data: { ...event.data, ...redactMessage(event.data), ...(content && { content }) } }
     }
     case 'MessageMoved':
+    case 'MessageRead':
       return { ...event, data: { ...event.data, ...redactMessage(event.data) } }
     case 'MessageContentStored':
       return { ...event, data: { ...event.data, sha256: null, size: 0 } }

@@ -5,6 +5,12 @@ export type Discrepancy =
   /** the server has a message that is not recorded, or one is recorded that it does not have */
   | { kind: 'NOT_RECORDED' | 'NOT_ON_SERVER'; path: string; uid: number }
   | { kind: 'FLAGS'; path: string; uid: number; recorded: Flags; server: Flags }
+  /** the message is recorded, and nothing of it could be read */
+  | { kind: 'UNREADABLE'; path: string; uid: number }
+  /** the server counts more messages in the mailbox than it names */
+  | { kind: 'NOT_LISTED'; path: string; messages: number }
+  /** the server does not let the mailbox be opened */
+  | { kind: 'REFUSED'; path: string; serverSaid: string }
   | { kind: 'UIDVALIDITY'; path: string; recorded: string; server: string }
   | { kind: 'MAILBOX_NOT_RECORDED' | 'MAILBOX_NOT_ON_SERVER'; path: string }
 
@@ -12,18 +18,19 @@ export type Discrepancy =
  * Compares what is recorded of a mailbox's messages with what the server says of it.
  *
  * @param recorded flags by UID, as far as recorded
- * @param server flags by UID, of all messages
+ * @param server flags by UID, of all messages; null where those could not be read
  */
 export function compareWithServer(
   path: string,
   recorded: ReadonlyMap<number, Flags>,
-  server: ReadonlyMap<number, Flags>,
+  server: ReadonlyMap<number, Flags | null>,
 ): Discrepancy[] {
   const found: Discrepancy[] = []
   for (const [uid, flags] of server) {
     const known = recorded.get(uid)
     if (!known) found.push({ kind: 'NOT_RECORDED', path, uid })
-    else if (!sameFlags(known, flags)) found.push({ kind: 'FLAGS', path, uid, recorded: known, server: flags })
+    else if (flags !== null && !sameFlags(known, flags))
+      found.push({ kind: 'FLAGS', path, uid, recorded: known, server: flags })
   }
   for (const uid of recorded.keys()) if (!server.has(uid)) found.push({ kind: 'NOT_ON_SERVER', path, uid })
   return found
@@ -38,6 +45,12 @@ export function describeDiscrepancy(each: Discrepancy): string {
       return `${each.path}: UID ${each.uid} is recorded, and the server does not have it`
     case 'FLAGS':
       return `${each.path}: UID ${each.uid} has the flags ${each.server.join(' ') || 'none'}; recorded are ${each.recorded.join(' ') || 'none'}`
+    case 'UNREADABLE':
+      return `${each.path}: UID ${each.uid} could not be read`
+    case 'NOT_LISTED':
+      return `${each.path}: the server counts ${each.messages} messages more than it lists`
+    case 'REFUSED':
+      return `${each.path}: the server refuses to open this mailbox: ${each.serverSaid}`
     case 'UIDVALIDITY':
       return `${each.path}: UIDVALIDITY is ${each.server}; recorded is ${each.recorded}`
     case 'MAILBOX_NOT_RECORDED':

@@ -19,7 +19,7 @@ export type KnownPlace = {
   uidValidity: string | null
   uidNext: number
   highestModseq: string | null
-  /** messages that are recorded as being there */
+  /** messages that are recorded as being there, and those that the server is known to count without naming them */
   messages: number
   complete: boolean
 }

@@ -20,6 +20,22 @@ export function uidCount(set: UidSet): number {
   return set.reduce((sum, [first, last]) => sum + last - first + 1, 0)
 }
 
+/** What is in either of two sets. */
+export function joinUids(one: UidSet, other: UidSet): UidSet {
+  return joinRuns([...one, ...other].map(([first, last]) => [first, last]))
+}
+
+function joinRuns(runs: [number, number][]): UidSet {
+  runs.sort(([one], [other]) => one - other)
+  const joined: [number, number][] = []
+  for (const [first, last] of runs) {
+    const before = joined.at(-1)
+    if (before && first <= before[1] + 1) before[1] = Math.max(before[1], last)
+    else joined.push([first, last])
+  }
+  return joined
+}
+
 /** What is in the first set and not in the second. */
 export function withoutUids(set: UidSet, removed: UidSet): UidSet {
   const rest: UidRange[] = []
@@ -78,14 +94,7 @@ export function parseUidSet(text: string): UidSet {
     if (!isUid(from) || !(to === undefined || isUid(to))) return []
     return [[Math.min(from, to ?? from), Math.max(from, to ?? from)]]
   })
-  runs.sort(([one], [other]) => one - other)
-  const joined: [number, number][] = []
-  for (const [first, last] of runs) {
-    const before = joined.at(-1)
-    if (before && first <= before[1] + 1) before[1] = Math.max(before[1], last)
-    else joined.push([first, last])
-  }
-  return joined
+  return joinRuns(runs)
 }
 
 function isUid(value: number | undefined): value is number {

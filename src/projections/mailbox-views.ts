@@ -1,3 +1,4 @@
+import type { MailboxProblem } from '../mailbox/events.js'
 import type { Selection } from '../mailbox/selection.js'
 import type { Queryable } from '../platform/database.js'
 
@@ -22,6 +23,8 @@ export type MailboxListView = {
   heldDeletion: number
   /** its own selection of raw messages; null where it has that of its account */
   selection: Selection | null
+  /** what keeps it from being complete, and since when */
+  problem: (MailboxProblem & { since: Date }) | null
 }
 
 /** A row of `mailboxes`, as far as the API shows it. */
@@ -42,6 +45,7 @@ export type MailboxRecord = {
   server_subscribed: boolean | null
   held_deletion: string | null
   selection: Selection | null
+  problem: (MailboxProblem & { since: string }) | null
 }
 
 /** The mailboxes of accounts, or those with given ids, by path with INBOX first. */
@@ -53,7 +57,7 @@ export async function viewMailboxList(
   const { rows } = await session.query<MailboxRecord>({
     name: `mailbox-list-by-${column}`,
     text: `select mailbox_id, account_id, path, delimiter, attributes, special_use, subscribed, selectable, messages, unseen,
-             server_messages, complete, server_path, server_subscribed, held_deletion, selection
+             server_messages, complete, server_path, server_subscribed, held_deletion, selection, problem
            from mailboxes where ${column} = any($1::uuid[]) and not hidden order by upper(path) <> 'INBOX', path collate "C", mailbox_id`,
     values: ['accounts' in by ? by.accounts : by.ids],
   })
@@ -99,6 +103,7 @@ export function mailboxListView(row: MailboxRecord): MailboxListView {
     isPending: row.server_path !== row.path || row.server_subscribed !== row.subscribed,
     heldDeletion: Number(row.held_deletion ?? 0),
     selection: row.selection,
+    problem: row.problem && { ...row.problem, since: new Date(row.problem.since) },
   }
 }
 

@@ -73,7 +73,7 @@ function foldEvent(rows: Rows, event: RecordedEvent): void {
 const NEW_MAILBOX = {
   ...{ uid_next: 1, server_messages: null, complete: false, messages: 0, unseen: 0 },
   ...{ server_path: null, server_subscribed: null, hidden: false },
-  ...{ held_deletion: null, deletion_confirmed: false, selection: null },
+  ...{ held_deletion: null, deletion_confirmed: false, selection: null, problem: null },
 }
 const NEW_ACCOUNT = {
   server: null,

@@ -95,7 +95,7 @@ const projectors: Projectors = {
   // what comes when it is taken in again was there before
   MailboxLeftOut: ({ mailboxId, complete }) => {
     const nowhere: MailboxColumns = { uid_validity: null, uid_next: 1, highest_modseq: null, reset_after: null }
-    const columns = { complete, found_later: true, held_deletion: null, deletion_confirmed: false }
+    const columns = { complete, found_later: true, held_deletion: null, deletion_confirmed: false, problem: null }
     return [{ change: 'set mailbox', mailboxId, columns: { ...columns, ...(complete ? nowhere : {}) } }]
   },
   MailboxSynchronized: ({ mailboxId, uidValidity, uidNext, highestModseq, serverMessages, complete }) => {
@@ -116,6 +116,9 @@ const projectors: Projectors = {
       },
     },
   ],
+  MailboxProblemChanged: ({ mailboxId, problem }, recordedAt) => [
+    { change: 'set mailbox', mailboxId, columns: { problem: problem && { ...problem, since: recordedAt } } },
+  ],
   MessageAdded: ({ messageId, mailboxId, uidValidity, origin, content, serverCopy, ...message }, recordedAt) => {
     const row = rowOf(messageId, mailboxId, uidValidity, origin, message, content)
     const changes: RowChange[] = [{ change: 'add message', row }, count(mailboxId, 1, message.flags)]
@@ -129,6 +132,14 @@ const projectors: Projectors = {
     from.wasExpunged ? { change: 'remove expunged', messageId } : count(from.mailboxId, -1, from.flags),
     ...listOf(messageId, message),
   ],
+  MessageRead: ({ messageId, mailboxId, uidValidity, origin, previousFlags, ...message }) => {
+    const unseen = unseenOf(message.flags) - unseenOf(previousFlags)
+    return [
+      { change: 'move message', row: rowOf(messageId, mailboxId, uidValidity, origin, message) },
+      ...(unseen === 0 ? [] : [{ change: 'count messages' as const, mailboxId, messages: 0, unseen }]),
+      ...listOf(messageId, message),
+    ]
+  },
   MessagesRenumbered: ({ uidValidity, messages }) =>
     messages.map(({ messageId, uid, modseq }) => ({
       change: 'set message',

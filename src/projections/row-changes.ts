@@ -1,6 +1,7 @@
 import type { CopyState } from '../mailbox/collection.js'
 import type { DeletionPolicy } from '../mailbox/deletion-policy.js'
 import type { CollectionSettings, MaildropSize } from '../mailbox/maildrop.js'
+import type { MailboxProblem } from '../mailbox/events.js'
 import type { Address, Structure } from '../mailbox/message.js'
 import type { ConflictPolicy, Effect, OperationOutcome, OperationState } from '../mailbox/operation.js'
 import type { ConnectionSchedule } from '../mailbox/connection-schedule.js'
@@ -55,6 +56,7 @@ export type MailboxColumns = Partial<{
   held_deletion: number | null
   deletion_confirmed: boolean
   selection: Selection | null
+  problem: (MailboxProblem & { since: string }) | null
 }>
 
 /** A row of `messages`. */

@@ -1,6 +1,7 @@
 import type { Flags } from '../mailbox/flags.js'
 import type { KnownMailbox } from '../mailbox/mailbox-list.js'
-import type { MessageData } from '../mailbox/message.js'
+import type { MailboxProblem } from '../mailbox/events.js'
+import type { Defect, MessageData } from '../mailbox/message.js'
 import {
   isSameUpload,
   keysOf,
@@ -9,6 +10,7 @@ import {
   type KnownMessage,
   type Lookalike,
   type MailboxPlace,
+  type UnreadableMessage,
 } from '../mailbox/message-changes.js'
 import { isDeletionSent, sentTo } from '../mailbox/tracked-message.js'
 import type { KnownPlace } from '../mailbox/sync-plan.js'
@@ -28,6 +30,8 @@ export type MailboxView = KnownMailbox & {
   isDeletionConfirmed: boolean
   /** whether its messages are not in the index, or about to leave it: nothing is asked for them */
   isLeftOut: boolean
+  /** what keeps it from being complete */
+  problem: MailboxProblem | null
 }
 
 type MailboxRecord = {
@@ -50,6 +54,7 @@ type MailboxRecord = {
   held_deletion: string | null
   deletion_confirmed: boolean
   left_out: boolean
+  problem: MailboxProblem | null
   messages: string
 }
 
@@ -66,7 +71,7 @@ export async function viewMailboxes(session: Queryable, accountId: string): Prom
            )
            select mailbox_id, path, delimiter, attributes, special_use, subscribed, selectable, object_id, uid_validity,
              uid_next, highest_modseq, complete, reset_after, found_later, server_path, server_subscribed,
-             held_deletion, deletion_confirmed,
+             held_deletion, deletion_confirmed, problem,
              coalesce(mailboxes.selection, accounts.selection)->>'keep' = 'NONE'
                and (uid_validity is null or not complete) as left_out,
              mailboxes.messages + coalesce(apart.messages, 0) - coalesce(shown.messages, 0) as messages
@@ -92,11 +97,13 @@ export async function viewMailboxes(session: Queryable, accountId: string): Prom
     heldDeletion: Number(row.held_deletion ?? 0),
     isDeletionConfirmed: row.deletion_confirmed,
     isLeftOut: row.left_out,
+    problem: row.problem,
     place: {
       uidValidity: row.uid_validity,
       uidNext: Number(row.uid_next),
       highestModseq: row.highest_modseq,
-      messages: Number(row.messages),
+      // those that the server counts and does not name are known not to be there
+      messages: Number(row.messages) + (row.problem?.unlisted ?? 0),
       complete: row.complete,
     },
   }))
@@ -404,4 +411,52 @@ async function viewUnconfirmedByFingerprint(session: Queryable, place: MailboxPl
   for (const message of await knownMessages(session, rows))
     found.set(message.fingerprint, [...(found.get(message.fingerprint) ?? []), message])
   return found
+}
+
+/**
+ * Messages of an account of which something could not be read, by mailbox: those for which nothing is pending, since that is what reading them again
+ * would have to be reconciled with.
+ */
+export async function viewUnreadable(
+  session: Queryable,
+  accountId: string,
+  limit: number,
+): Promise<Map<string, (UnreadableMessage & { uidValidity: string })[]>> {
+  const { rows } = await session.query<{
+    message_id: string
+    mailbox_id: string
+    uid_validity: string
+    uid: string
+    flags: string[]
+    origin: UnreadableMessage['origin']
+    defects: Defect[]
+  }>({
+    name: 'view-unreadable',
+    text: `select message_id, mailbox_id, uid_validity, uid, flags, origin, defects from messages
+           where account_id = $1 and defects && '{UNREADABLE,FLAGS_UNREADABLE}' and uid is not null and not forgotten
+             and not exists (select from server_places where server_places.message_id = messages.message_id)
+           order by message_id limit $2`,
+    values: [accountId, limit],
+  })
+  const messages = rows.map((row) => ({
+    messageId: row.message_id,
+    mailboxId: row.mailbox_id,
+    uidValidity: row.uid_validity,
+    uid: Number(row.uid),
+    flags: row.flags,
+    origin: row.origin,
+    defects: row.defects,
+  }))
+  return Map.groupBy(messages, ({ mailboxId }) => mailboxId)
+}
+
+/** UIDs of a mailbox's messages of which nothing could be read. */
+export async function viewUnreadableUids(session: Queryable, place: MailboxPlace): Promise<number[]> {
+  const { rows } = await session.query<{ uid: string }>({
+    name: 'view-unreadable-uids',
+    text: `select uid from messages where mailbox_id = $1 and uid_validity = $2
+             and defects && '{UNREADABLE,FLAGS_UNREADABLE}' and 'UNREADABLE' = any(defects) and uid is not null order by uid`,
+    values: [place.mailboxId, place.uidValidity],
+  })
+  return rows.map(({ uid }) => Number(uid))
 }

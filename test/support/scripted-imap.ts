@@ -8,6 +8,7 @@ export class ScriptedImap {
   private readonly server: Server
   private readonly sockets = new Set<Socket>()
   private isHanging = false
+  private dripping: NodeJS.Timeout | undefined
   readonly port: number
   /** connections that were made so far */
   connections = 0
@@ -46,6 +47,20 @@ export class ScriptedImap {
     return scripted
   }
 
+  /** Ends all connections. */
+  cut(): void {
+    for (const socket of this.sockets) socket.destroy()
+  }
+
+  /** From now on says a byte on each connection now and then, beside what it answers. @param interval milliseconds; 0 for no more */
+  drip(interval: number): void {
+    clearInterval(this.dripping)
+    if (interval > 0)
+      this.dripping = setInterval(() => {
+        for (const socket of this.sockets) socket.write('*')
+      }, interval)
+  }
+
   /** Ends all connections, and from now on accepts new ones and says nothing on them. */
   hang(): void {
     this.isHanging = true
@@ -53,6 +68,7 @@ export class ScriptedImap {
   }
 
   stop(): void {
+    clearInterval(this.dripping)
     this.server.close()
     for (const socket of this.sockets) socket.destroy()
   }
@@ -62,6 +78,8 @@ export class ScriptedImap {
 export function honest(command: string, say: (line: string) => void, messages: readonly string[] = []): string | null {
   const count = messages.length
   if (/^CAPABILITY/i.test(command)) say('* CAPABILITY IMAP4rev1 IDLE')
+  // the hierarchy's delimiter is asked for with an empty name (RFC 9051 §6.3.9)
+  else if (/^LIST "" ""/i.test(command)) say('* LIST (\\Noselect) "/" ""')
   else if (/^(LIST|LSUB)/i.test(command)) say(`* ${command.slice(0, 4).toUpperCase()} () "/" INBOX`)
   else if (/^STATUS/i.test(command)) say(`* STATUS INBOX (MESSAGES ${count} UIDNEXT ${count + 1} UIDVALIDITY 9)`)
   else if (/^(SELECT|EXAMINE)/i.test(command)) {

@@ -6,14 +6,8 @@ import { Streams } from '../../event-store/streams.js'
 import type { RecordedEvent } from '../../mailbox/events.js'
 import type { ApiContext } from '../context.js'
 import { badInput, readIdOf, readStoreCursor, readStreamCursor } from '../ids.js'
-import {
-  AccountChange,
-  changeOf,
-  MaildropChange,
-  MessageAddedChange,
-  StoreChange,
-  storeChangeOf,
-} from '../schema/change.type.js'
+import { AccountChange, changeOf, MaildropChange, MessageAddedChange } from '../schema/change.type.js'
+import { StoreChange, storeChangeOf } from '../schema/store-change.type.js'
 
 const ACCOUNT = { type: () => ID, description: 'The account.' }
 const AFTER = {

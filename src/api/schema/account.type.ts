@@ -64,7 +64,10 @@ export class SyncProgress {
   @Field(() => Int, { description: 'Messages that the server had when it was last looked at.' })
   total!: number
 
-  @Field({ description: 'Whether everything that was on the server at first sight has been read.' })
+  @Field({
+    description:
+      'Whether everything that was on the server at first sight has been read, but for mailboxes that have a `problem`.',
+  })
   isComplete!: boolean
 }
 

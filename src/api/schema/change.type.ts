@@ -1,7 +1,6 @@
 import { createUnionType, Field, Float, ID, Int, InterfaceType, ObjectType } from '@nestjs/graphql'
-import type { StoreEvent } from '../../event-store/stored-events.js'
 import type { RecordedEvent } from '../../mailbox/events.js'
-import { nodeId, storeCursor, streamCursor } from '../ids.js'
+import { nodeId, streamCursor } from '../ids.js'
 import { Address } from './message.type.js'
 import {
   AccessModelEnum,
@@ -59,7 +58,8 @@ export class ModelChange extends Change {
 
 @ObjectType({
   implements: () => [Change],
-  description: 'A mailbox was discovered, changed, renamed, deleted, read further, or numbered anew.',
+  description:
+    'A mailbox was discovered, changed, renamed, deleted, read further, or has another UIDVALIDITY; or a problem of it began or ended.',
 })
 export class MailboxChange extends Change {
   @Field(() => ID, { description: 'The mailbox.' })
@@ -103,6 +103,18 @@ export class MessageAddedChange extends Change {
 
   @Field(() => String, { nullable: true, description: 'Its Message-ID header.' })
   messageIdHeader!: string | null
+}
+
+@ObjectType({
+  implements: () => [Change],
+  description: 'A message of which something could not be read was read: its fields are others now.',
+})
+export class MessageReadChange extends Change {
+  @Field(() => ID, { description: 'The message.' })
+  messageId!: string
+
+  @Field(() => ID, { description: 'Its mailbox.' })
+  mailboxId!: string
 }
 
 @ObjectType({ implements: () => [Change], description: "A message's flags are others now." })
@@ -271,6 +283,7 @@ export const AccountChange = createUnionType({
       ModelChange,
       MailboxChange,
       MessageAddedChange,
+      MessageReadChange,
       MessageFlagsChange,
       MessageExpungedChange,
       MessageContentChange,
@@ -292,6 +305,7 @@ type Kinds =
   | ModelChange
   | MailboxChange
   | MessageAddedChange
+  | MessageReadChange
   | MessageFlagsChange
   | MessageExpungedChange
   | MessageContentChange
@@ -342,6 +356,11 @@ export function changeOf(event: RecordedEvent): Kinds {
     case 'MessageAdded':
     case 'MessageMoved':
       return Object.assign(new MessageAddedChange(), at, addedOf(event))
+    case 'MessageRead':
+      return Object.assign(new MessageReadChange(), at, {
+        messageId: nodeId('Message', event.data.messageId),
+        mailboxId: nodeId('Mailbox', event.data.mailboxId),
+      })
     case 'MessageFlagsChanged': {
       const { messageId, mailboxId, flags, previousFlags } = event.data
       const ids = { messageId: nodeId('Message', messageId), mailboxId: nodeId('Mailbox', mailboxId) }
@@ -435,24 +454,6 @@ function operationChange(
 function copyChange(at: Change, messageIds: readonly string[], state: CopyStateEnum): ServerCopyChange {
   const ids = messageIds.map((messageId) => nodeId('Message', messageId))
   return Object.assign(new ServerCopyChange(), at, { messageIds: ids, state })
-}
-
-@ObjectType({ description: 'An event of some account, at its place in the order of the whole store.' })
-export class StoreChange {
-  @Field({ description: 'Its place in the whole store: `after` this, `storeChanges` goes on with the next.' })
-  cursor!: string
-
-  @Field(() => ID, { description: 'The account.' })
-  accountId!: string
-
-  @Field(() => AccountChange, { description: "The event; its own cursor is one of the account's stream." })
-  change!: typeof AccountChange
-}
-
-/** Brings an event of the whole store into the API's form. */
-export function storeChangeOf({ event, place }: StoreEvent): StoreChange {
-  const change = changeOf(event) as unknown as typeof AccountChange
-  return { cursor: storeCursor(place), accountId: nodeId('Account', event.accountId), change }
 }
 
 function addedOf(event: Extract<RecordedEvent, { type: 'MessageAdded' | 'MessageMoved' }>) {

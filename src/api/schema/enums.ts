@@ -110,6 +110,8 @@ export enum DefectEnum {
   ADDRESSES_TRUNCATED = 'ADDRESSES_TRUNCATED',
   STRUCTURE_TRUNCATED = 'STRUCTURE_TRUNCATED',
   STRUCTURE_UNREADABLE = 'STRUCTURE_UNREADABLE',
+  DATE_MISSING = 'DATE_MISSING',
+  FLAGS_UNREADABLE = 'FLAGS_UNREADABLE',
   UNREADABLE = 'UNREADABLE',
 }
 registerEnumType(DefectEnum, {
@@ -122,7 +124,24 @@ registerEnumType(DefectEnum, {
     STRUCTURE_UNREADABLE: {
       description: 'The structure of its parts could not be read, or the server did not tell it.',
     },
-    UNREADABLE: { description: 'Neither envelope nor structure could be read.' },
+    DATE_MISSING: { description: 'The server gave no INTERNALDATE. The date of the header stands in its place.' },
+    FLAGS_UNREADABLE: { description: 'The flags could not be read. The message counts as one without flags.' },
+    UNREADABLE: {
+      description: 'Neither envelope nor structure could be read. Reading is tried again from time to time.',
+    },
+  },
+})
+
+export enum MailboxProblemKindEnum {
+  REFUSED = 'REFUSED',
+  INCOMPLETE = 'INCOMPLETE',
+}
+registerEnumType(MailboxProblemKindEnum, {
+  name: 'MailboxProblemKind',
+  description: 'What keeps a mailbox from being complete.',
+  valuesMap: {
+    REFUSED: { description: 'The server does not let the mailbox be opened or read.' },
+    INCOMPLETE: { description: 'The server counts more messages in the mailbox than it lists.' },
   },
 })
 

@@ -2,8 +2,21 @@ import { Field, Int, ObjectType } from '@nestjs/graphql'
 import type { MailboxListView } from '../../projections/mailbox-views.js'
 import { nodeId } from '../ids.js'
 import { SyncProgress } from './account.type.js'
+import { MailboxProblemKindEnum } from './enums.js'
 import { Node } from './node.type.js'
 import { SelectionType, selectionTypeOf } from './selection.type.js'
+
+@ObjectType({ description: 'What keeps a mailbox from being complete. It is tried again at regular checks.' })
+export class MailboxProblem {
+  @Field(() => MailboxProblemKindEnum, { description: 'The kind of the problem.' })
+  kind!: MailboxProblemKindEnum
+
+  @Field({ description: 'One sentence for a person. For REFUSED, the words of the server.' })
+  message!: string
+
+  @Field({ description: 'Since when the mailbox has had this problem.' })
+  since!: Date
+}
 
 @ObjectType({ implements: () => [Node], description: 'An IMAP mailbox.' })
 export class Mailbox implements Node {
@@ -56,6 +69,12 @@ export class Mailbox implements Node {
   })
   selection!: SelectionType | null
 
+  @Field(() => MailboxProblem, {
+    nullable: true,
+    description: 'What keeps this mailbox from being complete; null when nothing does.',
+  })
+  problem!: MailboxProblem | null
+
   @Field(() => SyncProgress, { description: 'How far it has been read.' })
   progress!: SyncProgress
 
@@ -85,6 +104,7 @@ export function mailboxOf(view: MailboxListView, at: number | null = null): Mail
     isPending: view.isPending,
     heldDeletion: view.heldDeletion,
     selection: view.selection && selectionTypeOf(view.selection),
+    problem: view.problem && { ...view.problem, kind: view.problem.kind as MailboxProblemKindEnum },
     progress: progressOf([view]),
   }
 }
@@ -97,6 +117,7 @@ export function progressOf(mailboxes: readonly MailboxListView[]): SyncProgress 
   return {
     done: sum((mailbox) => mailbox.messages),
     total: sum((mailbox) => (mailbox.complete ? mailbox.messages : Math.max(mailbox.serverMessages, mailbox.messages))),
-    isComplete: selectable.length > 0 && selectable.every((mailbox) => mailbox.complete),
+    // a mailbox that the server refuses keeps nobody waiting for the others
+    isComplete: selectable.length > 0 && selectable.every(({ complete, problem }) => complete || problem !== null),
   }
 }

@@ -8,6 +8,7 @@ import { ConnectionSchedule1764500000000 } from './0006-connection-schedule.js'
 import { Sessions1764600000000 } from './0007-sessions.js'
 import { Lists1764700000000 } from './0008-lists.js'
 import { Shards1764800000000 } from './0009-shards.js'
+import { Problems1765000000000 } from './0011-problems.js'
 import { WithoutContent1764900000000 } from './0010-without-content.js'
 
 /** Every migration, oldest first; run at start. */
@@ -22,4 +23,5 @@ export const MIGRATIONS: (new () => MigrationInterface)[] = [
   Lists1764700000000,
   Shards1764800000000,
   WithoutContent1764900000000,
+  Problems1765000000000,
 ]

@@ -1,10 +1,11 @@
 import { isUtf8 } from 'node:buffer'
 import type { FetchMessageObject } from 'imapflow'
-import { normaliseFlags, type Flags } from '../../mailbox/flags.js'
+import type { Flags } from '../../mailbox/flags.js'
 import { groupsOf } from '../../mailbox/groups.js'
 import { formatUidSet, uidSetOf, uidsOf, withoutUids } from '../../mailbox/uid-set.js'
 import { canExpunge, canMove } from './changing.js'
 import type { ImapConnection } from './imap-connection.js'
+import { flagsOf } from './message-data.js'
 
 /*
  * What the offline model asks of an IMAP server beside the rest: whole messages, byte for byte, and their deletion. Of the
@@ -84,7 +85,7 @@ async function* largeContent(connection: ImapConnection, uid: number, maxBytes: 
 }
 
 function toldOf({ uid, flags, internalDate }: FetchMessageObject): Omit<WholeMessage, 'content'> {
-  return { uid, flags: normaliseFlags(flags ?? []), internalDate: new Date(internalDate ?? 0).toISOString() }
+  return { uid, flags: flagsOf(flags), internalDate: new Date(internalDate ?? 0).toISOString() }
 }
 
 /**

@@ -1,17 +1,20 @@
 import type { AuthenticationFailure, ImapFlowError } from 'imapflow'
 import type { ServerSettings } from '../../mailbox/access-model.js'
 import { ServerFailed, type ServerFailure } from '../../mailbox/failures.js'
+import { clean } from '../../mailbox/message-bounds.js'
+import { SecretsTold } from '../secrets-told.js'
 import { failureOfNetwork, saysTooMany } from '../network-failure.js'
 
 /** Reads off a library's error what failed. What is not known is a lost connection, which is tried again. */
 export function failureOfError(
   error: unknown,
   server: Pick<ServerSettings, 'host' | 'port' | 'security'>,
+  secrets = new SecretsTold([]),
 ): ServerFailure {
   if (error instanceof ServerFailed) return error.failure
   const problem = error as ImapFlowError & AuthenticationFailure
   const { host, port } = server
-  const said = serverSaid(problem)
+  const said = serverSaid(problem, secrets)
   const pause = askedPause(problem, said)
   if (pause !== undefined) return { kind: 'Throttled', host, serverSaid: said, pause }
   if (problem.authenticationFailed) return { kind: 'LoginRefused', host, serverSaid: said }
@@ -30,12 +33,17 @@ export function failureOfError(
       code: codeOf(problem) || null,
     }
   }
-  return { kind: 'ConnectionLost', host, reason: problem.message ?? String(error) }
+  return { kind: 'ConnectionLost', host, reason: bounded(problem.message ?? String(error), secrets) }
 }
 
-function serverSaid(problem: ImapFlowError): string {
+function serverSaid(problem: ImapFlowError, secrets: SecretsTold): string {
   const response = typeof problem.response === 'string' ? problem.response : undefined
-  return (problem.responseText ?? response ?? problem.reason ?? problem.message ?? '').slice(0, 500)
+  return bounded(problem.responseText ?? response ?? problem.reason ?? problem.message ?? '', secrets)
+}
+
+/** A server's words as they may be kept; a secret that is cut in two would be told in part. */
+function bounded(said: string, secrets: SecretsTold): string {
+  return clean(secrets.hide(said.slice(0, 10_000)).slice(0, 500))
 }
 
 /** The response code, in upper case; empty where there is none. */

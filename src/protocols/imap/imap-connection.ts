@@ -2,30 +2,40 @@ import { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import {
-  ImapFlow,
+  type ImapFlow,
   type FetchMessageObject,
   type FetchQueryObject,
-  type ListResponse,
   type MailboxObject,
   type SearchObject,
 } from 'imapflow'
 import { encodePath, formatMessageResponse } from 'imapflow/lib/tools.js'
 import type { ServerSettings } from '../../mailbox/access-model.js'
-import { ServerFailed } from '../../mailbox/failures.js'
-import { normaliseFlags, type Flags } from '../../mailbox/flags.js'
-import type { ListedMailbox } from '../../mailbox/mailbox-list.js'
+import { isRefusal, ServerFailed } from '../../mailbox/failures.js'
+import type { Flags } from '../../mailbox/flags.js'
 import type { Defect, MessageData } from '../../mailbox/message.js'
+import { clean } from '../../mailbox/message-bounds.js'
 import type { ReportedPlace, SyncAbilities } from '../../mailbox/sync-plan.js'
-import { formatUidSet, parseUidSet, uidSetOf, uidsOf, withoutUids, type UidSet } from '../../mailbox/uid-set.js'
+import {
+  formatUidSet,
+  joinUids,
+  parseUidSet,
+  uidCount,
+  uidSetOf,
+  uidsOf,
+  withoutUids,
+  type UidSet,
+} from '../../mailbox/uid-set.js'
 import type { Logger } from '../../platform/logs.js'
 import { inSpan } from '../../platform/traces.js'
-import { nameForTls, resolveServer, type DialPolicy } from '../dial.js'
+import type { DialPolicy } from '../dial.js'
 import { takenOver } from '../network-failure.js'
+import { loginSecrets, SecretsTold } from '../secrets-told.js'
+import { AnswerWatch } from './answer-watch.js'
 import { failureOfError } from './failure-of-error.js'
-import { CAREFUL_QUERIES, messageDataOf, METADATA_QUERY } from './message-data.js'
-
-/** A mailbox as the server lists it, with where it stands. */
-export type MailboxReport = { listed: ListedMailbox; place: ReportedPlace | null }
+import { placeOf, reportsOf, type MailboxReport } from './listing.js'
+import { login } from './login.js'
+import { CAREFUL_QUERIES, flagsOf, isAnswerTo, messageDataOf, METADATA_QUERY, unknownMessage } from './message-data.js'
+import { hearNotifications, hearVanished, NOTIFY_ALL } from './unasked-answers.js'
 
 /** A message's flags as reported, found by UID. */
 export type FlagsReport = { uid: number; flags: Flags; modseq: string | null }
@@ -33,11 +43,15 @@ export type FlagsReport = { uid: number; flags: Flags; modseq: string | null }
 /** What changed in a mailbox since a modseq: pieces of flags, then what vanished and how far this reaches. */
 export type ChangesReport = { vanished: UidSet; highestModseq: string | null }
 
-/** Of the time that a server may take to answer, what IDLE goes on for until it is begun anew: that proves the connection alive. */
-const IDLE_PART = 0.75
-
-// A hostile server's bounds: what one line, literal or answer may hold.
-const LIMITS = { maxLineLength: 8 * 1024 ** 2, maxLiteralSize: 32 * 1024 ** 2, maxResponseSize: 64 * 1024 ** 2 }
+/** Messages of a mailbox that are believed; a server that tells of more is broken or hostile. */
+const MOST_MESSAGES = 10_000_000
+/** Capabilities that are kept, and characters of each. */
+const MOST_CAPABILITIES = 300
+const LONGEST_WORD = 200
+/** How often one command's answers may tell of the same message. */
+const MOST_REPEATS = 3
+/** Runs of UIDs that a server may say have vanished, before they are asked for. */
+const MOST_RUNS = 100_000
 
 /**
  * One authenticated IMAP connection: asks, and reports what the server says, in the mailbox's own terms. It decides
@@ -47,24 +61,36 @@ const LIMITS = { maxLineLength: 8 * 1024 ** 2, maxLiteralSize: 32 * 1024 ** 2, m
  * when the list of mailboxes is; `closed` once, when the connection is gone.
  */
 export class ImapConnection extends EventEmitter<{ signal: [path: string | null]; closed: [] }> {
-  private vanished: number[] = []
+  private vanished: UidSet = []
   private collecting = false
   private notifies = false
   private mayGoOn = () => true
+  /** what imapflow said last of the connection itself */
+  private lastError: unknown = null
+  private readonly watcher: AnswerWatch
+  /** messages that the selected mailbox has and that no list of its UIDs gave, when all were asked for last */
+  private unlistedCount = 0
 
   private constructor(
     private readonly client: ImapFlow,
     readonly server: ServerSettings,
+    answerTimeout: number,
+    private readonly secrets: SecretsTold,
+    unparsed: { heard: () => void },
   ) {
     super()
+    const { socket } = client as unknown as { socket: Socket }
+    this.watcher = new AnswerWatch(socket, answerTimeout, () => client.close())
+    unparsed.heard = () => this.watcher.couldNotParse()
     client.on('close', () => this.emit('closed'))
+    client.on('error', (error) => (this.lastError = error))
     client.on('exists', ({ path }) => this.emit('signal', path))
     client.on('flags', ({ path }) => this.emit('signal', path))
-    client.on('expunge', ({ path, uid, vanished }) => {
-      if (vanished && uid) this.vanished.push(uid)
+    client.on('expunge', ({ path }) => {
       if (!this.collecting) this.emit('signal', path)
     })
-    this.hearNotifications()
+    hearNotifications(client, (path) => this.emit('signal', path))
+    hearVanished(client, (path, gone) => this.tookVanished(path, gone))
   }
 
   /** Connects and logs in. @param secret the password, or the access token for XOAUTH2. @throws ServerFailed, of every kind */
@@ -74,43 +100,26 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
     policy: DialPolicy,
     logger: Logger,
   ): Promise<ImapConnection> {
-    const address = await resolveServer(server, policy)
-    const servername = nameForTls(server.host)
-    const client = new ImapFlow({
-      host: address,
-      servername,
-      port: server.port,
-      secure: server.security === 'IMPLICIT_TLS',
-      doSTARTTLS: server.security === 'IMPLICIT_TLS' ? undefined : server.security === 'STARTTLS',
-      auth:
-        server.authentication === 'XOAUTH2'
-          ? { user: server.username, accessToken: secret }
-          : { user: server.username, pass: secret },
-      qresync: true,
-      disableAutoIdle: true,
-      clientInfo: { name: 'Mailfold' },
-      tls: { secureContext: policy.secureContext },
-      connectionTimeout: policy.connectTimeout,
-      greetingTimeout: policy.connectTimeout,
-      socketTimeout: policy.answerTimeout,
-      // before the time-out: at that imapflow ends IDLE for a NOOP, and does not begin it again
-      maxIdleTime: policy.answerTimeout * IDLE_PART,
-      logger: false,
-      ...LIMITS,
-    })
-    client.on('error', (error) => logger.debug({ host: server.host, error: error.message }, 'connection failed'))
-    try {
-      await client.connect()
-    } catch (error) {
-      client.close()
-      throw new ServerFailed(failureOfConnect(error, server))
-    }
-    return new ImapConnection(client, server)
+    const secrets = new SecretsTold(loginSecrets(server.username, secret))
+    const unparsed = { heard: () => undefined as void }
+    const client = await login({ server, secret, secrets, policy, logger, unparsed: () => unparsed.heard() })
+    return new ImapConnection(client, server, policy.answerTimeout, secrets, unparsed)
   }
 
   /** What the server can do, in its own words. */
   get capabilities(): string[] {
-    return [...this.client.capabilities.keys()]
+    const all = [...this.client.capabilities.keys()].slice(0, MOST_CAPABILITIES)
+    return all.map((each) => this.told(each))
+  }
+
+  /** What the server says, as it may be kept: bounded, storable, and without the secrets of the login. */
+  private told(text: string): string {
+    return clean(this.secrets.hide(text).slice(0, LONGEST_WORD))
+  }
+
+  /** How many of the server's answers could not be parsed. */
+  get unparsed(): number {
+    return this.watcher.unparsed
   }
 
   /** Whether the server offers something, by its name among the capabilities. */
@@ -121,7 +130,7 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
   /** What the server calls itself (RFC 2971), null where it doesn't. */
   get serverName(): string | null {
     const { name, version } = (this.client.serverInfo ?? {}) as { name?: string; version?: string }
-    return name ? [name, version].filter(Boolean).join(' ') : null
+    return name ? this.told([name, version].filter(Boolean).join(' ')) : null
   }
 
   get abilities(): SyncAbilities {
@@ -142,13 +151,13 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
   async listMailboxes(): Promise<MailboxReport[]> {
     const statusQuery = { messages: true, uidNext: true, uidValidity: true, highestModseq: this.abilities.condstore }
     const listed = await this.ask('LIST', () => this.client.list({ statusQuery }))
-    return listed.map(reportOf)
+    return reportsOf(listed)
   }
 
   /** Whether a mailbox is there, asked by its name: a list may leave out one that is. A refusal to say counts as yes. */
   async hasMailbox(path: string): Promise<boolean> {
     try {
-      await this.client.status(path, { messages: true })
+      await this.watcher.asked(() => this.client.status(path, { messages: true }))
       return true
     } catch (error) {
       if ((error as { code?: string }).code === 'NotFound') return false
@@ -160,7 +169,7 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
   async select(path: string, readOnly = false): Promise<ReportedPlace> {
     const mailbox = await this.ask('SELECT', () => this.client.mailboxOpen(path, { readOnly }))
     this.vanished = []
-    return placeOf(mailbox)
+    return placeOf(mailbox, this.server.host)
   }
 
   /** Has the server tell of what is new in the selected mailbox (RFC 9051 §6.1.2). */
@@ -173,14 +182,33 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
     return this.client.mailbox ? this.client.mailbox.exists : 0
   }
 
-  /** Every UID of the selected mailbox. */
-  allUids(): Promise<UidSet> {
-    return this.search({ all: true })
+  /**
+   * Every UID of the selected mailbox. A SEARCH that gives another number of messages than the mailbox has (EXISTS) is not believed: then each message is
+   * asked for its UID. `unlisted` says how many are missing even so.
+   */
+  async allUids(): Promise<UidSet> {
+    const found = await this.search({ all: true })
+    if (uidCount(found) === this.exists) {
+      this.unlistedCount = 0
+      return found
+    }
+    const fetched: number[] = []
+    if (this.exists > 0) for await (const { uid } of this.stream('1:*', { uid: true })) if (uid) fetched.push(uid)
+    const all = joinUids(found, uidSetOf(fetched))
+    this.unlistedCount = Math.max(0, this.exists - uidCount(all))
+    return all
+  }
+
+  /** How many messages the server counts in the selected mailbox without giving their UIDs; as of the last time that all UIDs were asked for. */
+  get unlisted(): number {
+    return this.unlistedCount
   }
 
   /** Which of the given UIDs the selected mailbox still has. */
-  present(uids: UidSet): Promise<UidSet> {
-    return this.search({ uid: formatUidSet(uids) })
+  async present(uids: UidSet): Promise<UidSet> {
+    const found = await this.search({ uid: formatUidSet(uids) })
+    // what a server names beside those that were asked about is not taken
+    return withoutUids(uids, withoutUids(uids, found))
   }
 
   /** UIDs of the selected mailbox from a given one up. */
@@ -194,45 +222,79 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
   async messagesFrom(uid: number): Promise<MessageData[]> {
     const found: MessageData[] = []
     for await (const message of this.stream(`${uid}:*`, METADATA_QUERY)) {
-      if (message.uid >= uid && isWhole(message)) found.push(messageDataOf(message))
+      if (message.uid >= uid && isAnswerTo(METADATA_QUERY, message)) found.push(this.dataOf(message))
     }
     return found
   }
 
-  /** Metadata of given messages, newest first. Those that are gone are missing; those that cannot be read are marked. */
+  /**
+   * Metadata of given messages, newest first. Those that are gone are missing. One that the server still lists, and of which nothing that it says can be
+   * read, is there with its UID and the defect UNREADABLE.
+   */
   async messages(uids: UidSet): Promise<MessageData[]> {
     const found: MessageData[] = []
     const wanted = new Set(uidsOf(uids))
-    const take = (message: FetchMessageObject, defects: readonly Defect[] = []) => {
-      // deleted from the wanted ones as they come: what a server tells unasked, or twice, is not taken
-      if (isWhole(message) && wanted.delete(message.uid)) found.push(messageDataOf(message, defects))
+    const isOne = wanted.size === 1
+    const ask = (query: FetchQueryObject, defects: readonly Defect[]) =>
+      take(query, defects).catch((error: unknown) => {
+        // of one that the server will not bring, it may bring less
+        if (!isOne || !isRefusal(error)) throw error
+      })
+    const take = async (query: FetchQueryObject, defects: readonly Defect[]) => {
+      if (wanted.size === 0) return
+      for await (const message of this.stream(formatUidSet(uidSetOf(wanted)), query))
+        // deleted from the wanted ones as they come: what a server tells unasked, or twice, is not taken
+        if (isAnswerTo(query, message) && wanted.delete(message.uid)) found.push(this.dataOf(message, defects))
     }
-    for await (const message of this.stream(formatUidSet(uids), METADATA_QUERY)) take(message)
-    for (const { query, defect } of CAREFUL_QUERIES) {
-      if (wanted.size === 0) break
-      for await (const message of this.stream(formatUidSet(uidSetOf(wanted)), query)) take(message, [defect])
-    }
+    await ask(METADATA_QUERY, [])
+    for (const { query, defects } of CAREFUL_QUERIES) await ask(query, defects)
+    if (wanted.size > 0) found.push(...(await this.unreadable(uidSetOf(wanted))))
     return found.sort((one, other) => other.uid - one.uid)
   }
 
   /** Metadata of one message on which the ordinary way has failed: only what cannot be hostile. */
   async messageCarefully(uid: number): Promise<MessageData[]> {
     const found: MessageData[] = []
-    const { query, defect } = CAREFUL_QUERIES.at(-1) as (typeof CAREFUL_QUERIES)[number]
-    for await (const message of this.stream(String(uid), query)) found.push(messageDataOf(message, [defect]))
-    return found
+    const { query, defects } = CAREFUL_QUERIES.at(-2) as (typeof CAREFUL_QUERIES)[number]
+    for await (const message of this.stream(String(uid), query))
+      if (message.uid === uid && found.length === 0) found.push(this.dataOf(message, defects))
+    return found.length > 0 ? found : this.unreadable([[uid, uid]])
+  }
+
+  /** Those of some messages that the server still lists, with nothing known of them but that. */
+  private async unreadable(uids: UidSet): Promise<MessageData[]> {
+    return uidsOf(await this.present(uids)).map((uid) => unknownMessage(uid, this.identityOf(uid)))
+  }
+
+  private dataOf(message: FetchMessageObject, defects: readonly Defect[] = []): MessageData {
+    return messageDataOf(message, defects, this.identityOf(message.uid))
+  }
+
+  /** What tells a message apart of which nothing else is known. */
+  private identityOf(uid: number): string {
+    return [this.selected, this.selectedUidValidity, uid].join('\n')
   }
 
   /** Flags of the given messages, or of all, or of those changed since a modseq, in pieces. */
   async *flags(range: string, pieceSize: number, changedSince?: string): AsyncGenerator<FlagsReport[]> {
-    let piece: FlagsReport[] = []
+    // what is told twice counts as it was told last
+    let piece = new Map<number, FlagsReport>()
+    const repeats = new Map<number, number>()
     for await (const message of this.stream(range, { uid: true, flags: true }, changedSince)) {
-      piece.push(flagsReportOf(message))
-      if (piece.length < pieceSize) continue
-      yield piece
-      piece = []
+      if (!message.uid || message.flags === undefined) continue
+      if (piece.has(message.uid)) this.repeated(repeats, message.uid)
+      piece.set(message.uid, flagsReportOf(message))
+      if (piece.size < pieceSize) continue
+      yield [...piece.values()]
+      piece = new Map()
     }
-    if (piece.length > 0) yield piece
+    if (piece.size > 0) yield [...piece.values()]
+  }
+
+  private repeated(repeats: Map<number, number>, uid: number): void {
+    const count = (repeats.get(uid) ?? 0) + 1
+    repeats.set(uid, count)
+    if (count > MOST_REPEATS) this.watcher.giveUp('the server tells of the same message again and again')
   }
 
   /**
@@ -256,7 +318,7 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
           if (each.modseq !== null && BigInt(each.modseq) > highest) highest = BigInt(each.modseq)
         await report(piece)
       }
-      const vanished = uidSetOf(this.vanished)
+      const { vanished } = this
       this.vanished = []
       return { vanished, highestModseq: highest.toString() }
     } finally {
@@ -269,6 +331,7 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
     const found = await this.ask('FETCH', () => this.client.download(String(uid), undefined, { uid: true, maxBytes }))
     const content = 'content' in found && found.content ? found.content : null
     if (!content) return null
+    this.watcher.reading(content)
     // imapflow leaves a stream open of which the connection has ended
     const lost = () =>
       content.destroy(
@@ -322,10 +385,23 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
   /** Messages by UID with whatever of them is asked for. One request at a time: read to the end before the next. */
   async *stream(range: string, query: FetchQueryObject, changedSince?: string) {
     const since = changedSince === undefined ? {} : { changedSince: BigInt(changedSince) }
+    // one unasked answer for each message, and as many again, are no flood
+    let left = 10_000 + 3 * this.exists
+    let isAsking = true
+    this.watcher.begin(true)
     try {
-      yield* this.client.fetch(range, query, { uid: true, ...since })
+      for await (const message of this.client.fetch(range, query, { uid: true, ...since })) {
+        if (--left < 0) this.watcher.giveUp('the server answers with more messages than there are')
+        this.watcher.rest()
+        isAsking = false
+        yield message
+        this.watcher.begin(true)
+        isAsking = true
+      }
     } catch (error) {
       throw this.failed(error, 'FETCH')
+    } finally {
+      if (isAsking) this.watcher.rest()
     }
   }
 
@@ -342,6 +418,12 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
     })
   }
 
+  private tookVanished(path: string, gone: UidSet): void {
+    this.vanished = joinUids(this.vanished, gone)
+    if (this.vanished.length > MOST_RUNS) this.watcher.giveUp('the server tells without an end of what vanished')
+    if (!this.collecting) this.emit('signal', path)
+  }
+
   private checkGuard(): void {
     if (this.mayGoOn()) return
     this.drop()
@@ -353,7 +435,7 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
     this.checkGuard()
     return inSpan(`IMAP ${command}`, { 'server.address': this.server.host }, async () => {
       try {
-        return await request(this.client)
+        return await this.watcher.asked(() => request(this.client), CARRIES_MAIL.has(command))
       } catch (error) {
         throw this.failed(error, command)
       }
@@ -364,22 +446,34 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
   async search(query: SearchObject): Promise<UidSet> {
     const found = await this.ask('SEARCH', () => this.client.search(query, { uid: true, returnOptions: ['ALL'] }))
     const granted = this.granted('SEARCH', found)
-    return Array.isArray(granted) ? uidSetOf(granted) : parseUidSet(granted.all ?? '')
+    const uids = Array.isArray(granted) ? uidSetOf(granted) : parseUidSet(granted.all ?? '')
+    if (uidCount(uids) > Math.min(MOST_MESSAGES, this.exists * 2 + 10_000))
+      throw this.refused('SEARCH', 'it finds more messages than the mailbox has')
+    return uids
   }
 
   /** A refusal is an error, never "nothing": imapflow answers a refused SEARCH with false. */
   private granted<T>(command: string, answer: T | false | undefined): T {
     if (answer) return answer
-    throw new ServerFailed({
-      kind: 'CommandRefused',
-      host: this.server.host,
-      command,
-      serverSaid: 'the server refused',
-    })
+    throw this.refused(command, 'the server refused')
+  }
+
+  /** The failure of a command whose answer cannot be used. @param serverSaid why, in one sentence */
+  refused(command: string, serverSaid: string): ServerFailed {
+    return new ServerFailed({ kind: 'CommandRefused', host: this.server.host, command, serverSaid, code: null })
+  }
+
+  /** Why the connection was ended from here, for what the server does; null where it was not. */
+  get broken(): ServerFailed | null {
+    const { reason } = this.watcher
+    return reason === null ? null : new ServerFailed({ kind: 'ConnectionLost', host: this.server.host, reason })
   }
 
   private failed(error: unknown, command: string): ServerFailed {
-    const failure = failureOfError(error, this.server)
+    if (this.broken) return this.broken
+    // asked after the end, imapflow says only that there is no connection
+    if ((error as { code?: string }).code === 'NoConnection') error = this.lastError ?? new Error('the server ended it')
+    const failure = failureOfError(error, this.server, this.secrets)
     return new ServerFailed(failure.kind === 'CommandRefused' ? { ...failure, command } : failure)
   }
 
@@ -440,21 +534,6 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
   get isReadOnly(): boolean {
     return this.client.mailbox ? this.client.mailbox.readOnly === true : false
   }
-
-  /**
-   * imapflow hands untagged STATUS and LIST answers only to the command that asked. Those that NOTIFY brings come when
-   * nobody asked, so its table of untagged handlers, which has no public door, gets two entries more.
-   */
-  private hearNotifications(): void {
-    const { untaggedHandlers } = this.client as unknown as {
-      untaggedHandlers: Record<string, (untagged: UntaggedStatus) => void>
-    }
-    untaggedHandlers['STATUS'] = ({ attributes }) => {
-      const path = attributes?.[0]?.value
-      this.emit('signal', typeof path === 'string' && /^[\x20-\x25\x27-\x7e]+$/.test(path) ? path : null)
-    }
-    untaggedHandlers['LIST'] = () => this.emit('signal', null)
-  }
 }
 
 /** An answer of the server, parsed by imapflow; its response code, where it has one, is the section of the first attribute. */
@@ -462,73 +541,9 @@ export type ImapAnswer = { attributes?: { value?: unknown; section?: { value?: u
 
 type ImapResponse = { response: ImapAnswer; next(): void }
 
-type UntaggedStatus = { attributes?: { value?: unknown }[] }
-
-const atom = (value: string) => ({ type: 'ATOM' as const, value })
-
-const MESSAGE_EVENTS = [atom('MessageNew'), atom('MessageExpunge'), atom('FlagChange')]
-
-const NOTIFY_ALL = [
-  atom('SET'),
-  [atom('SELECTED'), MESSAGE_EVENTS],
-  [atom('PERSONAL'), [...MESSAGE_EVENTS, atom('MailboxName'), atom('SubscriptionChange')]],
-]
-
-/** A flag that changes meanwhile comes as a FETCH answer of its own, between those that were asked for (RFC 9051 §7.5.2). */
-function isWhole(message: FetchMessageObject): boolean {
-  return message.internalDate !== undefined
-}
+/** Commands of which the answer, or what is sent, is mail. */
+const CARRIES_MAIL: ReadonlySet<string> = new Set(['FETCH', 'APPEND'])
 
 function flagsReportOf({ uid, flags, modseq }: FetchMessageObject): FlagsReport {
-  return { uid, flags: normaliseFlags(flags ?? []), modseq: modseq?.toString() ?? null }
-}
-
-function placeOf(mailbox: MailboxObject): ReportedPlace {
-  return {
-    uidValidity: mailbox.uidValidity.toString(),
-    uidNext: mailbox.uidNext || null,
-    highestModseq: mailbox.highestModseq?.toString() ?? null,
-    messages: mailbox.exists,
-  }
-}
-
-function reportOf(entry: ListResponse): MailboxReport {
-  const { status } = entry
-  const place = status?.uidValidity
-    ? {
-        uidValidity: status.uidValidity.toString(),
-        uidNext: status.uidNext ?? null,
-        highestModseq: status.highestModseq?.toString() ?? null,
-        messages: status.messages ?? null,
-      }
-    : null
-  const attributes = [...entry.flags]
-    .filter((flag) => !/^\\(Has(No)?Children|Subscribed|Marked|Unmarked)$/i.test(flag))
-    .sort()
-  const listed = {
-    path: entry.path,
-    delimiter: entry.delimiter || null,
-    attributes,
-    specialUse: entry.specialUse ?? null,
-    subscribed: entry.subscribed === true,
-    selectable: !attributes.some((flag) => /^\\(NoSelect|NonExistent)$/i.test(flag)),
-    objectId: (status as { mailboxId?: string } | undefined)?.mailboxId ?? null,
-    uidValidity: place?.uidValidity ?? null,
-    messages: place?.messages ?? null,
-  }
-  return { listed, place }
-}
-
-/** Until the login is through, silence and gibberish mean that something else lives on the port. */
-function failureOfConnect(error: unknown, server: ServerSettings) {
-  const failure = failureOfError(error, server)
-  const code = (error as { code?: string }).code ?? ''
-  if (failure.kind !== 'ConnectionLost') return failure
-  if (/TIMEOUT$/.test(code) && code !== 'GREETING_TIMEOUT')
-    return { kind: 'ConnectionTimedOut', host: server.host, port: server.port } as const
-  const gibberish =
-    /^(GREETING_TIMEOUT|ParserError|InvalidResponse|UnexpectedTag|MissingTag|LineTooLarge|ClosedAfterConnect)/.test(
-      code,
-    )
-  return gibberish ? ({ kind: 'ProtocolNotSpoken', host: server.host, port: server.port } as const) : failure
+  return { uid, flags: flagsOf(flags), modseq: modseq?.toString() ?? null }
 }

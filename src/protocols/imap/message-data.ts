@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { FetchMessageObject, FetchQueryObject, MessageAddressObject, MessageStructureObject } from 'imapflow'
-import { normaliseFlags } from '../../mailbox/flags.js'
+import { normaliseFlags, type Flags } from '../../mailbox/flags.js'
 import libmime from 'libmime'
 import {
   bounded,
@@ -33,23 +33,67 @@ export const METADATA_QUERY: FetchQueryObject = {
   headers: ['References', 'List-Id'],
 }
 
-/** The same without what a server, or its parser, may choke on; from most to least. */
-export const CAREFUL_QUERIES: readonly { query: FetchQueryObject; defect: Defect }[] = [
-  { query: { uid: true, flags: true, internalDate: true, size: true, envelope: true }, defect: 'STRUCTURE_UNREADABLE' },
-  { query: { uid: true, flags: true, internalDate: true, size: true }, defect: 'UNREADABLE' },
+/**
+ * The same without what a server, or the parser of its answers, may choke on; from most to least. Each is asked for the messages that those before it did
+ * not bring.
+ */
+export const CAREFUL_QUERIES: readonly { query: FetchQueryObject; defects: readonly Defect[] }[] = [
+  { query: { ...METADATA_QUERY, flags: false }, defects: ['FLAGS_UNREADABLE'] },
+  {
+    query: { uid: true, flags: true, internalDate: true, size: true, envelope: true },
+    defects: ['STRUCTURE_UNREADABLE'],
+  },
+  {
+    query: { uid: true, internalDate: true, size: true, envelope: true },
+    defects: ['FLAGS_UNREADABLE', 'STRUCTURE_UNREADABLE'],
+  },
+  { query: { uid: true, flags: true, internalDate: true, size: true }, defects: ['UNREADABLE'] },
+  { query: { uid: true, internalDate: true, size: true }, defects: ['UNREADABLE', 'FLAGS_UNREADABLE'] },
+  { query: { uid: true, flags: true, size: true }, defects: ['UNREADABLE'] },
+  { query: { uid: true, size: true }, defects: ['UNREADABLE', 'FLAGS_UNREADABLE'] },
 ]
 
-/** Brings a fetched message into the form that events carry. Never throws, whatever the message is like. */
-export function messageDataOf(fetched: FetchMessageObject, more: readonly Defect[] = []): MessageData {
+/**
+ * Whether a FETCH answer is one to a query. A flag that changes meanwhile comes as an answer of its own, between those that were asked for (RFC 9051
+ * §7.5.2): it has none of the items that never change.
+ */
+export function isAnswerTo(query: FetchQueryObject, { uid, ...message }: FetchMessageObject): boolean {
+  if (!uid) return false
+  const lasting = ['internalDate', 'size', 'envelope', 'bodyStructure', 'headers'] as const
+  return lasting.some((item) => query[item] && message[item] !== undefined)
+}
+
+/** Flags as a server tells them, in their one form. */
+export function flagsOf(flags: Iterable<string> | undefined): Flags {
+  return normaliseFlags([...(flags ?? [])].map(clean))
+}
+
+/** A message of which nothing is known but its UID. @param identity what tells it apart from others like it */
+export function unknownMessage(uid: number, identity: string): MessageData {
+  return messageDataOf({ uid, seq: 0 } as FetchMessageObject, ['UNREADABLE', 'FLAGS_UNREADABLE'], identity)
+}
+
+/**
+ * Brings a fetched message into the form that events carry. Never throws, whatever the message is like.
+ *
+ * @param identity what tells the message apart where nothing can be read in it
+ */
+export function messageDataOf(
+  fetched: FetchMessageObject,
+  more: readonly Defect[] = [],
+  identity = String(fetched.uid),
+): MessageData {
   const defects = new Set<Defect>(more)
   const envelope = envelopeOf(fetched.envelope, defects)
   const size = fetched.size ?? 0
   const header = headersOf(fetched.headers)
+  const internalDate = isoDate(fetched.internalDate)
+  if (internalDate === null && !defects.has('UNREADABLE')) defects.add('DATE_MISSING')
   const data = {
     uid: fetched.uid,
-    flags: normaliseFlags([...(fetched.flags ?? [])].map(clean)),
+    flags: flagsOf(fetched.flags),
     modseq: fetched.modseq?.toString() ?? null,
-    internalDate: isoDate(fetched.internalDate) ?? new Date(0).toISOString(),
+    internalDate: internalDate ?? envelope.date ?? new Date(0).toISOString(),
     size,
     envelope,
     structure: fetched.bodyStructure ? structureOf(fetched.bodyStructure, { left: MOST_PARTS }, defects) : null,
@@ -57,14 +101,18 @@ export function messageDataOf(fetched: FetchMessageObject, more: readonly Defect
     ...listOf(boundedListId(header('list-id'))),
     emailId: fetched.emailId ?? null,
     threadId: fetched.threadId ?? null,
-    fingerprint: fingerprintOf(size, envelope),
+    fingerprint: defects.has('UNREADABLE') ? hashOf(`unreadable\n${identity}`) : fingerprintOf(size, envelope),
   }
   if (data.structure === null && !defects.has('UNREADABLE')) defects.add('STRUCTURE_UNREADABLE')
   return { ...data, defects: [...defects] }
 }
 
 function fingerprintOf(size: number, envelope: Envelope): string {
-  return createHash('sha256').update(fingerprintSource({ size, envelope })).digest('hex').slice(0, 32)
+  return hashOf(fingerprintSource({ size, envelope }))
+}
+
+function hashOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 32)
 }
 
 function envelopeOf(envelope: FetchMessageObject['envelope'], defects: Set<Defect>): Envelope {

@@ -3,6 +3,10 @@ import type { Socket } from 'node:net'
 /** Longest line of an answer that is not part of a message; RFC 1939 §3 allows 512 bytes. */
 const LONGEST_LINE = 8_192
 
+/** Bytes that count as progress, and how many times as long as a server may be silent it may take for them. */
+const LEAST_BYTES = 1_024
+const SLOWEST = 3
+
 const CR = 13
 const LF = 10
 const DOT = 46
@@ -25,6 +29,9 @@ export class AnswerLost extends Error {
  */
 export class AnswerReader {
   private rest: Buffer = NOTHING
+  /** milliseconds that were spent waiting, and bytes that came, since a line or so many bytes had come last */
+  private waited = 0
+  private came = 0
   private lost: AnswerLost | null = null
   private wake: () => void = () => undefined
   private readonly onReadable = () => this.wake()
@@ -104,6 +111,8 @@ export class AnswerReader {
     for (;;) {
       const data = this.socket.read() as Buffer | null
       if (data) {
+        this.came += data.length
+        if (this.came >= LEAST_BYTES || data.includes(LF)) this.waited = this.came = 0
         this.rest = this.rest.length === 0 ? data : Buffer.concat([this.rest, data])
         return
       }
@@ -114,6 +123,7 @@ export class AnswerReader {
 
   private async readable(): Promise<void> {
     let timer: NodeJS.Timeout | undefined
+    const began = performance.now()
     try {
       await new Promise<void>((resolve) => {
         this.wake = resolve
@@ -125,6 +135,11 @@ export class AnswerReader {
     } finally {
       clearTimeout(timer)
       this.wake = () => undefined
+      this.waited += performance.now() - began
+      if (this.waited > SLOWEST * this.patience) {
+        this.lose('the server answers too slowly')
+        this.socket.destroy()
+      }
     }
   }
 

@@ -2,9 +2,11 @@ import { createHash } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { ServerSettings } from '../../mailbox/access-model.js'
 import { ServerFailed, type ServerFailure } from '../../mailbox/failures.js'
+import { clean } from '../../mailbox/message-bounds.js'
 import { groupsOf } from '../../mailbox/groups.js'
 import { resolveServer, type DialPolicy } from '../dial.js'
 import { takenOver } from '../network-failure.js'
+import { loginSecrets, SecretsTold } from '../secrets-told.js'
 import { AnswerLost, AnswerReader } from './answer-reader.js'
 import { failureOfPop3, failureOfRefusal, refusalOf } from './pop3-failures.js'
 import { dial, secured } from './pop3-socket.js'
@@ -12,8 +14,12 @@ import { dial, secured } from './pop3-socket.js'
 /** Commands that are under way at once where the server takes several (RFC 2449 §6.6, PIPELINING). */
 const PIPELINED = 64
 /** Messages of a maildrop whose list is taken in; a server that goes on and on is hostile. */
-const MOST_MESSAGES = 5_000_000
+const MOST_MESSAGES = 1_000_000
+/** Lines of a list beyond the messages that the server has counted (STAT): some may have come meanwhile. */
+const MORE_MESSAGES = 10_000
 const MOST_CAPABILITIES = 100
+/** Characters of a unique-id (RFC 1939 §7 allows 70, of the range below). */
+const LONGEST_NAME = 500
 /** Bytes of a command line (RFC 2449 §4); a login that is longer goes in two. */
 const LONGEST_COMMAND = 255
 const CRLF = Buffer.from('\r\n')
@@ -32,6 +38,9 @@ export class Pop3Connection {
   /** whether all messages so far were as long as the server said, but for an end of line that POP3 makes it add */
   private countsExactly = true
   private over = false
+  /** messages in the maildrop, as the server has counted them */
+  private counted = MOST_MESSAGES
+  private secrets: SecretsTold
   private mayGoOn: () => boolean = () => true
 
   private constructor(
@@ -39,30 +48,44 @@ export class Pop3Connection {
     private socket: Socket,
     private reader: AnswerReader,
     private readonly policy: DialPolicy,
-  ) {}
+    private readonly secret: string,
+  ) {
+    this.secrets = new SecretsTold(loginSecrets(server.username, secret))
+  }
 
   /** Connects and logs in. @param secret the password, or the access token for XOAUTH2. @throws ServerFailed, of every kind */
   static async open(server: ServerSettings, secret: string, policy: DialPolicy): Promise<Pop3Connection> {
     const address = await resolveServer(server, policy)
     const socket = await dial(server, address, policy)
-    const connection = new Pop3Connection(server, socket, new AnswerReader(socket, policy.connectTimeout), policy)
+    const reader = new AnswerReader(socket, policy.connectTimeout)
+    const connection = new Pop3Connection(server, socket, reader, policy, secret)
     let spoke = false
+    // each answer has a time-out of its own; this one is for the whole
+    let isLate = false
+    const deadline = setTimeout(() => {
+      isLate = true
+      connection.drop()
+    }, policy.connectTimeout + policy.answerTimeout)
     try {
       const greeting = await connection.reader.line()
-      const refusal = refusalOf(greeting)
+      const refusal = refusalOf(connection.told(greeting))
       if (refusal === undefined) throw new AnswerLost('the greeting is none of POP3')
       spoke = true
       if (refusal) throw new ServerFailed(failureOfRefusal(refusal, 'the connection', server.host, true))
       connection.caps = await connection.askCapabilities()
       if (server.security === 'STARTTLS') await connection.startTls()
-      await connection.logIn(secret, /<[^<>\s]+@[^<>\s]+>/.exec(greeting)?.[0] ?? null)
+      await connection.logIn(/<[^<>\s]+@[^<>\s]+>/.exec(greeting)?.[0] ?? null)
       connection.reader.release()
       connection.reader = new AnswerReader(connection.socket, policy.answerTimeout)
       connection.caps = await connection.askCapabilities()
       return connection
     } catch (error) {
       connection.drop()
+      const { host, port } = server
+      if (isLate && spoke) throw new ServerFailed({ kind: 'ConnectionTimedOut', host, port })
       throw new ServerFailed(failureOfPop3(error, server, spoke))
+    } finally {
+      clearTimeout(deadline)
     }
   }
 
@@ -80,6 +103,8 @@ export class Pop3Connection {
   async list(): Promise<{ number: number; size: number; uidl: string | null }[]> {
     return this.failing(async () => {
       const offersUidl = this.can('UIDL') || this.caps.length === 0
+      this.send(['STAT'])
+      this.counted = wholeNumber((await this.status('STAT')).split(' ')[1]) ?? MOST_MESSAGES
       this.send(['LIST', ...(offersUidl && this.can('PIPELINING') ? ['UIDL'] : [])])
       this.sizes = new Map()
       await this.status('LIST')
@@ -162,7 +187,7 @@ export class Pop3Connection {
 
   /** A status line, and the refusal in it: null for `+OK`. */
   private async answer() {
-    const line = await this.reader.line()
+    const line = this.told(await this.reader.line())
     const refusal = refusalOf(line)
     if (refusal === undefined) throw new AnswerLost(`the server said neither +OK nor -ERR: ${line.slice(0, 100)}`)
     return { line, refusal }
@@ -195,8 +220,18 @@ export class Pop3Connection {
     // a server of before RFC 2449 refuses it
     if ((await this.answer()).refusal) return []
     const caps: string[] = []
-    for await (const lines of this.reader.lines()) caps.push(...lines.slice(0, MOST_CAPABILITIES - caps.length))
+    let count = 0
+    for await (const lines of this.reader.lines()) {
+      count += lines.length
+      if (count > 100 * MOST_CAPABILITIES) throw new AnswerLost('the list of capabilities has no end')
+      caps.push(...lines.slice(0, MOST_CAPABILITIES - caps.length).map((line) => this.told(line).slice(0, 200)))
+    }
     return caps
+  }
+
+  /** What the server says, as it may be kept: storable, and without the secrets of the login. */
+  private told(text: string): string {
+    return clean(this.secrets.hide(text))
   }
 
   private async startTls(): Promise<void> {
@@ -212,8 +247,9 @@ export class Pop3Connection {
     this.caps = await this.askCapabilities()
   }
 
-  private async logIn(secret: string, timestamp: string | null): Promise<unknown> {
-    const { username, authentication, security } = this.server
+  private async logIn(timestamp: string | null): Promise<unknown> {
+    const { server, secret } = this
+    const { username, authentication, security } = server
     const mechanisms =
       this.caps
         .find((each) => /^SASL /i.test(each))
@@ -226,6 +262,7 @@ export class Pop3Connection {
       const digest = createHash('md5')
         .update(timestamp + secret)
         .digest('hex')
+      this.secrets = new SecretsTold([...loginSecrets(username, secret), digest])
       this.send([`APOP ${username} ${digest}`])
       return this.status('APOP', true)
     }
@@ -252,6 +289,7 @@ export class Pop3Connection {
       this.send([''])
       line = await this.reader.line()
     }
+    line = this.told(line)
     const refusal = refusalOf(line)
     if (refusal === null) return
     throw new ServerFailed(
@@ -264,7 +302,10 @@ export class Pop3Connection {
     if (!this.can('PIPELINING')) this.send(['UIDL'])
     const names = new Map<number, string>()
     if ((await this.answer()).refusal) return names
-    for await (const pairs of this.pairs()) for (const [number, name] of pairs) names.set(number, name)
+    for await (const pairs of this.pairs())
+      for (const [number, name] of pairs)
+        // a name that is none, or that cannot be kept, tells no message again: its header does
+        if (/^[\x21-\x7e]+$/.test(name) && name.length <= LONGEST_NAME) names.set(number, name)
     return names
   }
 
@@ -272,7 +313,7 @@ export class Pop3Connection {
     let count = 0
     for await (const lines of this.reader.lines()) {
       count += lines.length
-      if (count > MOST_MESSAGES) throw new AnswerLost('the list has no end')
+      if (count > Math.min(this.counted + MORE_MESSAGES, MOST_MESSAGES)) throw new AnswerLost('the list has no end')
       yield lines.flatMap((line): [number, string][] => {
         const [, number, value] = /^\s*(\d{1,10})\s+(\S+)/.exec(line) ?? []
         return number !== undefined && value !== undefined ? [[Number(number), value]] : []
