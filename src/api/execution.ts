@@ -3,9 +3,11 @@ import {
   execute,
   getNamedType,
   getOperationAST,
+  getVariableValues,
   isInputObjectType,
   OperationTypeNode,
   GraphQLError,
+  NoFragmentCyclesRule,
   parse,
   specifiedRules,
   typeFromAST,
@@ -22,11 +24,18 @@ import { compileQuery, isCompiledQuery, type CompiledQuery } from 'graphql-jit'
 import { fieldExtensionsEstimator, getComplexity, simpleEstimator } from 'graphql-query-complexity'
 import { LRUCache } from 'lru-cache'
 import type { ApiContext } from './context.js'
+import { measureDocument, MOST_SELECTIONS, tooExpensive } from './document-size.js'
+import { introspectionEstimator } from './introspection-cost.js'
 
-/** Documents whose parsed, validated and compiled forms are kept. */
+/** Documents whose parsed, validated and compiled forms are kept, and their characters in all. */
 const KEPT_DOCUMENTS = 500
+const KEPT_CHARACTERS = 400_000
 const LONGEST_DOCUMENT = 20_000
 const MOST_TOKENS = 4_000
+/** Most selections, with fragments expanded, of a document that is compiled. */
+const MOST_COMPILED = 500
+/** Longest form of the variables under which a cost is kept. */
+const LONGEST_KEY = 1_000
 /** What a request may cost: about one for each field that it can answer with. */
 export const HIGHEST_COST = 20_000
 
@@ -35,25 +44,33 @@ export const HIGHEST_COST = 20_000
  * is compiled when it comes for the second time, since compiling is dear and a hostile client could ask for it each time.
  */
 export class Executor {
-  private readonly documents = new LRUCache<string, { document: DocumentNode; errors: readonly GraphQLError[] }>({
-    max: KEPT_DOCUMENTS,
-  })
-  private readonly compiled = new LRUCache<string, CompiledQuery | 'seen once'>({ max: KEPT_DOCUMENTS })
-  private readonly costs = new LRUCache<string, number>({ max: KEPT_DOCUMENTS })
+  private readonly documents = new LRUCache<string, Known>(KEPT)
+  private readonly compiled = new LRUCache<string, CompiledQuery | 'seen once'>(KEPT)
+  private readonly costs = new LRUCache<string, number>(KEPT)
   private readonly sources = new WeakMap<DocumentNode, string>()
+  private readonly estimators
 
   constructor(readonly schema: GraphQLSchema) {
+    this.estimators = [
+      introspectionEstimator(schema),
+      fieldExtensionsEstimator(),
+      simpleEstimator({ defaultComplexity: 1 }),
+    ]
     for (const field of Object.values(schema.getMutationType()?.getFields() ?? {}))
       field.resolve = readingAgain(field as Mutation)
   }
 
-  /** @throws GraphQLError for a document that is too long or no GraphQL */
+  /** @throws GraphQLError for a document that is too long, too large with its fragments expanded, or no GraphQL */
   parse(source: string): DocumentNode {
+    if (source.length > LONGEST_DOCUMENT) throw new GraphQLError(`A document may have ${LONGEST_DOCUMENT} characters.`)
     const known = this.documents.get(source)
     if (known) return known.document
-    if (source.length > LONGEST_DOCUMENT) throw new GraphQLError(`A document may have ${LONGEST_DOCUMENT} characters.`)
-    const document = parse(source, { maxTokens: MOST_TOKENS })
-    this.documents.set(source, { document, errors: validate(this.schema, document, specifiedRules, { maxErrors: 20 }) })
+    const document = parsed(source)
+    // before anything that expands it: validation, its cost, compilation
+    const { selections, isCyclic } = measureDocument(document)
+    const rules = isCyclic ? [NoFragmentCyclesRule] : specifiedRules
+    const errors = validate(this.schema, document, rules, { maxErrors: 20 })
+    this.documents.set(source, { document, errors, selections })
     this.sources.set(document, source)
     return document
   }
@@ -64,54 +81,73 @@ export class Executor {
     return (source === undefined ? undefined : this.documents.get(source)?.errors) ?? validate(this.schema, document)
   }
 
-  /** Runs a query or mutation, if what it asks for does not cost too much. */
+  /** Runs a query or mutation, if its variables fit and it does not cost too much. */
   run(args: ExecutionArgs): ExecutionResult | Promise<ExecutionResult> {
-    const tooDear = this.whyTooDear(args)
-    if (tooDear) return { errors: [tooDear] }
+    const errors = this.whyNot(args)
+    return errors.length > 0 ? { errors } : this.runAllowed(args)
+  }
+
+  /** Runs a query or mutation for which `whyNot` has told nothing. */
+  runAllowed(args: ExecutionArgs): ExecutionResult | Promise<ExecutionResult> {
     const compiled = this.compile(args)
     if (!compiled) return execute(args)
     return compiled.query(args.rootValue, args.contextValue, args.variableValues)
   }
 
-  /** The error for an operation that costs too much, null for one that does not. */
-  whyTooDear(args: ExecutionArgs): GraphQLError | null {
+  /** Why an operation is not run: variables that do not fit, or a cost that is too high, or unknown. Nothing for one that may run. */
+  whyNot(args: ExecutionArgs): readonly GraphQLError[] {
     const cost = this.costOf(args)
-    if (cost instanceof GraphQLError || cost === null) return cost
-    if (cost <= HIGHEST_COST) return null
-    const extensions = { code: 'TOO_EXPENSIVE', cost, highestCost: HIGHEST_COST }
-    return new GraphQLError(`The operation could answer with about ${cost} fields; ${HIGHEST_COST} are allowed.`, {
-      extensions,
-    })
+    if (typeof cost !== 'number') return cost
+    if (cost <= HIGHEST_COST) return []
+    const message = `The operation could answer with about ${cost} fields; ${HIGHEST_COST} are allowed.`
+    return [tooExpensive(message, { cost, highestCost: HIGHEST_COST })]
   }
 
-  /** Costs depend on numbers alone, page sizes above all: an operation that comes again with the same ones is known. */
-  private costOf({ document, variableValues, operationName }: ExecutionArgs): number | GraphQLError | null {
+  /**
+   * What an operation costs, or why that is not told. It depends on page sizes and conditions, and not on what strings say: an operation that
+   * comes again with the same ones is known.
+   */
+  costOf({ document, variableValues, operationName }: ExecutionArgs): number | readonly GraphQLError[] {
+    const operation = getOperationAST(document, operationName)
+    // which operation is meant is not known; the execution says so
+    if (!operation) return 0
+    const definitions = operation.variableDefinitions ?? []
+    const { errors } = getVariableValues(this.schema, definitions, { ...variableValues }, { maxErrors: 20 })
+    if (errors) return errors.map(asBadInput)
     const source = this.sources.get(document)
-    const numbers = Object.entries(variableValues ?? {}).filter(([, value]) => typeof value === 'number')
-    const key = source === undefined ? null : `${operationName ?? ''}\n${JSON.stringify(numbers)}\n${source}`
+    const key = source === undefined ? null : keyOf(source, operation, variableValues)
     const known = key === null ? undefined : this.costs.get(key)
     if (known !== undefined) return known
+    const cost = this.estimate(document, variableValues, operationName)
+    if (key !== null && typeof cost === 'number') this.costs.set(key, cost)
+    return cost
+  }
+
+  /** An operation whose cost cannot be told is not run. */
+  private estimate(
+    document: DocumentNode,
+    variableValues: ExecutionArgs['variableValues'],
+    operationName: ExecutionArgs['operationName'],
+  ): number | readonly GraphQLError[] {
     try {
-      const estimators = [fieldExtensionsEstimator(), simpleEstimator({ defaultComplexity: 1 })]
-      const operation = operationName ? { operationName } : {}
       const cost = getComplexity({
         schema: this.schema,
         query: document,
         variables: { ...variableValues },
-        estimators,
-        ...operation,
+        estimators: this.estimators,
+        maxQueryNodes: 2 * MOST_SELECTIONS,
+        ...(operationName ? { operationName } : {}),
       })
-      if (key !== null) this.costs.set(key, cost)
-      return cost
+      if (Number.isFinite(cost)) return cost
     } catch (error) {
-      // variables that don't fit are told better by the execution itself
-      return error instanceof GraphQLError ? null : new GraphQLError((error as Error).message)
+      if (error instanceof GraphQLError && (error.nodes ?? []).length > 0) return [asBadInput(error)]
     }
+    return [tooExpensive('What the operation would cost cannot be told.')]
   }
 
   private compile({ document, operationName }: ExecutionArgs): CompiledQuery | null {
     const source = this.sources.get(document)
-    if (source === undefined) return null
+    if (source === undefined || (this.documents.peek(source)?.selections ?? Infinity) > MOST_COMPILED) return null
     const key = `${operationName ?? ''}\n${source}`
     const known = this.compiled.get(key)
     if (known === undefined) this.compiled.set(key, 'seen once')
@@ -134,6 +170,43 @@ export class Executor {
       )
     })
   }
+}
+
+type Known = { document: DocumentNode; errors: readonly GraphQLError[]; selections: number }
+
+/** A compiled or parsed document takes memory in the measure of its text. */
+const KEPT = {
+  max: KEPT_DOCUMENTS,
+  maxSize: KEPT_CHARACTERS,
+  sizeCalculation: (_: unknown, key: string): number => key.length + 1,
+}
+
+/** @throws GraphQLError for what is no GraphQL */
+function parsed(source: string): DocumentNode {
+  try {
+    return parse(source, { maxTokens: MOST_TOKENS })
+  } catch (error) {
+    if (error instanceof RangeError) throw tooExpensive('The document is nested too deeply.')
+    throw error
+  }
+}
+
+/** What the cost of an operation depends on, as text; null where that is too long to be kept. Numbers and conditions count, strings do not. */
+function keyOf(
+  source: string,
+  { name, variableDefinitions }: OperationDefinitionNode,
+  values: ExecutionArgs['variableValues'],
+): string | null {
+  const given = (variableDefinitions ?? []).map(({ variable }) => [variable.name.value, values?.[variable.name.value]])
+  const costly = given.filter(([, value]) => value !== undefined && typeof value !== 'string')
+  const variables = JSON.stringify(costly, (_, value: unknown) => (typeof value === 'string' ? '' : value))
+  return variables.length > LONGEST_KEY ? null : `${name?.value ?? ''}\n${variables}\n${source}`
+}
+
+function asBadInput(error: GraphQLError): GraphQLError {
+  const { nodes, source, positions, path, originalError } = error
+  const given = { nodes, source, positions, path, originalError }
+  return new GraphQLError(error.message, { ...given, extensions: { ...error.extensions, code: 'BAD_USER_INPUT' } })
 }
 
 /** Of several mutations in one operation, which are run one after the other, each is answered with what it has led to. */

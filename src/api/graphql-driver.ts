@@ -2,7 +2,14 @@ import type { IncomingMessage, Server } from 'node:http'
 import { Injectable } from '@nestjs/common'
 import { AbstractGraphQLDriver, type GqlModuleOptions } from '@nestjs/graphql'
 import type { FastifyInstance, FastifyReply } from 'fastify'
-import { getOperationAST, GraphQLError, subscribe, type ExecutionArgs, type GraphQLFormattedError } from 'graphql'
+import {
+  getOperationAST,
+  GraphQLError,
+  subscribe,
+  type DocumentNode,
+  type ExecutionArgs,
+  type GraphQLFormattedError,
+} from 'graphql'
 import { createHandler } from 'graphql-http/lib/use/fastify'
 import type { Context as SocketContext } from 'graphql-ws'
 import { useServer } from 'graphql-ws/use/ws'
@@ -79,22 +86,23 @@ export class GraphQLDriver extends AbstractGraphQLDriver<DriverOptions> {
         onConnect: ({ connectionParams, extra }) =>
           mayConnect(connectionParams, (extra as { request: IncomingMessage }).request, options.token),
         onSubscribe: (context, id, payload): ExecutionArgs | readonly GraphQLError[] => {
+          const document = parsed(executor, payload.query)
+          if (document instanceof GraphQLError) return [document]
           const abort = new AbortController()
           const args = {
             schema: executor.schema,
             operationName: payload.operationName ?? undefined,
-            document: executor.parse(payload.query),
+            document,
             variableValues: payload.variables ?? {},
             contextValue: options.makeContext(abort.signal),
           }
-          const errors = executor.validate(args.document)
+          const invalid = executor.validate(document)
+          const errors = invalid.length > 0 ? invalid : executor.whyNot(args)
           if (errors.length > 0) return errors
-          const tooDear = executor.whyTooDear(args)
-          if (tooDear) return [tooDear]
           abortsOf(context).set(id, abort)
           return args
         },
-        execute: (args) => traced(args, async () => tell(await executor.run(args), options)),
+        execute: (args) => traced(args, async () => tell(await executor.runAllowed(args), options)),
         subscribe: (args) => subscribe(args),
         onNext: (_context, _id, _payload, _args, result) => tell(result, options),
         onComplete: (context, id) => {
@@ -114,6 +122,16 @@ export class GraphQLDriver extends AbstractGraphQLDriver<DriverOptions> {
       await disposable.dispose()
       clearTimeout(timer)
     }
+  }
+}
+
+/** A document, or why it is none: an error closes the socket when it is thrown, and with it all else that goes on there. */
+function parsed(executor: Executor, source: string): DocumentNode | GraphQLError {
+  try {
+    return executor.parse(source)
+  } catch (error) {
+    if (error instanceof GraphQLError) return error
+    throw error
   }
 }
 

@@ -29,6 +29,7 @@ import {
 } from '../schema/change-mail.type.js'
 import { ConflictPolicyEnum, OfferEnum, OperationStateEnum, type OutcomeReasonEnum } from '../schema/enums.js'
 import { Mailbox } from '../schema/mailbox.type.js'
+import { connectionCost } from '../schema/message.type.js'
 import { LARGEST_PAGE, pageSize } from '../page-size.js'
 import {
   Operation,
@@ -118,7 +119,7 @@ export class AccountOperationsResolver {
 
   @ResolveField(() => OperationConnection, {
     description: 'The operations that clients asked for, the latest first. Always as of now.',
-    complexity: ({ args, childComplexity }) => 1 + Number(args['first'] ?? 50) * childComplexity,
+    complexity: connectionCost,
   })
   async operations(
     @Parent() { accountId }: Account,

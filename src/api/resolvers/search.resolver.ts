@@ -8,7 +8,7 @@ import { readIdOf } from '../ids.js'
 import { Nodes } from '../nodes.js'
 import { changeErrorOf } from '../schema/change-mail.type.js'
 import { pageSize } from '../page-size.js'
-import { Message } from '../schema/message.type.js'
+import { connectionCost, Message } from '../schema/message.type.js'
 import { SearchServerInput, SearchServerPayload, searchOrderOf, serverSearchOf } from '../schema/search.type.js'
 
 @Resolver()
@@ -21,7 +21,8 @@ export class SearchResolver {
 
   @Query(() => SearchServerPayload, {
     description: 'Searches the server of an ONLINE account, with a session open.',
-    complexity: ({ childComplexity }) => 100 + 50 * childComplexity,
+    complexity: ({ args, childComplexity }) =>
+      100 + connectionCost({ args: args['input'] as SearchServerInput & Record<string, unknown>, childComplexity }),
   })
   async searchServer(
     @Args('input', { description: 'The search.' }) input: SearchServerInput,
@@ -40,6 +41,7 @@ export class SearchResolver {
   @Query(() => [Message], {
     description:
       'The conversation that a message is of, oldest first, itself included, from all mailboxes of its account; at most 500 messages.',
+    // most conversations are short
     complexity: ({ childComplexity }) => 100 + 50 * childComplexity,
   })
   async thread(
