@@ -97,7 +97,7 @@ test('no token of before is worth anything after the number of shards was change
 
 test('who stands still in the middle of an append, or of a look at the leases, holds up nobody for long', async () => {
   const id = await account()
-  const still = await Database.open(store.url, MIGRATIONS, 500)
+  const still = await Database.open(store.url, MIGRATIONS, { longestPause: 500 })
   const stood = still.transaction(async (session) => {
     await session.query('select pg_advisory_xact_lock(4701144)')
     await session.query('select from streams where account_id = $1 for update', [id])

@@ -3,6 +3,7 @@ import { CqrsModule } from '@nestjs/cqrs'
 import { GraphQLModule } from '@nestjs/graphql'
 import { ContentModule } from '../content/content.module.js'
 import { Platform } from '../platform/platform.js'
+import { Clients } from './clients.js'
 import { makeContext } from './context.js'
 import { GraphQLDriver, type DriverOptions } from './graphql-driver.js'
 import { FilesController } from './http/files.controller.js'
@@ -57,6 +58,23 @@ export const RESOLVERS = [
   JobResolver,
 ]
 
+/** What all that answers clients shares. */
+@Module({
+  providers: [
+    {
+      provide: Clients,
+      inject: [Platform],
+      useFactory: ({ settings }: Platform) =>
+        new Clients({
+          operations: settings.MAILFOLD_CLIENT_OPERATIONS,
+          subscriptions: settings.MAILFOLD_CLIENT_SUBSCRIPTIONS,
+        }),
+    },
+  ],
+  exports: [Clients],
+})
+class ClientsModule {}
+
 /** GraphQL over HTTP and WebSocket, files over HTTP, health. */
 @Module({})
 export class ApiModule {
@@ -71,12 +89,14 @@ export class ApiModule {
   }): DynamicModule {
     const graphql = GraphQLModule.forRootAsync<DriverOptions>({
       driver: GraphQLDriver,
-      inject: [Platform],
-      useFactory: ({ token, database, logger }: Platform) => ({
+      inject: [Platform, Clients],
+      imports: [ClientsModule],
+      useFactory: ({ token, database, logger }: Platform, clients: Clients) => ({
         autoSchemaFile: true,
         sortSchema: true,
         token: token.value,
-        makeContext: (signal) => makeContext(database.pool, signal),
+        clients,
+        makeContext: (client, signal) => makeContext(database.reads, client, signal),
         report: (error) => logger.error({ err: error }, 'the API failed'),
       }),
     })
@@ -91,7 +111,7 @@ export class ApiModule {
       }
     return {
       module: ApiModule,
-      imports: [CqrsModule, ContentModule, graphql, ...work.imports],
+      imports: [CqrsModule, ContentModule, ClientsModule, graphql, ...work.imports],
       providers: [MessageContents, Nodes, ...RESOLVERS, readiness],
       controllers: [FilesController, TransferController, ...forAll],
     }

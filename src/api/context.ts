@@ -12,7 +12,10 @@ import { viewMessagesById, viewStructures, type MessageView } from '../projectio
 
 /** What the resolvers of one operation share: each thing is read once, however many fields ask for it. */
 export type ApiContext = Loaders & {
+  /** aborts when nobody waits for the answer any more */
   signal: AbortSignal
+  /** who asks */
+  client: string
   /** an account as it was at a version */
   past: (accountId: string, version: number) => PastContext
   /** has everything be read again: something is about to be changed */
@@ -39,7 +42,7 @@ export type PastContext = {
 }
 
 /** Makes the context of one operation. */
-export function makeContext(session: Queryable, signal: AbortSignal): ApiContext {
+export function makeContext(session: Queryable, client: string, signal: AbortSignal): ApiContext {
   const pasts = new Map<string, PastContext>()
   const past = (accountId: string, version: number) => {
     const key = `${accountId}@${version}`
@@ -49,7 +52,7 @@ export function makeContext(session: Queryable, signal: AbortSignal): ApiContext
   }
   const loaders = makeLoaders(session)
   const readAgain = () => Object.values(loaders).forEach((each) => each.clearAll())
-  return { ...loaders, signal, past, readAgain }
+  return { ...loaders, client, signal, past, readAgain }
 }
 
 function makeLoaders(session: Queryable): Loaders {

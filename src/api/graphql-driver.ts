@@ -5,9 +5,11 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import {
   getOperationAST,
   GraphQLError,
+  OperationTypeNode,
   subscribe,
   type DocumentNode,
   type ExecutionArgs,
+  type ExecutionResult,
   type GraphQLFormattedError,
 } from 'graphql'
 import { createHandler } from 'graphql-http/lib/use/fastify'
@@ -15,15 +17,20 @@ import type { Context as SocketContext } from 'graphql-ws'
 import { useServer } from 'graphql-ws/use/ws'
 import { WebSocketServer } from 'ws'
 import { BlobsAway } from '../content/blobs/blob-store.js'
+import { followedFor, forClient, type ClientScope } from '../platform/client-sessions.js'
 import { inSpan } from '../platform/traces.js'
 import { isAuthorized } from './bearer.js'
+import { clientOf, REQUEST_OVER, tooMany, toldOf, type Clients } from './clients.js'
+import type { ApiContext } from './context.js'
 import { Executor } from './execution.js'
 
 /** What the driver needs beside the schema. */
 export type DriverOptions = GqlModuleOptions & {
   token: string
+  /** what goes on for clients */
+  clients: Clients
   /** makes what the resolvers of one operation share */
-  makeContext: (signal: AbortSignal) => object
+  makeContext: (client: string, signal: AbortSignal) => ApiContext
   /** takes notice of an exception that no client caused */
   report: (error: unknown) => void
 }
@@ -57,8 +64,8 @@ export class GraphQLDriver extends AbstractGraphQLDriver<DriverOptions> {
       schema: executor.schema,
       parse: (source) => executor.parse(typeof source === 'string' ? source : source.body),
       validate: (_, document) => executor.validate(document),
-      execute: (args) => traced(args, async () => tell(await executor.run(args), options)),
-      context: (request) => options.makeContext(endOf(request.context.reply)) as never,
+      execute: (args) => traced(args, () => done(args, () => executor.run(args), options)),
+      context: ({ raw, context: { reply } }) => options.makeContext(clientOf(raw.ip), endOf(reply)) as never,
     })
     fastify.all('/graphql', async (request, reply) => {
       if (isAuthorized(request.headers.authorization, options.token)) return handler.call(fastify, request, reply)
@@ -89,12 +96,13 @@ export class GraphQLDriver extends AbstractGraphQLDriver<DriverOptions> {
           const document = parsed(executor, payload.query)
           if (document instanceof GraphQLError) return [document]
           const abort = new AbortController()
+          const { request } = context.extra as { request: IncomingMessage }
           const args = {
             schema: executor.schema,
             operationName: payload.operationName ?? undefined,
             document,
             variableValues: payload.variables ?? {},
-            contextValue: options.makeContext(abort.signal),
+            contextValue: options.makeContext(clientOf(request.socket.remoteAddress), abort.signal),
           }
           const invalid = executor.validate(document)
           const errors = invalid.length > 0 ? invalid : executor.whyNot(args)
@@ -102,15 +110,15 @@ export class GraphQLDriver extends AbstractGraphQLDriver<DriverOptions> {
           abortsOf(context).set(id, abort)
           return args
         },
-        execute: (args) => traced(args, async () => tell(await executor.runAllowed(args), options)),
-        subscribe: (args) => subscribe(args),
+        execute: (args) => traced(args, () => done(args, () => executor.runAllowed(args), options)),
+        subscribe: (args) => followed(args),
         onNext: (_context, _id, _payload, _args, result) => tell(result, options),
         onComplete: (context, id) => {
-          abortsOf(context).get(id)?.abort()
+          abortsOf(context).get(id)?.abort(REQUEST_OVER)
           abortsOf(context).delete(id)
         },
         onDisconnect: (context) => {
-          for (const abort of abortsOf(context).values()) abort.abort()
+          for (const abort of abortsOf(context).values()) abort.abort(REQUEST_OVER)
         },
       },
       sockets,
@@ -135,6 +143,29 @@ function parsed(executor: Executor, source: string): DocumentNode | GraphQLError
   }
 }
 
+/** Runs an operation as its client's. What changes something is done to its end, whether its client is there or not. */
+async function done(args: ExecutionArgs, run: Run, options: DriverOptions): Promise<ExecutionResult> {
+  const { client, signal } = args.contextValue as ApiContext
+  const isChange = getOperationAST(args.document, args.operationName)?.operation === OperationTypeNode.MUTATION
+  try {
+    return tell(await options.clients.run({ client, signal: isChange ? null : signal }, run), options)
+  } catch (error) {
+    const told = toldOf(error)
+    if (!told) throw error
+    return { errors: [tooMany(told.message)] }
+  }
+}
+
+type Run = () => ExecutionResult | Promise<ExecutionResult>
+
+/** Starts a subscription as its client's. */
+async function followed(args: ExecutionArgs): Promise<AsyncGenerator<ExecutionResult> | ExecutionResult> {
+  const { client, signal } = args.contextValue as ApiContext
+  const scope: ClientScope = { client, signal }
+  const result = await forClient(scope, () => subscribe(args))
+  return Symbol.asyncIterator in result ? followedFor(scope, result) : result
+}
+
 /** By the name that the client has given its operation, which says nothing of its values. */
 function traced<T>({ document, operationName }: ExecutionArgs, work: () => Promise<T>): Promise<T> {
   const name = operationName ?? getOperationAST(document)?.name?.value
@@ -150,12 +181,9 @@ function mayConnect(
   return typeof given === 'string' && isAuthorized(given, token)
 }
 
-const REQUEST_OVER = new Error('the request is over')
-
 /** Aborts when the answer is sent, or the client is gone before that. */
 function endOf(reply: FastifyReply): AbortSignal {
   const abort = new AbortController()
-  // a reason that is made once: to abort without one makes an exception with its stack, for each request
   reply.raw.once('close', () => abort.abort(REQUEST_OVER))
   return abort.signal
 }
@@ -168,9 +196,11 @@ function tell<Result extends Told>(result: Result, { report }: DriverOptions): R
   const errors = result.errors.map((error) => {
     const original = error instanceof GraphQLError ? error.originalError : undefined
     if (!original || original instanceof GraphQLError) return error
-    report(original)
-    const [message, code] =
-      original instanceof BlobsAway
+    const told = toldOf(original)
+    if (!told) report(original)
+    const [message, code] = told
+      ? [told.message, told.code]
+      : original instanceof BlobsAway
         ? [BlobsAway.told, 'CONTENT_UNAVAILABLE']
         : ['Something went wrong inside the service.', 'INTERNAL']
     return new GraphQLError(message, { path: error.path, extensions: { code } })

@@ -52,7 +52,7 @@ export class MessageContents {
    * @throws GraphQLError CONTENT_UNAVAILABLE with the reason, CONTENT_TIMEOUT, CONTENT_GONE, NO_SESSION
    */
   async raw(messageId: string, signal: AbortSignal): Promise<RawMessage | null> {
-    const message = await viewMessageOwner(this.platform.database.pool, messageId)
+    const message = await viewMessageOwner(this.platform.database.reads, messageId)
     if (!message) return null
     if (message.isForgotten) throw gone('The message was forgotten here.')
     const here = await this.atHand(messageId, message.contentSha256)
@@ -90,7 +90,7 @@ export class MessageContents {
   /** A message of an ONLINE account of which pieces can be had from the server; null for others, and where all of it is at hand. */
   async online(messageId: string): Promise<OnlineMessage | null> {
     if (this.passing.sizeOf(messageId) !== null) return null
-    return viewOnlineMessage(this.platform.database.pool, messageId)
+    return viewOnlineMessage(this.platform.database.reads, messageId)
   }
 
   /**

@@ -22,10 +22,10 @@ export class Nodes {
 
   /** All accounts, in the order in which they were connected. @throws GraphQLError BAD_USER_INPUT for a version */
   async accounts(asOf: AsOf | null | undefined, context: ApiContext): Promise<Account[]> {
-    const { pool } = this.platform.database
-    if (!asOf) return (await viewAccounts(pool)).map((view) => accountOf(view))
+    const { reads } = this.platform.database
+    if (!asOf) return (await viewAccounts(reads)).map((view) => accountOf(view))
     if (!asOf.time) throw badInput('A version is one of a single account: ask for all of them as of a time.')
-    const found = await Promise.all((await viewEveryAccountId(pool)).map((id) => this.account(id, asOf, context)))
+    const found = await Promise.all((await viewEveryAccountId(reads)).map((id) => this.account(id, asOf, context)))
     const order = ({ connectedAt, accountId }: Account) => `${connectedAt.toISOString()} ${accountId}`
     return found.filter((account) => account !== null).sort((one, other) => (order(one) < order(other) ? -1 : 1))
   }
@@ -41,7 +41,7 @@ export class Nodes {
   /** One mailbox. @throws GraphQLError BAD_USER_INPUT for a moment that is none */
   async mailbox(mailboxId: string, asOf: AsOf | null | undefined, context: ApiContext): Promise<Mailbox | null> {
     if (!asOf) return this.mailboxAt(mailboxId, null, context)
-    const accountId = await viewMailboxOwner(this.platform.database.pool, mailboxId)
+    const accountId = await viewMailboxOwner(this.platform.database.reads, mailboxId)
     if (accountId === null) return null
     return this.mailboxAt(mailboxId, { accountId, at: await this.versionOf(accountId, asOf) }, context)
   }
@@ -67,7 +67,7 @@ export class Nodes {
       const view = await context.messages.load(messageId)
       return view && messageOf(view)
     }
-    const owner = await viewMessageOwner(this.platform.database.pool, messageId)
+    const owner = await viewMessageOwner(this.platform.database.reads, messageId)
     const at = owner && (await this.versionOf(owner.accountId, asOf))
     const view = owner && at !== null && (await context.past(owner.accountId, at).messages.load(messageId))
     return view ? messageOf(view) : null

@@ -1,4 +1,5 @@
 import type { RecordedEvent } from '../mailbox/events.js'
+import { forNobody } from '../platform/client-sessions.js'
 import type { Streams } from './streams.js'
 
 /** Events that a feed keeps for those who follow closely; who is further behind reads the store. */
@@ -100,7 +101,7 @@ class Feed {
 
   /** Reads where the stream ends now. One that failed is forgotten: whoever follows next tries again. */
   begin(): Promise<void> {
-    return (this.beginning ??= this.streams.version(this.accountId).then(
+    return (this.beginning ??= forNobody(() => this.streams.version(this.accountId)).then(
       (version) => {
         this.head = version
         this.hasBegun = true
@@ -164,7 +165,7 @@ class Feed {
   private async readOn(): Promise<boolean> {
     await this.beginning
     while (this.head < this.target) {
-      const events = await this.streams.read(this.accountId, this.head, READ_SIZE).catch(() => [])
+      const events = await forNobody(() => this.streams.read(this.accountId, this.head, READ_SIZE)).catch(() => [])
       if (events.length === 0) return false
       this.keep(events)
     }

@@ -1,28 +1,57 @@
 import pg from 'pg'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DataSource, type MigrationInterface } from 'typeorm'
+import { ClientSessions, insideSession } from './client-sessions.js'
 import { StartFailure } from './start-failure.js'
 import { together } from './together.js'
 
 /** A database session inside a transaction, or the pool: whatever runs a statement. */
 export type Queryable = Pick<pg.ClientBase, 'query'>
 
+/** Sessions for statements: one for a single statement, or one to keep until it is released. */
+export type Sessions = Queryable & { connect(): Promise<pg.PoolClient> }
+
+/** Sessions for what clients ask, and how many of them one client may have at once. */
+const CLIENT_SESSIONS = 12
+const SESSIONS_PER_CLIENT = 8
+/** Milliseconds that the database may take to show that it answers. */
+const PROOF_TIMEOUT = 5_000
+
+/** Milliseconds for which a transaction may do nothing (0: for ever), and that a statement of a client may take. */
+type Patience = { longestPause?: number; longestStatement?: number }
+
 /** The database: TypeORM's connection (which runs the migrations) and the pool that it holds, for set-based statements. */
 export class Database {
+  /** Sessions for any work. What is done for a client has those of clients. */
+  readonly pool: Sessions
+  /** Reads for clients: they end when the client is gone. */
+  readonly reads: Queryable
+
   private constructor(
     private readonly url: string,
     private readonly source: DataSource,
-    readonly pool: pg.Pool,
-  ) {}
+    private readonly own: pg.Pool,
+    private readonly clients: ClientSessions,
+    /** of a single session, which no work can take */
+    private readonly proof: pg.Pool,
+  ) {
+    const query = (statement: never, values: never) => clients.read(statement, values) ?? own.query(statement, values)
+    this.reads = { query: query as never }
+    this.pool = { query: this.query.bind(this) as never, connect: () => this.connect() }
+  }
 
   /**
    * Connects and brings the schema up to date. Two processes that start at once wait for each other.
    *
-   * @param longestPause milliseconds for which a transaction may do nothing; after that Postgres ends it, so that a process that stands still
-   *   keeps no lock from the one that takes its work over. 0 for ever.
+   * @param patience milliseconds for which a transaction may do nothing; after that Postgres ends it, so that a process that stands still
+   *   keeps no lock from the one that takes its work over (0: for ever). And milliseconds that a statement of a client may take.
    * @throws StartFailure when the database cannot be reached or is older than Postgres 15
    */
-  static async open(url: string, migrations: (new () => MigrationInterface)[], longestPause = 0): Promise<Database> {
+  static async open(
+    url: string,
+    migrations: (new () => MigrationInterface)[],
+    { longestPause = 0, longestStatement = 0 }: Patience = {},
+  ): Promise<Database> {
     const source = new DataSource({
       type: 'postgres',
       ...connectionOptions(url),
@@ -44,7 +73,26 @@ export class Database {
     const pool = (source.driver as unknown as { master: pg.Pool }).master
     survive(pool)
     await migrateAlone(source, pool)
-    return new Database(url, source, pool)
+    const forClients = openPool(url, {
+      max: CLIENT_SESSIONS,
+      application_name: 'mailfold-clients',
+      idle_in_transaction_session_timeout: longestPause,
+      statement_timeout: longestStatement,
+      pipeline: true,
+    })
+    const cancel = (process: number) => pool.query('select pg_cancel_backend($1)', [process])
+    const clients = new ClientSessions(forClients, SESSIONS_PER_CLIENT, cancel)
+    const patience = { connectionTimeoutMillis: PROOF_TIMEOUT, query_timeout: PROOF_TIMEOUT }
+    const proof = openPool(url, { max: 1, application_name: 'mailfold-health', ...patience })
+    return new Database(url, source, pool, clients, proof)
+  }
+
+  /** Whether the database answers, by a session that nothing else can take. */
+  async answers(): Promise<boolean> {
+    return this.proof.query('select 1').then(
+      () => true,
+      () => false,
+    )
   }
 
   /**
@@ -61,7 +109,7 @@ export class Database {
     session.on('error', onError)
     try {
       const sent: Promise<unknown>[] = []
-      const [, result] = await together([session.query('begin'), work(session, sent)])
+      const [, result] = await together([session.query('begin'), insideSession(() => work(session, sent))])
       await areSent(sent)
       await together([...sent, session.query('commit')])
       return result
@@ -88,7 +136,25 @@ export class Database {
 
   /** Ends all connections; statements still running are waited for. */
   async close(): Promise<void> {
-    await this.source.destroy()
+    await Promise.all([this.source.destroy(), this.clients.close(), this.proof.end()])
+  }
+
+  private connect(): Promise<pg.PoolClient> {
+    return this.clients.connect() ?? this.own.connect()
+  }
+
+  private async query(statement: never, values: never): Promise<pg.QueryResult> {
+    const connecting = this.clients.connect()
+    if (!connecting) return this.own.query(statement, values)
+    const session = await connecting
+    let isBroken = true
+    try {
+      const result = await session.query(statement, values)
+      isBroken = false
+      return result as pg.QueryResult
+    } finally {
+      session.release(isBroken)
+    }
   }
 }
 
@@ -158,6 +224,12 @@ class PatientPool extends pg.Pool {
       throw error
     })
   }
+}
+
+function openPool(url: string, options: pg.PoolConfig & { pipeline?: boolean }): pg.Pool {
+  const pool = new pg.Pool({ ...poolAddress(url), ...options } as pg.PoolConfig)
+  survive(pool)
+  return pool
 }
 
 /** A session that breaks, in use or not, is an error of its statements and of nothing else. */

@@ -50,7 +50,10 @@ export class Platform {
     const stop = () => embedded?.stop() ?? Promise.resolve()
     try {
       const url = embedded?.url ?? settings.DATABASE_URL ?? ''
-      const database = await Database.open(url, migrations, settings.MAILFOLD_LEASE)
+      const database = await Database.open(url, migrations, {
+        longestPause: settings.MAILFOLD_LEASE,
+        longestStatement: settings.MAILFOLD_STATEMENT_TIMEOUT,
+      })
       const credentials = new Credentials(database, box)
       return new Platform(
         settings,

@@ -90,6 +90,21 @@ export const settingDefinitions = {
     '60000',
     'milliseconds that a query waits for a message body that has to be fetched',
   ),
+  MAILFOLD_STATEMENT_TIMEOUT: setting(
+    whole(100, 600_000),
+    '15000',
+    "milliseconds that a statement may take in the database for a client's request before it is cancelled",
+  ),
+  MAILFOLD_CLIENT_OPERATIONS: setting(
+    whole(1, 100_000),
+    '500',
+    'operations and downloads of one client (an address) that go on at once, subscriptions not counted',
+  ),
+  MAILFOLD_CLIENT_SUBSCRIPTIONS: setting(
+    whole(1, 1_000_000),
+    '1000',
+    'subscriptions of one client (an address) at once; 200 of them on one WebSocket',
+  ),
   MAILFOLD_OPERATION_TIMEOUT: setting(
     whole(200, 600_000),
     '15000',

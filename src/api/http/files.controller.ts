@@ -5,7 +5,9 @@ import type { Readable } from 'node:stream'
 import { attachmentsOf } from '../../mailbox/message.js'
 import { readAttachment, type Attachment } from '../../content/read-message.js'
 import { Platform } from '../../platform/platform.js'
+import { forClient } from '../../platform/client-sessions.js'
 import { isAuthorized, refuseUnauthorized } from '../bearer.js'
+import { clientOf, Clients, REQUEST_OVER, toldOf } from '../clients.js'
 import type { ByteRange } from '../../mailbox/content-piece.js'
 import { comesInPieces, MessageContents, type RawMessage } from '../message-content.js'
 
@@ -20,6 +22,7 @@ export class FilesController {
   constructor(
     private readonly platform: Platform,
     private readonly contents: MessageContents,
+    private readonly clients: Clients,
   ) {}
 
   /** The raw message, or the part that a Range header asks for (RFC 9110 §14). */
@@ -83,11 +86,18 @@ export class FilesController {
   ): Promise<FastifyReply> {
     if (!isAuthorized(request.headers.authorization, this.platform.token.value)) return refuseUnauthorized(reply)
     const gone = new AbortController()
-    reply.raw.once('close', () => gone.abort())
     try {
-      const sent = UUID.test(id) ? await send(gone.signal) : null
+      const end = this.clients.begin(clientOf(request.ip))
+      reply.raw.once('close', () => {
+        gone.abort(REQUEST_OVER)
+        end()
+      })
+      const scope = { client: clientOf(request.ip), signal: gone.signal }
+      const sent = UUID.test(id) ? await forClient(scope, () => send(gone.signal)) : null
       return sent ?? reply.code(404).send({ error: 'There is no such message.' })
     } catch (error) {
+      const told = toldOf(error)
+      if (told) return reply.code(told.status).send({ error: told.message })
       if (!(error instanceof GraphQLError)) throw error
       return reply.code(STATUS[String(error.extensions['code'])] ?? 503).send({ error: error.message })
     }

@@ -22,10 +22,7 @@ export class HealthController {
   /** The database answers, jobs can be taken, and the process is not about to end; 503 otherwise. */
   @Get('ready')
   async ready(@Res() reply: FastifyReply) {
-    const database = await this.platform.database.pool.query('select 1').then(
-      () => true,
-      () => false,
-    )
+    const database = await this.platform.database.answers()
     const ready = database && this.work.isReady && !this.platform.isStopping
     return reply
       .code(ready ? 200 : 503)

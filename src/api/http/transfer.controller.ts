@@ -11,7 +11,9 @@ import { Platform } from '../../platform/platform.js'
 import { viewAccounts } from '../../projections/account-views.js'
 import type { MessageFilter } from '../../mailbox/message-filter.js'
 import { viewListSize } from '../../projections/message-views.js'
+import { followedFor, forClient } from '../../platform/client-sessions.js'
 import { isAuthorized, refuseUnauthorized } from '../bearer.js'
+import { clientOf, Clients, REQUEST_OVER, toldOf } from '../clients.js'
 import { readIdOf } from '../ids.js'
 import { MessageContents } from '../message-content.js'
 import { exportedMessages, FORMATS } from '../message-export.js'
@@ -51,6 +53,7 @@ export class TransferController {
     private readonly platform: Platform,
     private readonly contents: MessageContents,
     private readonly commands: CommandBus,
+    private readonly clients: Clients,
   ) {}
 
   /** An account, a mailbox or what a filter leaves of them; headers say how many messages and bytes that is. */
@@ -61,22 +64,21 @@ export class TransferController {
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
   ) {
-    return this.serve(request, reply, async () => {
+    return this.serve(request, reply, async (signal) => {
       const accountId = await this.accountOf(id)
       const { format, mailbox, ...filter } = checked(EXPORT, query)
       const mailboxId = mailbox === undefined ? null : readId('Mailbox', mailbox)
-      const { pool } = this.platform.database
-      const size = await viewListSize(pool, accountId, mailboxId, filter as MessageFilter)
-      const gone = new AbortController()
-      reply.raw.once('close', () => gone.abort())
-      const scope = { accountId, mailboxId, filter: filter as MessageFilter }
+      const { reads } = this.platform.database
+      const size = await viewListSize(reads, accountId, mailboxId, filter as MessageFilter)
+      const exported = { accountId, mailboxId, filter: filter as MessageFilter }
       const { type, extension, pack } = FORMATS[format]
       reply
         .header('content-type', type)
         .header('content-disposition', `attachment; filename="mailfold.${extension}"`)
         .header('mailfold-messages', size.messages)
         .header('mailfold-bytes', size.bytes)
-      return reply.send(pack(exportedMessages(pool, this.contents, scope, gone.signal)))
+      const messages = exportedMessages(reads, this.contents, exported, signal)
+      return reply.send(pack(followedFor({ client: clientOf(request.ip), signal }, messages)))
     })
   }
 
@@ -112,7 +114,7 @@ export class TransferController {
 
   private async accountOf(id: string): Promise<string> {
     const accountId = readId('Account', id)
-    const [account] = await viewAccounts(this.platform.database.pool, [accountId])
+    const [account] = await viewAccounts(this.platform.database.reads, [accountId])
     if (!account) throw new Refused(404, 'There is no such account.')
     return accountId
   }
@@ -120,12 +122,22 @@ export class TransferController {
   private async serve(
     request: FastifyRequest,
     reply: FastifyReply,
-    work: () => Promise<FastifyReply>,
+    work: (signal: AbortSignal) => Promise<FastifyReply>,
   ): Promise<FastifyReply> {
     if (!isAuthorized(request.headers.authorization, this.platform.token.value)) return refuseUnauthorized(reply)
+    const gone = new AbortController()
     try {
-      return await work()
+      const client = clientOf(request.ip)
+      const end = this.clients.begin(client)
+      reply.raw.once('close', () => {
+        gone.abort(REQUEST_OVER)
+        end()
+      })
+      const signal = request.method === 'GET' ? gone.signal : null
+      return await forClient({ client, signal }, () => work(gone.signal))
     } catch (error) {
+      const told = toldOf(error)
+      if (told) return reply.code(told.status).send({ error: told.message })
       if (!(error instanceof Refused)) throw error
       return reply.code(error.status).send({ error: error.message })
     }

@@ -66,7 +66,7 @@ export class AccountResolver {
 
   @ResolveField(() => Float, { description: 'Messages a second that came into the index in the last five seconds.' })
   messagesPerSecond(@Parent() account: Account): Promise<number> {
-    return viewSyncRate(this.platform.database.pool, account.accountId, account.at)
+    return viewSyncRate(this.platform.database.reads, account.accountId, account.at)
   }
 
   @Mutation(() => ConnectAccountPayload, {
@@ -113,7 +113,7 @@ export class AccountResolver {
   }
 
   private async find(accountId: string): Promise<Account | null> {
-    const [view] = await viewAccounts(this.platform.database.pool, [accountId])
+    const [view] = await viewAccounts(this.platform.database.reads, [accountId])
     return view ? accountOf(view) : null
   }
 }

@@ -51,7 +51,7 @@ export class CandidatesResolver {
     const terms = { minBytes, olderThanDays }
     const why = whyNoTerms(terms)
     if (why) throw badInput(`\`${why.field}\` ${why.reason}.`)
-    const sums = await viewCandidateSums(this.platform.database.pool, accountId, terms)
+    const sums = await viewCandidateSums(this.platform.database.reads, accountId, terms)
     return [...sums].map(([kind, { messages: messageCount, bytes }]) =>
       Object.assign(new CandidateGroup(), {
         kind: kind as CandidateKindEnum,
@@ -105,8 +105,8 @@ export class CandidateGroupResolver {
   ): Promise<CandidateConnection> {
     const size = pageSize(first)
     const place = after ? readSizeCursor(after) : null
-    const { pool } = this.platform.database
-    const found = await viewCandidateList(pool, accountId, kind as CandidateKind, terms, place, size + 1)
+    const { reads } = this.platform.database
+    const found = await viewCandidateList(reads, accountId, kind as CandidateKind, terms, place, size + 1)
     const page = await Promise.all(
       found.slice(0, size).map(async (candidate) => {
         const node = await this.nodes.message(candidate.messageId, null, context)

@@ -62,7 +62,7 @@ export class HistoryResolver {
     @Args() page: ForwardPageArgs,
   ): Promise<ChangeConnection | null> {
     const messageId = readIdOf('Message', id)
-    const owner = await viewMessageOwner(this.platform.database.pool, messageId)
+    const owner = await viewMessageOwner(this.platform.database.reads, messageId)
     if (!owner) return null
     const until = await this.nodes.versionOf(owner.accountId, asOf)
     return this.historyOf(owner.accountId, messageId, until, page)
@@ -70,9 +70,9 @@ export class HistoryResolver {
 
   private async historyOf(accountId: string, messageId: string, until: number | null, page: ForwardPageArgs) {
     const after = page.after ? readStreamCursor(page.after, accountId) : 0
-    const { pool } = this.platform.database
+    const { reads } = this.platform.database
     const { events, hasMore } = await viewMessageHistory(
-      pool,
+      reads,
       accountId,
       messageId,
       { after, until },
@@ -103,9 +103,9 @@ export class DifferenceResolver {
     if (from > to) throw badInput('`from` is later than `to`.')
     const kinds = new Set<DifferenceKind>(args.kinds ?? Object.values(DifferenceKindEnum))
     const after = args.after ? readDifferenceCursor(args.after) : null
-    const { pool } = this.platform.database
+    const { reads } = this.platform.database
     const size = pageSize(args.first)
-    const { differences, end } = await viewDifference(pool, accountId, { from, to }, kinds, after, size)
+    const { differences, end } = await viewDifference(reads, accountId, { from, to }, kinds, after, size)
     const edges = differences.map((each) => ({
       cursor: differenceCursor(each),
       node: {

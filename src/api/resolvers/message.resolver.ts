@@ -117,7 +117,7 @@ export class MessageResolver {
 
 /** Reads a page of an account's or a mailbox's messages. */
 async function pageOf(
-  { database: { pool } }: Platform,
+  { database: { reads } }: Platform,
   { accountId, at }: { accountId: string; at: number | null },
   mailboxId: string | null,
   args: MessageListArgs,
@@ -127,8 +127,8 @@ async function pageOf(
   const filter = args.filter ?? {}
   const { messages, hasMore, version } =
     at === null
-      ? await viewMessageList(pool, accountId, mailboxId, filter, page, detailAsked(info))
-      : await viewPastMessageList(pool, at, accountId, mailboxId, filter, page)
+      ? await viewMessageList(reads, accountId, mailboxId, filter, page, detailAsked(info))
+      : await viewPastMessageList(reads, at, accountId, mailboxId, filter, page)
   const older = page.direction === 'older'
   const cursorAt = (at: number) => {
     const message = messages.at(at)

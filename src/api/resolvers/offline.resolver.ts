@@ -77,7 +77,7 @@ export class OfflineResolver {
   async maildropForecast(@Parent() { view }: Account): Promise<MaildropForecast | null> {
     const limit = view.collection.limit ?? view.maildrop?.limit ?? null
     if (limit === null) return null
-    const forecast = forecastFull(await viewMeasures(this.platform.database.pool, view.accountId, MEASURES), limit)
+    const forecast = forecastFull(await viewMeasures(this.platform.database.reads, view.accountId, MEASURES), limit)
     if (!forecast) return null
     const { fullAt, earliest, latest } = forecast
     return { fullAt: new Date(fullAt), earliest: new Date(earliest), latest: latest === null ? null : new Date(latest) }

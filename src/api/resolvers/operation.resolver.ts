@@ -67,7 +67,7 @@ export class OperationResolver {
 
   @ResolveField(() => [OperationRejection], { description: 'The messages for which it was not done.', complexity: 10 })
   async rejections(@Parent() { view }: Operation): Promise<OperationRejection[]> {
-    const effects = view.rejected === 0 ? [] : await viewEffects(this.platform.database.pool, view.operationId)
+    const effects = view.rejected === 0 ? [] : await viewEffects(this.platform.database.reads, view.operationId)
     return effects.flatMap(({ effect, reason }) =>
       reason === null
         ? []
@@ -80,7 +80,7 @@ export class OperationResolver {
     complexity: 10,
   })
   async offers(@Parent() { view }: Operation): Promise<OfferEnum[]> {
-    return [...(await viewOffers(this.platform.database.pool, view)).offers] as OfferEnum[]
+    return [...(await viewOffers(this.platform.database.reads, view)).offers] as OfferEnum[]
   }
 
   @Mutation(() => OperationPayload, {
@@ -140,8 +140,8 @@ export class AccountOperationsResolver {
   ): Promise<OperationConnection> {
     const size = pageSize(first)
     const before = after ? readOperationCursor(after) : null
-    const { pool } = this.platform.database
-    const found = await viewOperationList(pool, accountId, states ?? null, before, size + 1)
+    const { reads } = this.platform.database
+    const found = await viewOperationList(reads, accountId, states ?? null, before, size + 1)
     const edges = found.slice(0, size).map((view) => ({
       cursor: operationCursor(view.version),
       node: Object.assign(new Operation(), operationOf(view)),
@@ -167,7 +167,7 @@ export class AccountOperationsResolver {
     const offered = new Set(view.capabilities.map((name) => name.toUpperCase()))
     const canExpunge = expungesSingly((capability) => offered.has(capability))
     const scope = { accountId: view.accountId, missing: new Set<string>(), canExpunge, after: null, limit: 1_000 }
-    const { plan } = await viewUpload(this.platform.database.pool, scope)
+    const { plan } = await viewUpload(this.platform.database.reads, scope)
     return plan.steps.map(uploadStepOf)
   }
 

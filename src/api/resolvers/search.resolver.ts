@@ -48,7 +48,7 @@ export class SearchResolver {
     @Args('messageId', { type: () => ID, description: 'The message.' }) messageId: string,
     @Context() context: ApiContext,
   ): Promise<Message[]> {
-    const ids = await viewThread(this.platform.database.pool, readIdOf('Message', messageId))
+    const ids = await viewThread(this.platform.database.reads, readIdOf('Message', messageId))
     return this.messages(ids, context)
   }
 

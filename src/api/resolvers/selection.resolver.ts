@@ -41,7 +41,7 @@ export class SelectionResolver {
     complexity: 20,
   })
   async selectedContents(@Parent() { view }: Account): Promise<SelectedContentsProgress | null> {
-    return view.model === 'DISCONNECTED' ? viewSelectionProgress(this.platform.database.pool, view.accountId) : null
+    return view.model === 'DISCONNECTED' ? viewSelectionProgress(this.platform.database.reads, view.accountId) : null
   }
 
   @Query(() => SelectionPreviewPayload, {

@@ -37,7 +37,7 @@ export class SessionResolver {
     complexity: 10,
   })
   async sessions(@Parent() { view }: Account): Promise<SessionType[]> {
-    return (await viewSessions(this.platform.database.pool, view.accountId)).map(sessionOf)
+    return (await viewSessions(this.platform.database.reads, view.accountId)).map(sessionOf)
   }
 
   @Mutation(() => SessionPayload, {
