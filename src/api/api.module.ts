@@ -1,4 +1,5 @@
 import { Module, type DynamicModule, type ModuleMetadata } from '@nestjs/common'
+import { APP_FILTER } from '@nestjs/core'
 import { CqrsModule } from '@nestjs/cqrs'
 import { GraphQLModule } from '@nestjs/graphql'
 import { ContentModule } from '../content/content.module.js'
@@ -6,6 +7,7 @@ import { Platform } from '../platform/platform.js'
 import { Clients } from './clients.js'
 import { makeContext } from './context.js'
 import { GraphQLDriver, type DriverOptions } from './graphql-driver.js'
+import { Exceptions } from './exceptions.js'
 import { FilesController } from './http/files.controller.js'
 import { MetricsController } from './http/metrics.controller.js'
 import { HealthController, WORK_READINESS } from './http/health.controller.js'
@@ -26,6 +28,7 @@ import { SelectionResolver } from './resolvers/selection.resolver.js'
 import { SessionResolver } from './resolvers/session.resolver.js'
 import { DifferenceResolver, HistoryResolver } from './resolvers/history.resolver.js'
 import { Nodes } from './nodes.js'
+import { SCALARS } from './schema/date-time.js'
 import {
   AccountMessagesResolver,
   MailboxResolver,
@@ -94,6 +97,7 @@ export class ApiModule {
       useFactory: ({ token, database, logger }: Platform, clients: Clients) => ({
         autoSchemaFile: true,
         sortSchema: true,
+        buildSchemaOptions: { scalarsMap: SCALARS },
         token: token.value,
         clients,
         makeContext: (client, signal) => makeContext(database.reads, client, signal),
@@ -112,7 +116,7 @@ export class ApiModule {
     return {
       module: ApiModule,
       imports: [CqrsModule, ContentModule, ClientsModule, graphql, ...work.imports],
-      providers: [MessageContents, Nodes, ...RESOLVERS, readiness],
+      providers: [MessageContents, Nodes, ...RESOLVERS, readiness, { provide: APP_FILTER, useClass: Exceptions }],
       controllers: [FilesController, TransferController, ...forAll],
     }
   }

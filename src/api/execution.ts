@@ -23,6 +23,7 @@ import {
 import { compileQuery, isCompiledQuery, type CompiledQuery } from 'graphql-jit'
 import { fieldExtensionsEstimator, getComplexity, simpleEstimator } from 'graphql-query-complexity'
 import { LRUCache } from 'lru-cache'
+import { checkArguments } from './argument-check.js'
 import type { ApiContext } from './context.js'
 import { measureDocument, MOST_SELECTIONS, tooExpensive } from './document-size.js'
 import { introspectionEstimator } from './introspection-cost.js'
@@ -58,6 +59,7 @@ export class Executor {
     ]
     for (const field of Object.values(schema.getMutationType()?.getFields() ?? {}))
       field.resolve = readingAgain(field as Mutation)
+    checkArguments(schema)
   }
 
   /** @throws GraphQLError for a document that is too long, too large with its fragments expanded, or no GraphQL */
@@ -204,9 +206,11 @@ function keyOf(
 }
 
 function asBadInput(error: GraphQLError): GraphQLError {
-  const { nodes, source, positions, path, originalError } = error
-  const given = { nodes, source, positions, path, originalError }
-  return new GraphQLError(error.message, { ...given, extensions: { ...error.extensions, code: 'BAD_USER_INPUT' } })
+  const { nodes, source, positions, path, extensions } = error
+  return new GraphQLError(error.message, {
+    ...{ nodes, source, positions, path },
+    extensions: { ...extensions, code: 'BAD_USER_INPUT' },
+  })
 }
 
 /** Of several mutations in one operation, which are run one after the other, each is answered with what it has led to. */

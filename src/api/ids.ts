@@ -1,4 +1,5 @@
 import { GraphQLError } from 'graphql'
+import { isNear } from './moments.js'
 import type { StorePlace } from '../event-store/stored-events.js'
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
@@ -68,7 +69,7 @@ export function readSizeCursor(cursor: string): { size: number; messageId: strin
 /** Reads a place in a list of messages. @throws GraphQLError BAD_USER_INPUT */
 export function readListCursor(cursor: string): { internalDate: Date; messageId: string } {
   const [time, messageId] = Buffer.from(cursor, 'base64url').toString().split(',')
-  if (!/^-?\d{1,16}$/.test(time ?? '') || !UUID.test(messageId ?? ''))
+  if (!/^-?\d{1,16}$/.test(time ?? '') || !isNear(Number(time)) || !UUID.test(messageId ?? ''))
     throw badInput('The cursor is none of a list of messages.')
   return { internalDate: new Date(Number(time)), messageId: messageId as string }
 }

@@ -12,15 +12,26 @@ import { viewAccounts } from '../../projections/account-views.js'
 import type { MessageFilter } from '../../mailbox/message-filter.js'
 import { viewListSize } from '../../projections/message-views.js'
 import { followedFor, forClient } from '../../platform/client-sessions.js'
+import { whyNoText } from '../argument-check.js'
 import { isAuthorized, refuseUnauthorized } from '../bearer.js'
 import { clientOf, Clients, REQUEST_OVER, toldOf } from '../clients.js'
 import { readIdOf } from '../ids.js'
+import { isNear } from '../moments.js'
 import { MessageContents } from '../message-content.js'
 import { exportedMessages, FORMATS } from '../message-export.js'
 import { changeErrorOf } from '../schema/change-mail.type.js'
 
 const flag = z.enum(['true', 'false']).transform((value) => value === 'true')
-const time = z.iso.datetime({ offset: true }).transform((value) => new Date(value))
+const time = z.iso
+  .datetime({ offset: true })
+  .transform((value) => new Date(value))
+  .refine((value) => isNear(value.getTime()), 'is no date and time')
+
+/** A text that can be looked for, or that can be a name. */
+const text = z.string().superRefine((value, context) => {
+  const why = whyNoText(value)
+  if (why) context.addIssue(why)
+})
 
 const EXPORT = z.strictObject({
   format: z.enum(['mbox', 'maildir', 'zip']),
@@ -28,13 +39,13 @@ const EXPORT = z.strictObject({
   isUnread: flag.optional(),
   isFlagged: flag.optional(),
   hasAttachment: flag.optional(),
-  from: z.string().optional(),
-  subject: z.string().optional(),
+  from: text.optional(),
+  subject: text.optional(),
   since: time.optional(),
   before: time.optional(),
 })
 
-const IMPORT = z.strictObject({ format: z.enum(['mbox', 'maildir']), mailbox: z.string().min(1).default('INBOX') })
+const IMPORT = z.strictObject({ format: z.enum(['mbox', 'maildir']), mailbox: text.min(1).default('INBOX') })
 
 /** A request that cannot be served; the message is one sentence. */
 class Refused extends Error {

@@ -1,4 +1,4 @@
-import { Field, GraphQLISODateTime, ID, Int, ObjectType } from '@nestjs/graphql'
+import { Field, ID, Int, ObjectType } from '@nestjs/graphql'
 import type { FailedJob } from '../../mailbox/job-commands.js'
 
 @ObjectType('FailedJob', {
@@ -18,7 +18,7 @@ export class FailedJobType {
   @Field(() => ID, { nullable: true, description: 'For which account; null for what serves all.' })
   accountId!: string | null
 
-  @Field(() => GraphQLISODateTime, { description: 'When it failed for the last time.' })
+  @Field(() => Date, { description: 'When it failed for the last time.' })
   failedAt!: Date
 
   @Field({ description: 'Why, for a person.' })
