@@ -340,9 +340,9 @@ export class HeldHome implements AccountHome {
     try {
       if (this.lost) throw this.lost
       const connection = this.connection ?? (await this.connect(account))
-      await job(account, connection)
-      if (job !== CONNECT_ONLY && this.hasLasted) this.attempts.succeeded()
-      return true
+      if (connection) await job(account, connection)
+      if (connection && job !== CONNECT_ONLY && this.hasLasted) this.attempts.succeeded()
+      return connection !== null
     } catch (error) {
       const { connection } = this
       this.connection = null
@@ -427,7 +427,8 @@ export class HeldHome implements AccountHome {
     }
   }
 
-  private async connect(account: AccountView): Promise<ImapConnection> {
+  /** @returns null where a client has gone offline while it was being made: nothing is told or asked over it */
+  private async connect(account: AccountView): Promise<ImapConnection | null> {
     const { streams } = this.tools
     const connection = await this.newConnection(account)
     this.connectedAt = Date.now()
@@ -455,15 +456,16 @@ export class HeldHome implements AccountHome {
     })
     const { capabilities, serverName: server } = connection
     const established = { type: 'ConnectionEstablished' as const, data: { capabilities, server } }
-    await streams.decide(
+    const { events } = await streams.decide(
       this.accountId,
       (session) => viewAccounts(session, [this.accountId]),
-      // a client may have gone offline while it was being made; the next job ends it then
       ([now]) => (now && this.attempts.mayBegin(now) ? [established] : []),
       fence,
       'SERVER',
     )
-    return connection
+    if (events.length > 0) return connection
+    this.connection = null
+    return connection.close().then(() => null)
   }
 
   /** Asks for a job, once until it begins: a server may have a thousand things to say in the meantime. */

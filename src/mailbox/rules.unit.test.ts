@@ -194,9 +194,16 @@ test.each([
 
 test('a mailbox is opened for what its STATUS shows, and not for nothing', () => {
   expect(looksChanged(knownPlace, reported)).toBe(false)
-  for (const change of [{ uidNext: 101 }, { messages: 39 }, { highestModseq: '501' }, { uidValidity: '8' }]) {
+  for (const change of [
+    { uidNext: 101 },
+    { messages: 39 },
+    { highestModseq: '501' },
+    { uidValidity: '8' },
+    { highestModseq: null },
+  ]) {
     expect(looksChanged(knownPlace, { ...reported, ...change })).toBe(true)
   }
+  expect(looksChanged({ ...knownPlace, highestModseq: null }, reported)).toBe(true)
 })
 
 test('pauses grow to five minutes, and are spread', () => {

@@ -83,6 +83,7 @@ export function looksChanged(known: KnownPlace, reported: ReportedPlace): boolea
   if (known.uidValidity !== reported.uidValidity || !known.complete) return true
   if (reported.uidNext !== null && reported.uidNext !== known.uidNext) return true
   if (reported.messages !== null && reported.messages !== known.messages) return true
-  if (reported.highestModseq === null || known.highestModseq === null) return false
+  // without a MODSEQ (NOMODSEQ, RFC 7162 §3.1.2.2) a change of flags shows nowhere but in the mailbox itself
+  if (reported.highestModseq === null || known.highestModseq === null) return true
   return BigInt(reported.highestModseq) > BigInt(known.highestModseq)
 }

@@ -37,6 +37,12 @@ export type TrackedMailbox = MailboxListing & {
 /** Messages by their UIDs in one mailbox. */
 export type UploadSet = { mailboxId: string; messages: readonly { messageId: string; uid: number }[] }
 
+/** Messages to be expunged, with the flags that each is known to have: one that has others by now is looked at first. */
+export type ExpungeSet = {
+  mailboxId: string
+  messages: readonly { messageId: string; uid: number; flags: Flags }[]
+}
+
 /** One thing to tell the server. */
 export type UploadStep =
   | { kind: 'create'; mailboxId: string; path: string }
@@ -52,7 +58,7 @@ export type UploadStep =
   | { kind: 'copy'; from: string; to: string; copies: readonly { messageId: string; uid: number; size: number }[] }
   | { kind: 'store'; on: UploadSet; add: Flags; remove: Flags }
   | { kind: 'move'; from: UploadSet; to: string }
-  | { kind: 'expunge'; on: UploadSet }
+  | { kind: 'expunge'; on: ExpungeSet }
   | { kind: 'delete'; mailboxId: string; path: string }
 
 /** `impossible` are copies of which the original is nowhere, as far as known, and nothing is kept here to make them of. */
@@ -85,7 +91,7 @@ export function planUpload(view: UploadView): UploadPlan {
       if (!isThere.has(mailboxId)) continue
       // without UIDPLUS nothing more can be done than to mark it
       if (shown === null && (view.canExpunge || !hasFlag(server.flags, '\\Deleted')))
-        sets.expunged(mailboxId, { messageId, uid })
+        sets.expunged(mailboxId, { messageId, uid, flags: server.flags })
       const { added, removed } = flagsToSend(message)
       if (added.length > 0) sets.stored(mailboxId, 'add', added, { messageId, uid })
       if (removed.length > 0) sets.stored(mailboxId, 'remove', removed, { messageId, uid })
@@ -157,7 +163,7 @@ class Sets {
   private readonly copies = new Map<string, { kind: 'copy'; from: string; to: string; copies: Copied[] }>()
   private readonly stores = new Map<string, { kind: 'store'; on: Gathered; add: Flags; remove: Flags }>()
   private readonly moves = new Map<string, { kind: 'move'; from: Gathered; to: string }>()
-  private readonly expunges = new Map<string, { kind: 'expunge'; on: Gathered }>()
+  private readonly expunges = new Map<string, { kind: 'expunge'; on: Gathered<Flagged> }>()
 
   copied(from: string, to: string, copy: Copied): void {
     const step = this.copies.get(`${from} ${to}`) ?? { kind: 'copy', from, to, copies: [] }
@@ -180,8 +186,8 @@ class Sets {
     step.from.messages.push(message)
   }
 
-  expunged(mailboxId: string, message: Named): void {
-    const step = this.expunges.get(mailboxId) ?? { kind: 'expunge', on: { mailboxId, messages: [] } }
+  expunged(mailboxId: string, message: Flagged): void {
+    const step = this.expunges.get(mailboxId) ?? { kind: 'expunge' as const, on: { mailboxId, messages: [] } }
     this.expunges.set(mailboxId, step)
     step.on.messages.push(message)
   }
@@ -193,7 +199,8 @@ class Sets {
 
 type Named = { messageId: string; uid: number }
 type Copied = Named & { size: number }
-type Gathered = { mailboxId: string; messages: Named[] }
+type Flagged = Named & { flags: Flags }
+type Gathered<Message = Named> = { mailboxId: string; messages: Message[] }
 
 /** The messages that a step is about, by Mailfold's ids. */
 export function messagesOf(step: UploadStep): string[] {

@@ -1,4 +1,5 @@
 import type { AccountEvent } from './events.js'
+import { changeFlags, sameFlags, type Flags } from './flags.js'
 import { leftOver } from './message-changes.js'
 import type { ServerChange } from './operation.js'
 import type { PlaceThere } from './server-place.js'
@@ -88,6 +89,25 @@ export function changeOfRefusal(code: string | null | undefined): ServerChange |
     default:
       return 'SERVER_REFUSED'
   }
+}
+
+/**
+ * Which messages have other flags than they were known to have, now that they are marked as deleted: somebody has changed them since the
+ * mailbox was looked at. They are not expunged before that is looked at (FLAGS_CHANGED).
+ *
+ * @param known   the messages, each with the flags that are known
+ * @param reports what the server says of them after the mark
+ */
+export function changedBeforeExpunge(
+  known: readonly { uid: number; flags: Flags }[],
+  reports: readonly { uid: number; flags: Flags }[],
+): number[] {
+  const reported = new Map(reports.map(({ uid, flags }) => [uid, flags]))
+  const unmarked = (flags: Flags) => changeFlags(flags, [], ['\\Deleted'])
+  return known.flatMap(({ uid, flags }) => {
+    const now = reported.get(uid)
+    return now && !sameFlags(unmarked(now), unmarked(flags)) ? [uid] : []
+  })
 }
 
 /** What a step asks of each of its messages, for their refusal: flags, or a place. */

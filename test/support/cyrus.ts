@@ -61,7 +61,8 @@ export class Cyrus implements MailServer {
 
   async stop(): Promise<void> {
     await this.kill()
-    await rm(this.folder, { recursive: true, force: true })
+    // a process of it that is about to end may still write there
+    await rm(this.folder, { recursive: true, force: true, maxRetries: 10 })
   }
 
   async fill(user: string, mailboxes: Readonly<Record<string, readonly string[]>>): Promise<void> {

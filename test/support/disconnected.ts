@@ -208,8 +208,13 @@ export class DisconnectedAccount {
     await this.set('setConflictPolicy', 'SetConflictPolicyInput!', 'input', { accountId: this.id, policy })
   }
 
+  /** Says that it wants no connection, without waiting until there is none. */
+  requestOffline(): Promise<void> {
+    return this.set('goOffline', 'GoOfflineInput!', 'input', { accountId: this.id })
+  }
+
   async goOffline(): Promise<void> {
-    await this.set('goOffline', 'GoOfflineInput!', 'input', { accountId: this.id })
+    await this.requestOffline()
     await until(() => !this.wire.isOpen)
   }
 

@@ -86,9 +86,11 @@ export class OperationCase {
     const isOfMessages = !kind.includes('MAILBOX') && kind !== 'SUBSCRIBE'
     const goesInto = kind === 'MOVE' || kind === 'COPY' || kind === 'APPEND'
     const own = isOfMessages ? 'Home' : kind === 'RENAME_MAILBOX' ? 'Home' : 'Empty'
+    // ImapFlow answers what did not come about with false
     const on = async (work: () => Promise<unknown>) => {
       const lock = await other.getMailboxLock('Home')
-      await work().finally(() => lock.release())
+      const done = await work().finally(() => lock.release())
+      if (!done) throw new Error(`the other client could not bring about ${change}`)
     }
     const answered = (answer: string) => {
       wire.answering = (command) => (this.command(kind).test(command) ? answer : null)

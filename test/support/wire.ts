@@ -25,6 +25,8 @@ export class Wire {
    * the server says to it, until the wire is cut; `cut` has the wire cut when the server answers; null leaves it to the server.
    */
   answering: (command: string) => string | null = () => null
+  /** What happens elsewhere before an IMAP command goes on to the server; null for nothing. */
+  meanwhile: (command: string) => Promise<void> | null = () => null
   private readonly hidden: readonly string[]
 
   private constructor(server: Server, port: number, hidden: readonly string[]) {
@@ -88,7 +90,9 @@ export class Wire {
       this.asked[session] += text
       const [, tag = '', command = ''] = /^(\S+) ([^\r\n]*)\r\n/.exec(text) ?? []
       const answer = command === '' ? null : this.answering(command)
-      if (answer === null) target.write(data)
+      const meanwhile = command === '' ? null : this.meanwhile(command)
+      if (meanwhile) void meanwhile.then(() => target.write(data))
+      else if (answer === null) target.write(data)
       else if (answer === 'hold') this.struck = true
       else if (answer === 'hold answer' || answer === 'cut') {
         heldTag = tag

@@ -137,7 +137,7 @@ function rightOf(flag: string): string {
 
 /** @returns whether the server said what it did */
 async function send(tools: StepTools, step: Exclude<UploadStep, { kind: 'store' }>): Promise<boolean> {
-  const { connection, record } = tools
+  const { connection, record, mailboxes } = tools
   switch (step.kind) {
     case 'create':
       await createMailbox(connection, step.path)
@@ -172,7 +172,7 @@ async function send(tools: StepTools, step: Exclude<UploadStep, { kind: 'store' 
       return found(tools, step, step.from.messages, step.to, placed, !isMove)
     }
     case 'expunge':
-      await expungeMessages(connection, uidsOf(step.on))
+      await expungeMessages(connection, step.on.messages, mailboxes.get(step.on.mailboxId)?.highestModseq ?? null)
       if (canExpunge(connection)) await refuseIfRepeated(tools, step)
       return false
   }

@@ -1,9 +1,10 @@
 import { parseCopyUid } from 'imapflow/lib/commands/copyuid-parser.js'
 import type { Flags } from '../../mailbox/flags.js'
 import { groupsOf } from '../../mailbox/groups.js'
-import { formatUidSet, uidSetOf } from '../../mailbox/uid-set.js'
+import { formatUidSet, parseUidSet, uidSetOf, type UidSet } from '../../mailbox/uid-set.js'
 import { expungesSingly } from '../../mailbox/upload-plan.js'
-import type { FlagsReport, ImapConnection } from './imap-connection.js'
+import { changedBeforeExpunge } from '../../mailbox/upload-results.js'
+import type { FlagsReport, ImapAnswer, ImapConnection } from './imap-connection.js'
 
 /*
  * What changes mail on an IMAP server. Of the selected mailbox, by UID. Every call rejects with ServerFailed; what was refused
@@ -100,18 +101,61 @@ async function transfer(
 /**
  * Marks messages as deleted and expunges them, and no others (UID EXPUNGE, RFC 4315 §2.1). Where the server cannot expunge
  * single messages they are only marked: a bare EXPUNGE would take along what others have marked.
+ *
+ * What somebody has changed since it was looked at stays as it is: a server with CONDSTORE does not mark it (UNCHANGEDSINCE, RFC 7162 §3.1.3); the
+ * answers of others to the mark tell its flags, and the mark is taken away again.
+ *
+ * @param messages with the flags that each is known to have
+ * @param unchangedSince the MODSEQ up to which all changes are known; null without
  */
-export async function expungeMessages(connection: ImapConnection, uids: readonly number[]): Promise<void> {
-  await storeFlags(connection, uids, 'add', ['\\Deleted'], null)
+export async function expungeMessages(
+  connection: ImapConnection,
+  messages: readonly { uid: number; flags: Flags }[],
+  unchangedSince: string | null,
+): Promise<void> {
+  const { changed, reports } = await markDeleted(connection, messages, unchangedSince)
+  const late = changedBeforeExpunge(messages, reports).filter((uid) => !changed.has(uid))
+  const unmark = (uids: readonly number[]) => storeFlags(connection, uids, 'remove', ['\\Deleted'], null)
+  if (late.length > 0) await unmark(late)
+  const uids = messages.map(({ uid }) => uid).filter((uid) => !changed.has(uid) && !late.includes(uid))
   if (!canExpunge(connection)) return
   try {
     for (const group of groupsOf(uids, MOST_UIDS)) await connection.execute('UID EXPUNGE', [sequence(group)])
   } catch (error) {
     // left marked, they would go with the next client that expunges the mailbox
-    await storeFlags(connection, uids, 'remove', ['\\Deleted'], null).catch(() => undefined)
+    await unmark(uids).catch(() => undefined)
     throw error
   }
 }
+
+/** Marks messages as deleted, but for those that have changed. @returns the UIDs of these, and what the server says of the others' flags */
+async function markDeleted(
+  connection: ImapConnection,
+  messages: readonly { uid: number }[],
+  unchangedSince: string | null,
+): Promise<{ changed: ReadonlySet<number>; reports: FlagsReport[] }> {
+  const since = unchangedSince !== null && connection.abilities.condstore ? unchangedSince : null
+  const changed = new Set<number>()
+  const reports: FlagsReport[] = []
+  const condition = since === null ? [] : [[atom('UNCHANGEDSINCE'), atom(since)]]
+  const item = atom(since === null ? '+FLAGS' : '+FLAGS.SILENT')
+  for (const group of groupsOf(messages, MOST_UIDS)) {
+    const attributes = [sequence(group.map(({ uid }) => uid)), ...condition, item, [atom('\\Deleted')]]
+    const answer = await connection.executeForFlags('UID STORE', attributes, (report) => reports.push(report))
+    const modified = modifiedIn(answer)
+    for (const { uid } of group) if (hasUid(modified, uid)) changed.add(uid)
+  }
+  return { changed, reports }
+}
+
+/** The UIDs of messages that a conditional STORE has left as they are (MODIFIED, RFC 7162 §3.1.3). */
+function modifiedIn({ attributes }: ImapAnswer): UidSet {
+  const [code, uids] = attributes?.[0]?.section ?? []
+  if (typeof code?.value !== 'string' || code.value.toUpperCase() !== 'MODIFIED') return []
+  return typeof uids?.value === 'string' ? parseUidSet(uids.value) : []
+}
+
+const hasUid = (set: UidSet, uid: number) => set.some(([first, last]) => uid >= first && uid <= last)
 
 /** Puts a message into a mailbox (APPEND, RFC 9051 §6.3.12). @returns null where the server does not say where it is */
 export async function appendMessage(

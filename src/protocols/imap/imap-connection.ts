@@ -505,18 +505,22 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
     if (preCheck) await preCheck()
   }
 
-  /** The same for a command that has the server tell of flags in the selected mailbox, by UID. */
+  /** The same for a command that has the server tell of flags in the selected mailbox, by UID. @returns the answer that completes it */
   async executeForFlags(
     command: string,
     attributes: readonly unknown[],
     report: (flags: FlagsReport) => void,
-  ): Promise<void> {
+  ): Promise<ImapAnswer> {
     const answers: ImapAnswer[] = []
-    await this.execute(command, attributes, { untagged: 'FETCH', take: (answer) => answers.push(answer) })
+    const completed = await this.execute(command, attributes, {
+      untagged: 'FETCH',
+      take: (answer) => answers.push(answer),
+    })
     for (const answer of answers) {
       const told = await formatMessageResponse(answer as never, this.client.mailbox as MailboxObject)
       if (told.uid && told.flags) report(flagsReportOf(told))
     }
+    return completed
   }
 
   /** A mailbox's path as it goes over the wire: in modified UTF-7 (RFC 3501 §5.1.3) where the server wants that. */
