@@ -14,7 +14,9 @@ import { RESOLVERS } from '../dist/api/api.module.js'
 import { SCALARS } from '../dist/api/schema/date-time.js'
 
 const app = await NestFactory.createApplicationContext(GraphQLSchemaBuilderModule, { logger: false })
-const schema = lexicographicSortSchema(await app.get(GraphQLSchemaFactory).create(RESOLVERS, [], { scalarsMap: SCALARS }))
+const schema = lexicographicSortSchema(
+  await app.get(GraphQLSchemaFactory).create(RESOLVERS, [], { scalarsMap: SCALARS }),
+)
 const missing = []
 for (const type of Object.values(schema.getTypeMap())) {
   if (type.name.startsWith('__')) continue
