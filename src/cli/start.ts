@@ -90,7 +90,8 @@ async function runUntilStopped(
     platform.stops()
     await sleep(settings.MAILFOLD_DRAIN_DELAY)
   } finally {
-    watchdog.stopsWithin(patience + LAST_RESORT)
+    // the last resort is for a stop that does not end, not for one that a slow machine takes longer for
+    watchdog.stopsWithin(settings.MAILFOLD_STOP_TIMEOUT + LAST_RESORT)
     const isInTime = await within(patience, close(service, platform))
     if (!isInTime && patience > SHORTEST_STOP)
       process.stderr.write(`mailfold: the stop was cut off after ${patience} ms\n`)
