@@ -14,6 +14,7 @@ beforeAll(async () => {
   dovecot = await Dovecot.start()
   service = await Service.start({
     MAILFOLD_TLS_CA: dovecot.authorityFile,
+    MAILFOLD_MAIL_HOSTS: 'loopback, 192.0.2.0/24',
     MAILFOLD_CONNECT_TIMEOUT: '3000',
     MAILFOLD_ANSWER_TIMEOUT: '1500',
   })

@@ -3,11 +3,15 @@ import { connect as connectSocket, createServer, type Socket } from 'node:net'
 import fc from 'fast-check'
 import type { Authentication } from '../src/mailbox/access-model.js'
 import { ServerFailed } from '../src/mailbox/failures.js'
+import { lookupHost } from '../src/protocols/dial.js'
+import { HostAddresses } from '../src/protocols/host-addresses.js'
 import { Pop3Connection } from '../src/protocols/pop3/pop3-connection.js'
 import { ScriptedPop3, type Manner } from './support/scripted-pop3.ts'
 
 const POLICY = {
   allowPlaintext: false,
+  hostAddresses: new HostAddresses(['loopback']),
+  lookup: lookupHost,
   secureContext: createSecureContext(),
   connectTimeout: 1_000,
   answerTimeout: 1_000,

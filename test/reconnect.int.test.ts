@@ -2,6 +2,8 @@ import { createSecureContext } from 'node:tls'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { makeLogger } from '../src/platform/logs.js'
+import { lookupHost } from '../src/protocols/dial.js'
+import { HostAddresses } from '../src/protocols/host-addresses.js'
 import { ImapConnection } from '../src/protocols/imap/imap-connection.js'
 import { honest, ScriptedImap } from './support/scripted-imap.ts'
 
@@ -23,6 +25,8 @@ test('reconnecting ten thousand times leaves memory and listeners as they were',
   } as const
   const policy = {
     allowPlaintext: false,
+    hostAddresses: new HostAddresses(['loopback']),
+    lookup: lookupHost,
     secureContext: createSecureContext(),
     connectTimeout: 5_000,
     answerTimeout: 5_000,

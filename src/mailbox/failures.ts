@@ -14,6 +14,8 @@ export type ServerFailure =
   | { kind: 'LoginRefused'; host: string; serverSaid: string }
   | { kind: 'ProtocolNotSpoken'; host: string; port: number }
   | { kind: 'PlaintextNotAllowed'; host: string }
+  /** no address of the host is one that this installation connects to */
+  | { kind: 'HostNotAllowed'; host: string }
   /** the server asks for a pause; milliseconds where it names them */
   | { kind: 'Throttled'; host: string; serverSaid: string; pause: number | null }
   /** another session has the maildrop open (RFC 2449 IN-USE) */
@@ -40,6 +42,7 @@ export function remedyOf(failure: ServerFailure): Remedy {
     case 'TlsNotTrusted':
     case 'TlsNotOffered':
     case 'PlaintextNotAllowed':
+    case 'HostNotAllowed':
       return 'change settings'
     case 'CommandRefused':
       return 'report'
@@ -67,6 +70,8 @@ export function describeFailure(failure: ServerFailure): string {
       return `What answers on port ${failure.port} of ${failure.host} does not speak the protocol.`
     case 'PlaintextNotAllowed':
       return `A connection without TLS to ${failure.host} is not allowed: it is not on loopback.`
+    case 'HostNotAllowed':
+      return `Mail hosts may not be where ${failure.host} is: see MAILFOLD_MAIL_HOSTS.`
     case 'Throttled':
       return `${failure.host} asks for a pause: ${failure.serverSaid}`
     case 'MaildropInUse':

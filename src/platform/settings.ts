@@ -21,6 +21,8 @@ const setting = <T>(parse: z.ZodType<T>, fallback: string | undefined, about: st
   about,
 })
 
+const ENTRY_OF_HOSTS = 'must be public, private, loopback, or networks such as 10.1.0.0/16, with commas between'
+
 /** Most shards that the accounts can be divided into. */
 export const MOST_SHARDS = 1_024
 
@@ -69,6 +71,16 @@ export const settingDefinitions = {
     flag,
     'false',
     'allow connections without TLS to mail servers that are not on loopback',
+  ),
+  MAILFOLD_MAIL_HOSTS: setting(
+    z
+      .string()
+      .transform((given) => given.split(',').map((entry) => entry.trim()))
+      .pipe(
+        z.array(z.union([z.enum(['public', 'private', 'loopback']), z.cidrv4(), z.cidrv6()], ENTRY_OF_HOSTS)).min(1),
+      ),
+    'public,private,loopback',
+    'addresses that mail hosts may have: public, private, loopback, and networks such as 10.1.0.0/16, with commas between',
   ),
   MAILFOLD_CHECK_INTERVAL: setting(
     whole(200, 3_600_000),

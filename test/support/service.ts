@@ -61,10 +61,10 @@ export class Service {
     return service
   }
 
-  /** Starts it (again), on the same folder. @param program what is built of main.ts */
-  async launch(program = MAIN): Promise<void> {
+  /** Starts it (again), on the same folder. @param program what is built of main.ts @param settings others than it was made with */
+  async launch(program = MAIN, settings: NodeJS.ProcessEnv = {}): Promise<void> {
     const child = spawn(program, ['start', '--json'], {
-      env: this.environment,
+      env: { ...this.environment, ...settings },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     this.child = child

@@ -74,6 +74,10 @@ const PlaintextNotAllowed = plainError(
   'PlaintextNotAllowed',
   'Connections without TLS are not allowed to hosts that are not loopback.',
 )
+const HostNotAllowed = plainError(
+  'HostNotAllowed',
+  'The host has no address that mail hosts may have (MAILFOLD_MAIL_HOSTS). Nothing was connected to.',
+)
 export const ModelNotPossible = plainError('ModelNotPossible', 'The protocol cannot serve the access model.')
 const MaildropInUse = plainError('MaildropInUse', 'Another session has the maildrop open: try again when it is over.')
 const ConnectionLost = plainError('ConnectionLost', 'The connection broke, or the server did what it should not.')
@@ -116,6 +120,7 @@ export const ConnectAccountError = createUnionType({
       LoginRefused,
       ProtocolNotSpoken,
       PlaintextNotAllowed,
+      HostNotAllowed,
       ModelNotPossible,
       ServerThrottles,
       MaildropInUse,
@@ -187,6 +192,7 @@ const plainErrors = {
   TlsNotOffered,
   ProtocolNotSpoken,
   PlaintextNotAllowed,
+  HostNotAllowed,
   MaildropInUse,
   ConnectionLost,
 }

@@ -1,4 +1,28 @@
 /**
+ * Makes the table of the past of mailboxes anew, with the columns that the live one has by then and with all rows that it holds, so that a process of the
+ * version before goes on with it: that writes whole rows, and reads by names.
+ */
+export const WIDER_PAST_MAILBOXES = `
+  create table past_mailboxes_wider (
+    like mailboxes, at_version bigint not null, removed boolean not null,
+    primary key (account_id, mailbox_id, at_version)
+  );
+  do $$
+  declare
+    kept text := (
+      select string_agg(quote_ident(attname), ', ') from pg_attribute
+      where attrelid = 'past_mailboxes'::regclass and attnum > 0 and not attisdropped
+    );
+  begin
+    execute format('insert into past_mailboxes_wider (%1$s) select %1$s from past_mailboxes', kept);
+  end $$;
+  drop table past_mailboxes;
+  alter table past_mailboxes_wider rename to past_mailboxes;
+  create index past_mailboxes_removed on past_mailboxes (account_id) where removed;
+  create index past_mailboxes_by_id on past_mailboxes (mailbox_id);
+`
+
+/**
  * Makes the tables of the past of accounts and mailboxes anew, with the columns that the live ones have by then. What they held
  * follows from the log, and is folded again at the start.
  */

@@ -52,6 +52,7 @@ export class AnswerWatch {
     private readonly patience: number,
     private readonly end: () => void,
   ) {
+    socket.once('close', () => clearInterval(this.looking))
     socket.on('data', (data: Buffer) => {
       if (data.includes(10)) this.hasLine = true
       if (this.isTooMuch(data.length)) this.giveUp('the server sends more than anybody asked for')
