@@ -50,6 +50,26 @@ describe.each(SERVERS)('on $name', ({ start }) => {
     },
   )
 
+  test('what another client marks is noticed also where something else is asked of the server right after the look', async () => {
+    const each = await OperationCase.begin(service, server)
+    const { mine } = each
+    const { id: other } = await mine.message('Else')
+    await mine.goOffline()
+    const id = await each.ask('DELETE')
+    await each.change('DELETE', 'FLAGS_CHANGED')
+    let read: Promise<unknown> = Promise.resolve()
+    mine.wire.meanwhile = once(/^UID FETCH .*CHANGEDSINCE/, async () => {
+      read = mine.read(other)
+      // by then it waits for its turn, and the upload is put down for it
+      for (let rounds = 0; rounds < 20; rounds++) await mine.state()
+    })
+    await mine.upload()
+    await read
+    expect(await mine.operation(id)).toMatchObject({ state: 'REJECTED', reason: 'FLAGS_CHANGED' })
+    expect(await mine.onServer('Home')).toEqual([{ subject: 'm', flags: ['\\Flagged'] }])
+    await mine.end()
+  })
+
   test('nothing is told over a connection that was made while its account went offline', async () => {
     const each = await OperationCase.begin(service, server)
     const { mine } = each

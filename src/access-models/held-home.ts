@@ -168,7 +168,6 @@ export class HeldHome implements AccountHome {
       this.hasLookedForEarlier = tools.missing.size === 0
     }
     await this.uploads.upload(tools, isAsked)
-    this.mailboxes.isUnsettled = false
     if (account.model !== 'ONLINE') return
     if (this.uploads.hasMade()) this.mayHaveContents = true
     await this.keepNothing(account)
@@ -502,6 +501,7 @@ export class HeldHome implements AccountHome {
       look: (paths) => mailboxes.look(link, paths),
       hasChanged: () => mailboxes.hasChanged,
       isUnsettled: () => mailboxes.isUnsettled,
+      settled: () => (mailboxes.isUnsettled = false),
       touched: (paths) => mailboxes.touched(paths),
       lookIfChanged: (paths) => mailboxes.lookIfChanged(link, paths),
       lookAtList: () => mailboxes.changed(null),

@@ -138,6 +138,15 @@ export class DisconnectedAccount {
     return found
   }
 
+  /** A message's raw content. */
+  async read(messageId: string): Promise<Buffer> {
+    const { message } = await this.service.ask<{ message: { rawUrl: string } }>(
+      'query ($id: ID!) { message(id: $id) { rawUrl } }',
+      { id: messageId },
+    )
+    return Buffer.from(await (await this.service.fetch(message.rawUrl)).arrayBuffer())
+  }
+
   /** A mailbox's id. */
   async mailbox(path: string): Promise<string> {
     const found = (await this.state()).mailboxes.find((mailbox) => mailbox.path === path)

@@ -46,6 +46,8 @@ export type UploadTools = RecordTools & {
   hasChanged: () => boolean
   /** whether anything has come from the server since operations were settled last */
   isUnsettled: () => boolean
+  /** takes notice that operations were settled by all that has come, or that none waits */
+  settled: () => void
   /** the same, only of those that are known to have changed */
   lookIfChanged: (paths: ReadonlySet<string>) => Promise<void>
   /** asks for the list of mailboxes to be looked at again */
@@ -93,7 +95,7 @@ export class Uploads {
 
   /** Tells the server what waits, as far as it can be told now. @param isAsked whether something is known to wait */
   async upload(tools: UploadTools, isAsked: boolean): Promise<void> {
-    if (!isAsked && !(await viewHasWaiting(tools.database.pool, tools.accountId))) return
+    if (!isAsked && !(await viewHasWaiting(tools.database.pool, tools.accountId))) return tools.settled()
     await this.waitForEarlier(tools)
     const record = new UploadRecord(tools, canExpunge(tools.connection))
     if (tools.hasChanged()) await tools.lookIfChanged(await this.pathsInvolved(tools))
@@ -110,6 +112,7 @@ export class Uploads {
         const { touched, isKnown } = await this.take(tools, record, plan.steps, view.mailboxes)
         if (isKnown && !(await viewHasWaiting(tools.database.pool, tools.accountId))) {
           tools.touched(touched)
+          tools.settled()
           return this.attempts.clear()
         }
         const isDone = isKnown && touched.size === 0
@@ -169,6 +172,7 @@ export class Uploads {
         decideSettlement(messages, { ...terms, isEverywhereLooked: certain !== null }),
       )
     }
+    if (certain === null) tools.settled()
   }
 
   /** An upload over a connection that ended may reach its mailbox a moment later; sent again, it would be there twice. */
