@@ -1,9 +1,12 @@
+import { DisconnectedAccount } from './support/disconnected.ts'
+import { mail } from './support/mail.ts'
 import { OperationCase } from './support/operation-case.ts'
 import type { MailServer } from './support/imap-server.ts'
 import { SERVERS } from './support/mail-servers.ts'
 import { Service, until } from './support/service.ts'
 
 let service: Service
+let users = 0
 
 beforeAll(async () => {
   service = await Service.start({ MAILFOLD_CHECK_INTERVAL: '1000' })
@@ -67,6 +70,63 @@ describe.each(SERVERS)('on $name', ({ start }) => {
     await read
     expect(await mine.operation(id)).toMatchObject({ state: 'REJECTED', reason: 'FLAGS_CHANGED' })
     expect(await mine.onServer('Home')).toEqual([{ subject: 'm', flags: ['\\Flagged'] }])
+    await mine.end()
+  })
+
+  describe.each([[[]], [['QRESYNC', 'CONDSTORE']]])('without %j', (lack: string[]) => {
+    test.each([1, 20, 60, 300])('flags that are set and taken away from %i messages go once each', async (count) => {
+      const user = `flags${++users}`
+      // UIDs that are not sequence numbers, and a mailbox of others beside it
+      const messages = Array.from({ length: count + 2 }, (_, index) =>
+        mail(users * 1000 + index, { subject: `m${index}` }),
+      )
+      await server.fill(user, { Other: messages.slice(0, 2), Home: messages })
+      const other = await server.client(user)
+      const lock = await other.getMailboxLock('Home')
+      await other.messageFlagsAdd('1:*', ['\\Seen', 'old'])
+      await other.messageDelete('1:2')
+      lock.release()
+      await other.logout()
+      const mine = await DisconnectedAccount.connect(service, server, user, lack)
+      const ids = (await mine.shown('Home')).map(({ id }) => id)
+      expect(ids).toHaveLength(count)
+      await mine.goOffline()
+      const before = mine.wire.asked.length
+      const asked = [
+        await mine.flags(ids, ['\\Flagged', 'new'], ['\\Seen', 'old']),
+        await mine.flags(ids, ['\\Answered', 'gone']),
+        await mine.flags(ids, ['work'], ['gone']),
+      ]
+      await mine.upload()
+      for (const { id } of asked)
+        expect(await mine.operation(id)).toMatchObject({ state: 'APPLIED', reason: null, rejectedCount: 0 })
+      const flags = ['\\Answered', '\\Flagged', 'new', 'work']
+      for (const each of await mine.onServer('Home')) expect(each.flags).toEqual(flags)
+      for (const each of await mine.shown('Home')) expect([...each.flags].sort()).toEqual(flags)
+      const stores =
+        mine.wire.asked
+          .slice(before)
+          .join('')
+          .match(/UID STORE [^\r]*/g) ?? []
+      expect(stores).toHaveLength(2)
+      await mine.end()
+    })
+  })
+
+  test('flags that are changed while others of the same messages are on the way all come about', async () => {
+    const user = `flags${++users}`
+    const messages = Array.from({ length: 60 }, (_, index) => mail(users * 1000 + index, { subject: `m${index}` }))
+    await server.fill(user, { Home: messages })
+    const mine = await DisconnectedAccount.connect(service, server, user)
+    const ids = (await mine.shown('Home')).map(({ id }) => id)
+    const asked: { id: string }[] = []
+    for (const [index, flag] of ['\\Seen', '\\Flagged', 'one', 'two', 'three', 'four'].entries())
+      asked.push(await mine.flags(ids.slice(index), [flag], index > 0 ? ['\\Seen'] : []))
+    await mine.settled()
+    for (const { id } of asked) expect(['APPLIED', 'SUPERSEDED']).toContain((await mine.operation(id)).state)
+    const shown = (await mine.shown('Home')).map(({ subject, flags }) => ({ subject, flags: [...flags].sort() }))
+    expect(await mine.onServer('Home')).toEqual(shown)
+    expect(shown.find(({ subject }) => subject === 'm9')?.flags).toContain('four')
     await mine.end()
   })
 

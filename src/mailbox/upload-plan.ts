@@ -219,6 +219,34 @@ export function messagesOf(step: UploadStep): string[] {
   }
 }
 
+/** That of a step which is about some of its messages, or about its mailbox, by Mailfold's ids; null where that is nothing. */
+export function ofMessages(step: UploadStep, isMeant: (id: string) => boolean): UploadStep | null {
+  const meant = <Message extends { messageId: string }>(messages: readonly Message[]) =>
+    messages.filter(({ messageId }) => isMeant(messageId))
+  switch (step.kind) {
+    case 'append':
+      return isMeant(step.messageId) ? step : null
+    case 'copy': {
+      const copies = meant(step.copies)
+      return copies.length > 0 ? { ...step, copies } : null
+    }
+    case 'store': {
+      const messages = meant(step.on.messages)
+      return messages.length > 0 ? { ...step, on: { ...step.on, messages } } : null
+    }
+    case 'expunge': {
+      const messages = meant(step.on.messages)
+      return messages.length > 0 ? { ...step, on: { ...step.on, messages } } : null
+    }
+    case 'move': {
+      const messages = meant(step.from.messages)
+      return messages.length > 0 ? { ...step, from: { ...step.from, messages } } : null
+    }
+    default:
+      return isMeant(step.mailboxId) ? step : null
+  }
+}
+
 const OPERATION_OF = {
   create: 'CREATE_MAILBOX',
   rename: 'RENAME_MAILBOX',

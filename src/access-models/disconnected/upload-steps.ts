@@ -4,6 +4,7 @@ import { isRefusal } from '../../mailbox/failures.js'
 import { decideMailboxGone } from '../../mailbox/mailbox-requests.js'
 import type { ServerChange } from '../../mailbox/operation.js'
 import type { PlaceThere } from '../../mailbox/server-place.js'
+import type { UploadAnswers } from '../../mailbox/upload-answers.js'
 import {
   flagsNotKept,
   messagesOf,
@@ -16,7 +17,6 @@ import { aspectOf, changeOfRefusal, decideCopiedToMove, decidePlaced } from '../
 import type { Logger } from '../../platform/logs.js'
 import {
   appendMessage,
-  canExpunge,
   canMove,
   copyMessages,
   createMailbox,
@@ -32,9 +32,6 @@ import type { FlagsReport, ImapConnection } from '../../protocols/imap/imap-conn
 import { causeOfRefusal, type Needs } from '../../protocols/imap/refusal-causes.js'
 import type { UploadRecord } from './upload-record.js'
 
-/** How often a server may say that it did something after which nothing has changed. */
-const MOST_ATTEMPTS = 3
-
 /** What the steps of one round work with. */
 export type StepTools = {
   accountId: string
@@ -46,8 +43,8 @@ export type StepTools = {
   mailboxes: ReadonlyMap<string, TrackedMailbox>
   /** whether nothing more of the plan is told after this step: only then can operations come to their outcomes */
   isLast: boolean
-  /** how often each step was taken without having come about */
-  attempts: Map<string, number>
+  /** what the server has answered so far */
+  answers: UploadAnswers
   /** asks for the list of mailboxes to be looked at again */
   lookAtList: () => void
 }
@@ -65,7 +62,16 @@ export type Knowledge = 'ALL' | 'ITS_OWN' | 'NOT_ALL'
  *
  * @throws ServerFailed, but for refusals, which are outcomes
  */
-export async function takeStep(tools: StepTools, step: UploadStep): Promise<Knowledge> {
+export async function takeStep(tools: StepTools, planned: UploadStep): Promise<Knowledge> {
+  const { untold: step, told } = tools.answers.part(planned)
+  // it was looked at since, and is not so
+  if (told) await refuse(tools, told, 'SERVER_REFUSED')
+  if (!step) return 'NOT_ALL'
+  const knowledge = await tell(tools, step)
+  return told ? 'NOT_ALL' : knowledge
+}
+
+async function tell(tools: StepTools, step: UploadStep): Promise<Knowledge> {
   try {
     if (!(await isPossible(tools, step))) return 'NOT_ALL'
     if (step.kind === 'store') return (await store(tools, step)) ? 'ALL' : 'NOT_ALL'
@@ -77,7 +83,8 @@ export async function takeStep(tools: StepTools, step: UploadStep): Promise<Know
     const change = failure.command === 'SELECT' ? null : await meaningOf(tools, step, failure.code)
     // the mailbox may be gone: the list says so for certain, and what becomes of the operation follows from that
     if (change === null) tools.lookAtList()
-    if (change !== null || isRepeated(tools, step)) await refuse(tools, step, change ?? 'SERVER_REFUSED')
+    const refused = change === null ? tools.answers.refused(step) : step
+    if (refused) await refuse(tools, refused, change ?? 'SERVER_REFUSED')
     return 'NOT_ALL'
   }
 }
@@ -137,25 +144,29 @@ function rightOf(flag: string): string {
 
 /** @returns whether the server said what it did */
 async function send(tools: StepTools, step: Exclude<UploadStep, { kind: 'store' }>): Promise<boolean> {
-  const { connection, record, mailboxes } = tools
+  const { connection, record, answers } = tools
   switch (step.kind) {
     case 'create':
       await createMailbox(connection, step.path)
+      answers.said(step)
       tools.lookAtList()
       await record.mailboxIs(step.mailboxId, step.path, false)
       return true
     case 'rename':
       await renameMailbox(connection, step.from, step.to)
+      answers.said(step)
       tools.lookAtList()
       for (const { mailboxId, path } of [{ mailboxId: step.mailboxId, path: step.to }, ...step.below])
         await takeAlong(tools, mailboxId, path)
       return true
     case 'subscribe':
       await subscribeMailbox(connection, step.path, step.subscribed)
+      answers.said(step)
       await record.mailboxIs(step.mailboxId, step.path, step.subscribed)
       return true
     case 'delete':
       await deleteMailbox(connection, step.path)
+      answers.said(step)
       tools.lookAtList()
       await record.ofMailbox(step.mailboxId, (mailbox, terms) => decideMailboxGone(mailbox, [], null, terms))
       return true
@@ -164,16 +175,17 @@ async function send(tools: StepTools, step: Exclude<UploadStep, { kind: 'store' 
     case 'copy': {
       const uids = step.copies.map(({ uid }) => uid)
       const placed = await copyMessages(connection, uids, pathOf(tools, step.to))
-      return found(tools, step, step.copies, step.to, placed, false)
+      answers.said(step)
+      return found(tools, step.copies, step.to, placed, false)
     }
     case 'move': {
       const isMove = canMove(connection)
       const placed = await (isMove ? moveMessages : copyMessages)(connection, uidsOf(step.from), pathOf(tools, step.to))
-      return found(tools, step, step.from.messages, step.to, placed, !isMove)
+      answers.said(step)
+      return found(tools, step.from.messages, step.to, placed, !isMove)
     }
     case 'expunge':
-      await expungeMessages(connection, step.on.messages, mailboxes.get(step.on.mailboxId)?.highestModseq ?? null)
-      if (canExpunge(connection)) await refuseIfRepeated(tools, step)
+      await expunge(tools, step)
       return false
   }
 }
@@ -191,8 +203,15 @@ async function takeAlong({ connection, record, mailboxes }: StepTools, mailboxId
   await record.mailboxIs(mailboxId, path)
 }
 
+async function expunge({ connection, mailboxes, answers }: StepTools, step: Step<'expunge'>): Promise<void> {
+  const { highestModseq = null } = mailboxes.get(step.on.mailboxId) ?? {}
+  const uids = new Set(await expungeMessages(connection, step.on.messages, highestModseq))
+  const messages = step.on.messages.filter(({ uid }) => uids.has(uid))
+  answers.said({ ...step, on: { ...step.on, messages } })
+}
+
 async function store(tools: StepTools, step: Step<'store'>): Promise<boolean> {
-  const { connection, record, mailboxes } = tools
+  const { connection, record, mailboxes, answers } = tools
   const refused = flagsNotKept(step.add, connection.permanentFlags)
   const ids = messagesOf(step)
   // where none can be set, the user may not
@@ -200,20 +219,19 @@ async function store(tools: StepTools, step: Step<'store'>): Promise<boolean> {
   if (refused.length > 0) await record.refused(ids, { flags: refused }, change)
   const add = step.add.filter((flag) => !refused.includes(flag))
   const uids = uidsOf(step.on)
-  // what has changed since the mailbox was looked at is looked at first; the rest comes the next time
   const { mailboxId } = step.on
-  const { uidValidity = null, highestModseq = null } = mailboxes.get(mailboxId) ?? {}
+  const { uidValidity = null } = mailboxes.get(mailboxId) ?? {}
   let flags: FlagsReport[] | null = []
-  if (add.length > 0) flags = await storeFlags(connection, uids, 'add', add, highestModseq)
-  if (step.remove.length > 0) flags = await storeFlags(connection, uids, 'remove', step.remove, highestModseq)
+  if (add.length > 0) flags = await storeFlags(connection, uids, 'add', add)
+  if (step.remove.length > 0) flags = await storeFlags(connection, uids, 'remove', step.remove)
+  answers.said({ ...step, add })
   if (flags && uidValidity !== null) await record.flagsAre(tools.isLast ? ids : [], { mailboxId, uidValidity }, flags)
-  await refuseIfRepeated(tools, step)
   return flags !== null
 }
 
 async function append(tools: StepTools, step: Step<'append'>): Promise<boolean> {
   const { messageId, mailboxId, flags, internalDate, content } = step
-  const { connection, blobs, record, isLast } = tools
+  const { connection, blobs, record, isLast, answers } = tools
   const { sha256 } = content
   if (sha256 === null || !(await blobs.has(sha256))) {
     await refuse(tools, step, 'SERVER_REFUSED')
@@ -221,10 +239,8 @@ async function append(tools: StepTools, step: Step<'append'>): Promise<boolean> 
   }
   const raw = Buffer.concat(await blobs.read(sha256).toArray())
   const placed = await appendMessage(connection, pathOf(tools, mailboxId), raw, flags, new Date(internalDate))
-  if (!placed) {
-    await refuseIfRepeated(tools, step)
-    return false
-  }
+  answers.said(step)
+  if (!placed) return false
   const place: PlaceThere = { mailboxId, ...placed, flags, modseq: null }
   await record.ofMessages([messageId], (messages, terms) =>
     decidePlaced(messages, new Map([[messageId, place]]), isLast ? terms : null),
@@ -241,16 +257,12 @@ async function append(tools: StepTools, step: Step<'append'>): Promise<boolean> 
  */
 async function found(
   tools: StepTools,
-  step: UploadStep,
   messages: readonly { messageId: string; uid: number }[],
   mailboxId: string,
   placed: NewUids | null,
   isForMove: boolean,
 ): Promise<boolean> {
-  if (!placed) {
-    await refuseIfRepeated(tools, step)
-    return false
-  }
+  if (!placed) return false
   const { uidValidity, uids } = placed
   const newUids = new Map(messages.map(({ messageId, uid }) => [messageId, uids.get(uid)]))
   await tools.record.ofMessages([...newUids.keys()], (tracked, terms) => {
@@ -297,18 +309,6 @@ async function isPossible(tools: StepTools, step: UploadStep): Promise<boolean> 
 const fromOf = (step: Step<'copy'> | Step<'move'>) => (step.kind === 'copy' ? step.from : step.from.mailboxId)
 const pathOf = ({ mailboxes }: StepTools, mailboxId: string) => mailboxes.get(mailboxId)?.serverPath ?? ''
 const uidsOf = ({ messages }: UploadSet): number[] => messages.map(({ uid }) => uid)
-
-/** Whether a step was taken as often as may be without having come about. */
-function isRepeated({ attempts }: StepTools, step: UploadStep): boolean {
-  const key = `${step.kind} ${messagesOf(step)[0] ?? ('mailboxId' in step ? step.mailboxId : '')}`
-  const count = (attempts.get(key) ?? 0) + 1
-  attempts.set(key, count)
-  return count >= MOST_ATTEMPTS
-}
-
-async function refuseIfRepeated(tools: StepTools, step: UploadStep): Promise<void> {
-  if (isRepeated(tools, step)) await refuse(tools, step, 'SERVER_REFUSED')
-}
 
 async function refuse(tools: StepTools, step: UploadStep, change: ServerChange): Promise<void> {
   const ids = messagesOf(step)

@@ -4,6 +4,7 @@ import { groupsOf } from '../../mailbox/groups.js'
 import { decideMailboxSettlement } from '../../mailbox/mailbox-requests.js'
 import { decideSettlement } from '../../mailbox/settlement.js'
 import { sentTo, type TrackedMessage } from '../../mailbox/tracked-message.js'
+import { UploadAnswers } from '../../mailbox/upload-answers.js'
 import type { TrackedMailbox, UploadStep } from '../../mailbox/upload-plan.js'
 import type { Queryable } from '../../platform/database.js'
 import type { Logger } from '../../platform/logs.js'
@@ -60,7 +61,7 @@ export type UploadTools = RecordTools & {
  * did, to see when it did not.
  */
 export class Uploads {
-  private readonly attempts = new Map<string, number>()
+  private readonly answers = new UploadAnswers()
   /** messages that were missing before the mailboxes were listed last */
   private missingBefore: ReadonlySet<string> = new Set()
   private missing: ReadonlySet<string> = new Set()
@@ -113,7 +114,7 @@ export class Uploads {
         if (isKnown && !(await viewHasWaiting(tools.database.pool, tools.accountId))) {
           tools.touched(touched)
           tools.settled()
-          return this.attempts.clear()
+          return this.answers.clear()
         }
         const isDone = isKnown && touched.size === 0
         // where the server's answers have told all of what was asked for, that is an outcome already
@@ -124,7 +125,7 @@ export class Uploads {
       } else if (last) after = last.messageId
       // what was asked for and cancels out
       else if (!wasSettled) settled = false
-      else return this.attempts.clear()
+      else return this.answers.clear()
     }
   }
 
@@ -226,8 +227,9 @@ export class Uploads {
   ): Promise<{ touched: Set<string>; isKnown: boolean }> {
     const mailboxes = new Map(planned.map((mailbox) => [mailbox.mailboxId, mailbox]))
     const { accountId, connection, blobs, logger, lookAtList } = tools
-    const { attempts } = this
-    const stepTools = { accountId, connection, blobs, logger, record, mailboxes, attempts, lookAtList }
+    const { answers } = this
+    answers.planned(steps)
+    const stepTools = { accountId, connection, blobs, logger, record, mailboxes, answers, lookAtList }
     const touched = new Set<string>()
     let isKnown = true
     for (const step of steps) {

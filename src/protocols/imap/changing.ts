@@ -33,26 +33,23 @@ export function canMove(connection: Pick<ImapConnection, 'offers'>): boolean {
 /**
  * Adds flags to messages, or removes them (STORE, RFC 9051 §6.4.6).
  *
- * @param unchangedSince messages that have changed since this MODSEQ are left as they are (RFC 7162 §3.1.3); null without
  * @returns the flags that the messages have now, as the server says; null where they show when the mailbox is looked at the next
- *   time: of many it says nothing, and of those nothing that it has left as they are
+ *   time: of many it says nothing
  */
 export async function storeFlags(
   connection: ImapConnection,
   uids: readonly number[],
   how: 'add' | 'remove',
   flags: Flags,
-  unchangedSince: string | null,
 ): Promise<FlagsReport[] | null> {
   const { condstore } = connection.abilities
-  const since = unchangedSince !== null && condstore ? [[atom('UNCHANGEDSINCE'), atom(unchangedSince)]] : []
   const isSilent = condstore && uids.length > FEW
   const item = atom(`${how === 'add' ? '+' : '-'}FLAGS${isSilent ? '.SILENT' : ''}`)
   const reports = new Map<number, FlagsReport>()
   // those of others may come along, and are worth as much
   const take = (report: FlagsReport) => reports.set(report.uid, report)
   for (const group of groupsOf(uids, MOST_UIDS)) {
-    const attributes = [sequence(group), ...since, item, flags.map(atom)]
+    const attributes = [sequence(group), item, flags.map(atom)]
     if (isSilent) await connection.execute('UID STORE', attributes)
     else await connection.executeForFlags('UID STORE', attributes, take)
   }
@@ -107,20 +104,22 @@ async function transfer(
  *
  * @param messages with the flags that each is known to have
  * @param unchangedSince the MODSEQ up to which all changes are known; null without
+ * @returns the UIDs of those that were expunged, or marked
  */
 export async function expungeMessages(
   connection: ImapConnection,
   messages: readonly { uid: number; flags: Flags }[],
   unchangedSince: string | null,
-): Promise<void> {
+): Promise<number[]> {
   const { changed, reports } = await markDeleted(connection, messages, unchangedSince)
   const late = changedBeforeExpunge(messages, reports).filter((uid) => !changed.has(uid))
-  const unmark = (uids: readonly number[]) => storeFlags(connection, uids, 'remove', ['\\Deleted'], null)
+  const unmark = (uids: readonly number[]) => storeFlags(connection, uids, 'remove', ['\\Deleted'])
   if (late.length > 0) await unmark(late)
   const uids = messages.map(({ uid }) => uid).filter((uid) => !changed.has(uid) && !late.includes(uid))
-  if (!canExpunge(connection)) return
+  if (!canExpunge(connection)) return uids
   try {
     for (const group of groupsOf(uids, MOST_UIDS)) await connection.execute('UID EXPUNGE', [sequence(group)])
+    return uids
   } catch (error) {
     // left marked, they would go with the next client that expunges the mailbox
     await unmark(uids).catch(() => undefined)
