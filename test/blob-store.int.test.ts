@@ -76,10 +76,24 @@ describe.each([
 
   test('one that is removed is gone, and may be removed again', async () => {
     const { sha256: name } = await blobs.put(Readable.from([Buffer.from('to be removed')]))
-    for (let turn = 0; turn < 2; turn++) await blobs.remove(name)
+    for (let turn = 0; turn < 2; turn++) expect(await blobs.remove([name])).toEqual({ gone: [name], error: null })
     expect(await blobs.has(name)).toBeNull()
     expect(await blobs.present([name])).toEqual(new Set())
     await expect(bytesOf(blobs.read(name))).rejects.toThrow()
+  })
+
+  test('all that are there are listed, each once, with their lengths', async () => {
+    const contents = Array.from({ length: 20 }, () => randomBytes(100))
+    const { names, durable } = blobs.putMany(contents)
+    await durable
+    const listed: string[] = []
+    for await (const found of blobs.list())
+      for (const { sha256: name, size, since } of found) {
+        listed.push(name)
+        expect([size, Date.now() - since.getTime() < 3_600_000]).toEqual([(await blobs.has(name))?.size, true])
+      }
+    expect(new Set(listed).size).toBe(listed.length)
+    expect(listed).toEqual(expect.arrayContaining(names.map((name) => name.sha256)))
   })
 
   test('what breaks off while it comes is not there', async () => {

@@ -76,11 +76,12 @@ const body = (id: string) =>
     { id },
   )
 
-/** Where any of some words are found: in rows of any table, in files of the blob store, in the log. */
+/** Where any of some words are found, once raw messages have gone that go in the background: in rows of any table, in files of the blob store, in the log. */
 async function search(words: readonly string[]): Promise<string[]> {
   const found: string[] = []
   const client = await service.database()
   try {
+    await until(async () => (await client.query('select from blob_removals')).rowCount === 0)
     const { rows: tables } = await client.query<{ name: string }>(
       `select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname not in ('information_schema', 'pg_catalog')`,
     )

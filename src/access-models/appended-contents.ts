@@ -9,6 +9,7 @@ import { Intake, type TakenIn } from '../content/intake.js'
 import type { Queryable } from '../platform/database.js'
 import { Platform } from '../platform/platform.js'
 import { newMessageOf } from './offline/received.js'
+import { recordKept, removeUnreferred } from './unreferred.js'
 import { receiveContent, takeIn, TooLong } from '../content/received-content.js'
 
 /** Takes in messages that clients put into mailboxes: durable before anything names them. */
@@ -34,6 +35,14 @@ export class AppendedContents {
       if (!(error instanceof TooLong)) throw error
       return { failure: { kind: 'InvalidSettings', field: 'raw', reason: error.message } }
     }
+  }
+
+  /** Records a message that was taken in. Where that is refused its content goes again, unless something else refers to it. */
+  async recorded<T extends object>({ content }: NewMessage, record: () => Promise<T | { failure: ChangeFailure }>) {
+    const names = content?.sha256 ? [content.sha256] : []
+    const outcome = await recordKept(this.platform, names, record())
+    if ('failure' in outcome) await removeUnreferred(this.platform, names)
+    return outcome
   }
 
   /** Keeps a content from being removed until a transaction ends. @returns whether it is there */

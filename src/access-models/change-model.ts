@@ -4,7 +4,6 @@ import { WorkNeeded } from '../mailbox/commands.js'
 import type { AccountEvent } from '../mailbox/events.js'
 import { decideModelChange, type ModelChangePreview, type ModelView } from '../mailbox/model-change.js'
 import { ChangeModel, type ModelOutcome } from '../mailbox/online-commands.js'
-import { BlobStore } from '../content/blobs/blob-store.js'
 import { Streams } from '../event-store/streams.js'
 import { Platform } from '../platform/platform.js'
 import { viewAccounts } from '../projections/account-views.js'
@@ -19,7 +18,6 @@ export class ChangeModelHandler implements ICommandHandler<ChangeModel, ModelOut
     private readonly platform: Platform,
     private readonly streams: Streams,
     private readonly sessions: Sessions,
-    private readonly blobs: BlobStore,
     private readonly bus: EventBus,
   ) {}
 
@@ -36,9 +34,13 @@ export class ChangeModelHandler implements ICommandHandler<ChangeModel, ModelOut
       accountId,
       async (session) => {
         const [now = account] = await viewAccounts(session, [accountId])
+        view = await viewModel(session, now, model)
+        const change = decideModelChange(view, model, isConfirmed, maker)
+        const isChange = 'events' in change && change.events.length > 0
         // a run, or a sync, that is under way writes nothing more: it works by another model
-        if ((now.model === 'OFFLINE') !== (model === 'OFFLINE')) await this.streams.retireFence(session, accountId)
-        return (view = await viewModel(session, now, model))
+        if (isChange && (now.model === 'OFFLINE') !== (model === 'OFFLINE'))
+          await this.streams.retireFence(session, accountId)
+        return view
       },
       (now) => {
         const change = decideModelChange(now, model, isConfirmed, maker)
@@ -61,7 +63,7 @@ export class ChangeModelHandler implements ICommandHandler<ChangeModel, ModelOut
     )
     const messages = (view?.kept?.messages ?? []).filter(({ messageId }) => dropped.has(messageId))
     await removeUnreferred(
-      { database: this.platform.database, blobs: this.blobs },
+      this.platform,
       messages.flatMap(({ sha256 }) => sha256 ?? []),
     )
   }

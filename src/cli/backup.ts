@@ -104,7 +104,7 @@ async function copyBlobs(from: BlobStore, to: BlobStore, names: readonly string[
       continue
     }
     copied.missing.push(name)
-    if (blob && !wanted.has(blob.sha256)) await to.remove(blob.sha256)
+    if (blob && !wanted.has(blob.sha256)) await to.remove([blob.sha256])
   }
   return copied
 }

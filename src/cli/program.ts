@@ -200,16 +200,23 @@ export async function run(argv: readonly string[]): Promise<number> {
     rebuild: "fold an account's log again, or that of all, and put right what differs, while the service goes on",
   }
   for (const [command, description] of Object.entries(commands)) {
-    program
+    const defined = program
       .command(command)
       .description(description)
       .argument('[account]', 'its id; all accounts where it is left out')
       .addOption(json)
       .addHelpText('after', DATABASE_HELP)
-      .action(async (account: string | undefined, options: { json?: boolean }) => {
-        const { foldAgain } = await import('./fold-again.js')
-        exitCode = await foldAgain(command as 'verify' | 'rebuild', account, options)
-      })
+    if (command === 'verify')
+      defined.option('--blobs', 'compare the raw messages that are kept with what refers to them instead')
+    defined.action(async (account: string | undefined, options: { json?: boolean; blobs?: boolean }) => {
+      if (options.blobs) {
+        const { verifyBlobs } = await import('./verify-blobs.js')
+        exitCode = await verifyBlobs(options)
+        return
+      }
+      const { foldAgain } = await import('./fold-again.js')
+      exitCode = await foldAgain(command as 'verify' | 'rebuild', account, options)
+    })
   }
 
   try {

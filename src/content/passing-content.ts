@@ -1,11 +1,22 @@
 import { Readable } from 'node:stream'
-import { buffer } from 'node:stream/consumers'
 import { LRUCache } from 'lru-cache'
 import type { ByteRange } from '../mailbox/content-piece.js'
 
 /** How much of the mail of ONLINE accounts may be in memory at once, and for how long; never on disk. */
 const MOST_BYTES = 128 * 1024 ** 2
 const LONGEST_STAY = 60_000
+
+/** All bytes of a content; null, and no more than that is read, when they are more than may be in memory. */
+async function whole(content: Readable): Promise<Buffer | null> {
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of content as AsyncIterable<Buffer>) {
+    chunks.push(chunk)
+    length += chunk.length
+    if (length >= MOST_BYTES) return null
+  }
+  return Buffer.concat(chunks)
+}
 
 /**
  * Raw messages that may not be kept (ONLINE accounts), and pieces of them, on their way from the server to whoever asked for them; by the
@@ -21,8 +32,8 @@ export class PassingContent {
 
   /** Takes a message in and wakes those who wait for it. @returns false when it is too large to pass through memory */
   async put(key: string, content: Readable): Promise<boolean> {
-    const bytes = await buffer(content)
-    this.messages.set(key, bytes)
+    const bytes = await whole(content)
+    if (bytes) this.messages.set(key, bytes)
     for (const wake of this.waiting.get(key) ?? []) wake()
     return this.messages.has(key)
   }

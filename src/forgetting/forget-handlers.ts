@@ -1,6 +1,4 @@
 import { CommandHandler, EventBus, type ICommandHandler } from '@nestjs/cqrs'
-import { markForRemoval, removeMarked } from '../content/blobs/blob-removal.js'
-import { BlobStore } from '../content/blobs/blob-store.js'
 import { blankStream, rewriteEvents, versionsNaming } from '../event-store/rewriting.js'
 import { readEvents } from '../event-store/stored-events.js'
 import { StreamNotFound, Streams } from '../event-store/streams.js'
@@ -8,21 +6,20 @@ import { ForgetAccount, ForgetMessage, Forgotten, type ForgetOutcome } from '../
 import type { AccountEvent } from '../mailbox/events.js'
 import { redact } from '../mailbox/redaction.js'
 import { Platform } from '../platform/platform.js'
-import { isReferredTo, viewContentNames } from '../projections/content-views.js'
+import { markContents } from '../projections/content-views.js'
 import { viewTouched } from '../projections/message-history.js'
 import { viewMessageOwner } from '../projections/message-views.js'
 import { refoldMessages, removeAccountRows, viewCopies, type Copy } from '../projections/refold.js'
 
 /**
  * Forgets a message and its copies in one transaction: their events lose what they said of the content, and their rows
- * are folded again from those. Blobs follow right after, for certain: see blob-removal.ts.
+ * are folded again from those. Their blobs are marked with it, and removed a moment later: see blob-removal.ts.
  */
 @CommandHandler(ForgetMessage)
 export class ForgetMessageHandler implements ICommandHandler<ForgetMessage, ForgetOutcome> {
   constructor(
     private readonly platform: Platform,
     private readonly streams: Streams,
-    private readonly blobs: BlobStore,
     private readonly bus: EventBus,
   ) {}
 
@@ -37,7 +34,7 @@ export class ForgetMessageHandler implements ICommandHandler<ForgetMessage, Forg
       async (session): Promise<Copy[]> => {
         const copies = await viewCopies(session, accountId, messageId)
         messageIds = copies.map((copy) => copy.messageId)
-        await markForRemoval(session, await viewContentNames(session, { accountId, ids: messageIds }))
+        await markContents(session, { accountId, ids: messageIds })
         const naming = await versionsNaming(session, accountId, messageIds)
         const touching = await viewTouched(session, accountId, messageIds)
         const events = await readEvents(session, accountId, naming)
@@ -52,7 +49,6 @@ export class ForgetMessageHandler implements ICommandHandler<ForgetMessage, Forg
         }),
     )
     this.bus.publish(new Forgotten(accountId, messageIds))
-    await removeMarked(database, this.blobs, isReferredTo)
     return { accountId, messageIds }
   }
 }
@@ -68,17 +64,16 @@ export class ForgetAccountHandler implements ICommandHandler<ForgetAccount, Forg
   constructor(
     private readonly platform: Platform,
     private readonly streams: Streams,
-    private readonly blobs: BlobStore,
     private readonly bus: EventBus,
   ) {}
 
   async execute({ accountId, requestedBy }: ForgetAccount): Promise<ForgetOutcome> {
-    const { database, credentials } = this.platform
+    const { credentials } = this.platform
     try {
       await this.streams.decide(
         accountId,
         async (session) => {
-          await markForRemoval(session, await viewContentNames(session, { accountId, ids: 'all' }))
+          await markContents(session, { accountId, ids: 'all' })
           await removeAccountRows(session, accountId)
           await credentials.remove(session, accountId)
           await blankStream(session, accountId)
@@ -90,7 +85,6 @@ export class ForgetAccountHandler implements ICommandHandler<ForgetAccount, Forg
       throw error
     }
     this.bus.publish(new Forgotten(accountId, 'all'))
-    await removeMarked(database, this.blobs, isReferredTo)
     return { accountId, messageIds: [] }
   }
 }

@@ -19,9 +19,23 @@ export async function viewContentNames(session: Queryable, of: ContentOwner | nu
   return rows.map((row) => row.sha256)
 }
 
-/** Whether a message, now or in the past, has the content of that name. */
-export async function isReferredTo(session: Queryable, sha256: string): Promise<boolean> {
-  const found = TABLES.map((table) => `exists (select from ${table} where content_sha256 = decode($1, 'hex'))`)
-  const { rows } = await session.query<{ found: boolean }>(`select ${found.join(' or ')} as found`, [sha256])
-  return rows[0]?.found === true
+/** Which of some contents a message has, now or in the past; by their names. */
+export async function viewReferredTo(session: Queryable, sha256s: readonly string[]): Promise<ReadonlySet<string>> {
+  if (sha256s.length === 0) return new Set()
+  const found = TABLES.map((table) => `exists (select from ${table} where content_sha256 = decode(hash, 'hex'))`)
+  const { rows } = await session.query<{ sha256: string }>(
+    `select hash as sha256 from unnest($1::text[]) as hash where ${found.join(' or ')}`,
+    [sha256s],
+  )
+  return new Set(rows.map((row) => row.sha256))
+}
+
+/** Marks the contents of messages for removal, in the transaction that ends what refers to them. */
+export async function markContents(session: Queryable, { accountId, ids }: ContentOwner): Promise<void> {
+  const wanted = `content_sha256 is not null and account_id = $1 and ($2::uuid[] is null or message_id = any($2))`
+  const named = TABLES.map((table) => `select content_sha256 from ${table} where ${wanted}`).join(' union ')
+  await session.query(`insert into blob_removals ${named} order by 1 on conflict do nothing`, [
+    accountId,
+    ids === 'all' ? null : ids,
+  ])
 }

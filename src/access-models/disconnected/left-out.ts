@@ -1,6 +1,5 @@
 import type { AccountEvent } from '../../mailbox/events.js'
-import { markForRemoval, removeMarked } from '../../content/blobs/blob-removal.js'
-import { isReferredTo } from '../../projections/content-views.js'
+import { markForRemoval } from '../../content/blobs/blob-removal.js'
 import { viewToLeaveOut, type LeavingMailbox } from '../../projections/left-out-views.js'
 import type { SelectedTools } from './selected-contents.js'
 
@@ -11,16 +10,9 @@ const PIECE = 500
  * Has the mailboxes that the selection leaves out leave the index, as far as time allows: with their raw messages, and so that each
  * message is known again, under its id, when its mailbox is taken in again. One in which a change waits, or a message is kept, stays.
  */
-export async function leaveOut({
-  streams,
-  database,
-  blobs,
-  accountId,
-  fence,
-  interrupted,
-}: SelectedTools): Promise<void> {
+export async function leaveOut({ streams, accountId, fence, interrupted }: SelectedTools): Promise<void> {
   while (!interrupted()) {
-    const { view, events } = await streams.decide(
+    const { events } = await streams.decide(
       accountId,
       async (session) => {
         const mailbox = await viewToLeaveOut(session, accountId, PIECE)
@@ -32,7 +24,6 @@ export async function leaveOut({
       'POLICY',
     )
     if (events.length === 0) return
-    if (view?.messages.some(({ sha256 }) => sha256 !== null)) await removeMarked(database, blobs, isReferredTo)
   }
 }
 

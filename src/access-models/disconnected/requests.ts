@@ -100,13 +100,15 @@ export class Requests implements MailWork {
       isHeld = await this.contents.hold(session, sha256)
       return replaces === null ? [] : [replaces]
     }
-    const outcome = await this.recorded(accountId, wanted, 'APPEND', (view, request) => {
-      if (!isHeld) throw new BlobWent()
-      const [replaced = null] = view.messages
-      return into(view, mailboxId, () =>
-        requestAppend({ messageId: newId(), data, content }, mailboxId, replaced, request),
-      )
-    })
+    const record = () =>
+      this.recorded(accountId, wanted, 'APPEND', (view, request) => {
+        if (!isHeld) throw new BlobWent()
+        const [replaced = null] = view.messages
+        return into(view, mailboxId, () =>
+          requestAppend({ messageId: newId(), data, content }, mailboxId, replaced, request),
+        )
+      })
+    const outcome = await this.contents.recorded(taken, record)
     return 'failure' in outcome ? outcome : { ...outcome, ids: addedBy(outcome.events) }
   }
 

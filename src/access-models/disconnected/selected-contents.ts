@@ -1,6 +1,6 @@
 import { isRefusal } from '../../mailbox/failures.js'
 import type { AccountEvent } from '../../mailbox/events.js'
-import { holdBlobs, markForRemoval, removeMarked } from '../../content/blobs/blob-removal.js'
+import { holdBlobs, markForRemoval } from '../../content/blobs/blob-removal.js'
 import type { BlobName, BlobStore } from '../../content/blobs/blob-store.js'
 import type { Intake } from '../../content/intake.js'
 import {
@@ -14,7 +14,6 @@ import type { FenceToken, Streams } from '../../event-store/streams.js'
 import type { Database } from '../../platform/database.js'
 import { releaseBuffers } from '../../platform/heap.js'
 import type { Logger } from '../../platform/logs.js'
-import { isReferredTo } from '../../projections/content-views.js'
 import {
   viewContentsToDrop,
   viewContentsToFetch,
@@ -129,10 +128,7 @@ export class SelectedContents {
    * @param isForAll whether it is to be looked now in any case, and what was asked for a moment ago goes as well
    * @returns whether something is left
    */
-  async drop(
-    { streams, database, blobs, accountId, fence, interrupted }: DropTools,
-    isForAll = false,
-  ): Promise<boolean> {
+  async drop({ streams, database, accountId, fence, interrupted }: DropTools, isForAll = false): Promise<boolean> {
     const selections = await viewSelections(database.pool, accountId)
     const isLate = selections !== this.droppedFor || Date.now() - this.droppedAt >= DROP_INTERVAL
     if (!isForAll && !isLate) return false
@@ -152,7 +148,6 @@ export class SelectedContents {
         fence,
         'POLICY',
       )
-      if (view.length > 0) await removeMarked(database, blobs, isReferredTo)
       if (view.length === PIECE) continue
       this.droppedFor = selections
       this.droppedAt = Date.now()

@@ -175,7 +175,7 @@ export class CollectionRun {
       (view) => [...events, ...withReasons(decideNewMessages(messages, view, null, newId), maxMessageBytes)],
       fence,
     )
-    const { events: recorded } = await recordKept({ database, blobs }, names, decided)
+    const { events: recorded } = await recordKept({ database }, names, decided)
     for (const { listed, copy } of same) this.there.set(copy.messageId, listed)
     const contents = recorded.flatMap((event) => (event.type === 'MessageAdded' ? [event.data] : []))
     for (const [index, { messageId, content }] of contents.entries()) {

@@ -18,6 +18,7 @@ import { viewAccounts } from '../../projections/account-views.js'
 import { viewContentsHere, viewNewMessages } from '../../projections/local-views.js'
 import { removeForgotten } from './forgotten-again.js'
 import { bytesInMemory, receiveContent, takeIn, TooLong, type ReceivedContent } from '../../content/received-content.js'
+import { recordKept } from '../unreferred.js'
 import { newMessageOf } from './received.js'
 
 /** Messages, and bytes, that are written, decided on and appended together. */
@@ -89,8 +90,15 @@ export class ImportMessagesHandler implements ICommandHandler<ImportMessages, Im
   }
 
   /** @returns how many were added; the others are here already */
-  private async keep(accountId: string, piece: readonly Taken[]): Promise<number> {
+  private async keep(accountId: string, piece: readonly Taken[], isAgain = false): Promise<number> {
     if (piece.length === 0) return 0
+    return this.keepOnce(accountId, piece).catch((error: unknown) => {
+      if (error instanceof BlobWent && !isAgain) return this.keep(accountId, piece, true)
+      throw error
+    })
+  }
+
+  private async keepOnce(accountId: string, piece: readonly Taken[]): Promise<number> {
     const { blobs } = this
     const contents = await takeIn(
       this.intake,
@@ -98,7 +106,7 @@ export class ImportMessagesHandler implements ICommandHandler<ImportMessages, Im
     )
     const messages = piece.map((taken, index) => newMessageOf(taken, contents[index] as TakenIn, taken.path, null))
     const hashes = messages.flatMap(({ content }) => content?.sha256 ?? [])
-    const { events } = await this.streams.decide(
+    const decided = this.streams.decide(
       accountId,
       async (session) => {
         const there = await holdBlobs(session, blobs, hashes)
@@ -121,6 +129,7 @@ export class ImportMessagesHandler implements ICommandHandler<ImportMessages, Im
         return [...made.events, ...decideNewMessages(fresh, view, 'IMPORTED', newId)]
       },
     )
+    const { events } = await recordKept(this.platform, hashes, decided)
     await removeForgotten({ database: this.platform.database, blobs }, messages, events)
     return events.filter(({ type }) => type === 'MessageAdded').length
   }

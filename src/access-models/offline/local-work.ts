@@ -81,18 +81,20 @@ export class LocalWork implements MailWork {
     const taken = await this.contents.take(message)
     if ('failure' in taken) return taken
     const replaced: WantedMessages = async () => (replaces === null ? [] : [replaces])
-    const outcome = await this.changed(
-      accountId,
-      replaced,
-      (view, _, isHeld) => {
-        const path = view.mailboxes.find((mailbox) => mailbox.mailboxId === mailboxId)?.path
-        if (path === undefined) return NO_MAILBOX
-        if (!isHeld) throw new BlobWent()
-        const added = decideNewMessages([{ ...taken, path }], { ...view, forgotten: new Set() }, 'APPENDED', newId)
-        return { events: [...added, ...decideExpunge(view.messages)] }
-      },
-      taken.content?.sha256 ?? null,
-    )
+    const record = () =>
+      this.changed(
+        accountId,
+        replaced,
+        (view, _, isHeld) => {
+          const path = view.mailboxes.find((mailbox) => mailbox.mailboxId === mailboxId)?.path
+          if (path === undefined) return NO_MAILBOX
+          if (!isHeld) throw new BlobWent()
+          const added = decideNewMessages([{ ...taken, path }], { ...view, forgotten: new Set() }, 'APPENDED', newId)
+          return { events: [...added, ...decideExpunge(view.messages)] }
+        },
+        taken.content?.sha256 ?? null,
+      )
+    const outcome = await this.contents.recorded(taken, record)
     return 'failure' in outcome ? outcome : { accountId, ids: addedBy(outcome.events), operationId: null }
   }
 

@@ -5,6 +5,12 @@ import type { ByteRange } from '../../mailbox/content-piece.js'
 /** A blob's name and length: SHA-256 of its bytes, hexadecimal, and bytes. */
 export type BlobName = { sha256: string; size: number }
 
+/** A blob as it lies there, and when it was put. */
+export type StoredBlob = BlobName & { since: Date }
+
+/** What became of blobs that were to be removed: the names of those that are gone for good, and why others are not. */
+export type Removed = { gone: string[]; error: Error | null }
+
 /** The name of a content that is in memory. */
 export function blobNameOf(content: Buffer): BlobName {
   return { sha256: createHash('sha256').update(content).digest('hex'), size: content.length }
@@ -30,6 +36,8 @@ export abstract class BlobStore {
   abstract has(sha256: string): Promise<BlobName | null>
   /** Which of several blobs are there. */
   abstract present(sha256s: readonly string[]): Promise<ReadonlySet<string>>
-  /** Removes a blob for good; one that is not there is none to remove. */
-  abstract remove(sha256: string): Promise<void>
+  /** Removes blobs for good, durably; one that is not there is gone. One that cannot be removed keeps none of the others. */
+  abstract remove(sha256s: readonly string[]): Promise<Removed>
+  /** All blobs, in pieces. */
+  abstract list(): AsyncGenerator<StoredBlob[]>
 }

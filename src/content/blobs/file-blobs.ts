@@ -1,10 +1,10 @@
-import { createReadStream, existsSync } from 'node:fs'
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { createReadStream, existsSync, type Dirent } from 'node:fs'
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { ByteRange } from '../../mailbox/content-piece.js'
 import { blobPath, earlierBlobPath } from './blob-path.js'
-import { BlobStore, type BlobName } from './blob-store.js'
+import { BlobStore, type BlobName, type Removed, type StoredBlob } from './blob-store.js'
 import { Incoming } from './incoming.js'
 import { storeMany } from './store-many.js'
 
@@ -58,11 +58,51 @@ export class FileBlobs extends BlobStore {
     return new Set(sha256s.filter(isThere))
   }
 
-  async remove(sha256: string): Promise<void> {
-    const paths = [blobPath(this.folder, sha256), earlierBlobPath(this.folder, sha256)]
-    for (const path of paths) await rm(path, { force: true })
+  async remove(sha256s: readonly string[]): Promise<Removed> {
+    const gone: string[] = []
+    let error: Error | null = null
+    const folders = new Set<string>()
+    for (const sha256 of sha256s)
+      try {
+        for (const path of [blobPath(this.folder, sha256), earlierBlobPath(this.folder, sha256)]) {
+          if (!existsSync(path)) continue
+          await rm(path, { force: true })
+          folders.add(dirname(path))
+        }
+        gone.push(sha256)
+      } catch (failure) {
+        error = failure as Error
+      }
+    // a name is gone for good only when its folder is on disk: it would be back after a power failure
+    for (const folder of folders) await syncFolder(folder)
+    return { gone, error }
+  }
+
+  async *list(): AsyncGenerator<StoredBlob[]> {
+    for (const folder of await foldersIn(this.folder)) {
+      yield await blobsIn(folder)
+      for (const below of await foldersIn(folder)) yield await blobsIn(below)
+    }
   }
 }
+
+/** Folders below one that are named by two digits of their blobs. */
+async function foldersIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true })
+  return entries.filter((entry) => entry.isDirectory() && /^[0-9a-f]{2}$/.test(entry.name)).map(pathOf)
+}
+
+async function blobsIn(folder: string): Promise<StoredBlob[]> {
+  const entries = await readdir(folder, { withFileTypes: true })
+  const found: StoredBlob[] = []
+  for (const entry of entries.filter(({ name }) => /^[0-9a-f]{64}$/.test(name))) {
+    const { size, mtime: since } = (await stat(pathOf(entry)).catch(() => null)) ?? {}
+    if (size !== undefined && since) found.push({ sha256: entry.name, size, since })
+  }
+  return found
+}
+
+const pathOf = ({ parentPath, name }: Dirent) => join(parentPath, name)
 
 async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r')

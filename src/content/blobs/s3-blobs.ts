@@ -7,7 +7,7 @@ import type { GetObjectCommandInput, PutObjectCommandInput, S3Client } from '@aw
 import pLimit from 'p-limit'
 import type { ByteRange } from '../../mailbox/content-piece.js'
 import { StartFailure } from '../../platform/start-failure.js'
-import { blobNameOf, BlobsAway, BlobStore, type BlobName } from './blob-store.js'
+import { blobNameOf, BlobsAway, BlobStore, type BlobName, type Removed, type StoredBlob } from './blob-store.js'
 import { Incoming } from './incoming.js'
 
 /** Requests that one call has under way at once. */
@@ -87,8 +87,32 @@ export class S3Blobs extends BlobStore {
     return new Set(found.flatMap((blob) => blob?.sha256 ?? []))
   }
 
-  async remove(sha256: string): Promise<void> {
-    await this.ask(({ sdk, client }) => client.send(new sdk.DeleteObjectCommand(this.object(sha256))))
+  /** One by one: not every S3 can be told of many at once. */
+  async remove(sha256s: readonly string[]): Promise<Removed> {
+    const limit = pLimit(AT_ONCE)
+    const gone: string[] = []
+    let error: Error | null = null
+    const remove = async (sha256: string) => {
+      await this.ask(({ sdk, client }) => client.send(new sdk.DeleteObjectCommand(this.object(sha256))))
+      gone.push(sha256)
+    }
+    await Promise.all(sha256s.map((sha256) => limit(() => remove(sha256).catch((failure: Error) => (error = failure)))))
+    return { gone, error }
+  }
+
+  async *list(): AsyncGenerator<StoredBlob[]> {
+    const input = { Bucket: this.bucket, Prefix: this.prefix === '' ? '' : `${this.prefix}/` }
+    let ContinuationToken: string | undefined
+    do {
+      const page = await this.ask(({ sdk, client }) =>
+        client.send(new sdk.ListObjectsV2Command({ ...input, ...(ContinuationToken ? { ContinuationToken } : {}) })),
+      )
+      yield (page.Contents ?? []).flatMap(({ Key = '', Size = 0, LastModified = new Date() }) => {
+        const sha256 = Key.slice(input.Prefix.length)
+        return /^[0-9a-f]{64}$/.test(sha256) ? [{ sha256, size: Size, since: LastModified }] : []
+      })
+      ContinuationToken = page.NextContinuationToken
+    } while (ContinuationToken !== undefined)
   }
 
   private async *bytes(sha256: string, range?: ByteRange): AsyncGenerator<Buffer> {
