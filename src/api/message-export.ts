@@ -1,4 +1,5 @@
 import { GraphQLError } from 'graphql'
+import { Readable } from 'node:stream'
 import type { ExportedMessage } from '../content/formats/message-file.js'
 import { maildirOf } from '../content/formats/maildir.js'
 import { mboxOf } from '../content/formats/mbox.js'
@@ -37,11 +38,15 @@ export async function* exportedMessages(
   for (;;) {
     const page = await viewMessageList(session, accountId, mailboxId, filter, { size: PAGE, from, direction: 'newer' })
     for (const { mailboxId: id, path } of await viewMailboxList(session, { accounts: [accountId] })) paths.set(id, path)
-    for (const message of [...page.messages].reverse())
-      yield {
-        ...describe(message, paths.get(message.mailboxId) ?? 'INBOX'),
-        ...(await contentOf(contents, message, signal)),
+    for (const message of [...page.messages].reverse()) {
+      const { size, content } = await contentOf(contents, message, signal)
+      try {
+        yield { ...describe(message, paths.get(message.mailboxId) ?? 'INBOX'), size, content }
+      } finally {
+        // one that was not read to its end would stay open
+        if (content instanceof Readable) content.destroy()
       }
+    }
     const newest = page.messages[0]
     if (!page.hasMore || !newest || signal.aborted) return
     from = { internalDate: newest.internalDate, messageId: newest.messageId }

@@ -54,16 +54,25 @@ export type Attachment = { content: Readable; type: string; filename: string | n
 export function readAttachment(raw: Readable, part: string): Promise<Attachment | null> {
   return new Promise((resolve, reject) => {
     const parser = new MailParser(PARSING)
+    let content: Readable | null = null
     parser.on('data', (found: AttachmentStream | MessageText) => {
       if (found.type === 'text') return
       // a message that is nothing else has one part, without a number of its own (RFC 9051 §6.4.5)
       const { partId } = found as AttachmentStream & { partId?: string | null }
       if ((partId ?? '1') !== part) return discard(found)
-      const content = found.content
+      content = found.content
       content.once('end', () => found.release?.())
+      // what comes behind it is not needed, nor the rest of it by a reader that has gone
+      content.once('close', () => raw.destroy())
       resolve({ content, type: found.contentType, filename: found.filename ?? null })
     })
-    pipeline(raw, parser).then(() => resolve(null), reject)
+    pipeline(raw, parser).then(
+      () => resolve(null),
+      (error: Error) => {
+        content?.destroy(error)
+        reject(error)
+      },
+    )
   })
 }
 

@@ -9,6 +9,7 @@ import { forClient } from '../../platform/client-sessions.js'
 import { isAuthorized, refuseUnauthorized } from '../bearer.js'
 import { clientOf, Clients, REQUEST_OVER, toldOf } from '../clients.js'
 import type { ByteRange } from '../../mailbox/content-piece.js'
+import { asDownload, downloadName } from './download.js'
 import { comesInPieces, MessageContents, type RawMessage } from '../message-content.js'
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
@@ -32,19 +33,19 @@ export class FilesController {
       const online = await this.contents.online(id)
       if (online) {
         const range = rangeOf(request.headers.range, online.size)
-        if (range === 'unsatisfiable') return unsatisfiable(reply, online.size)
+        if (range === 'unsatisfiable') return () => unsatisfiable(reply, online.size)
         if (range) {
           const found = await this.contents.range(id, online.accountId, range, signal)
-          return sendRange(reply, found.range, online.size, found.content)
+          return () => sendRange(asMessage(reply, id), found.range, online.size, found.content)
         }
         // how many bytes there are is what the server states, and known for certain only at the end
         if (comesInPieces(online)) {
           const content = await this.contents.stream(id, online, signal)
-          return content && asMessage(reply).send(content)
+          return content && (() => asMessage(reply, id).send(content))
         }
       }
       const raw = await this.contents.raw(id, signal)
-      return raw && sendRaw(reply, raw, request.headers.range)
+      return raw && (() => sendRaw(asMessage(reply, id), raw, request.headers.range))
     })
   }
 
@@ -59,8 +60,9 @@ export class FilesController {
     return this.answer(id, request, reply, async (signal) => {
       const found = await this.part(id, part, signal)
       if (found === null) return null
-      if (!found.attachment) return reply.code(404).send({ error: 'The message has no such attachment.' })
-      return sendAttachment(reply, found.attachment)
+      const { attachment } = found
+      if (!attachment) return () => reply.code(404).send({ error: 'The message has no such attachment.' })
+      return () => sendAttachment(reply, attachment)
     })
   }
 
@@ -77,14 +79,14 @@ export class FilesController {
     return content && { attachment: await readAttachment(content, part) }
   }
 
-  /** @param send sends the answer; null where there is no such message */
+  /** @param find finds what the answer is, and returns what sends it; null where there is no such message */
   private async answer(
     id: string,
     request: FastifyRequest,
     reply: FastifyReply,
-    send: (signal: AbortSignal) => Promise<FastifyReply | null>,
-  ): Promise<FastifyReply> {
-    if (!isAuthorized(request.headers.authorization, this.platform.token.value)) return refuseUnauthorized(reply)
+    find: (signal: AbortSignal) => Promise<Send | null>,
+  ): Promise<void> {
+    if (!isAuthorized(request.headers.authorization, this.platform.token.value)) return void refuseUnauthorized(reply)
     const gone = new AbortController()
     try {
       const end = this.clients.begin(clientOf(request.ip))
@@ -93,26 +95,30 @@ export class FilesController {
         end()
       })
       const scope = { client: clientOf(request.ip), signal: gone.signal }
-      const sent = UUID.test(id) ? await forClient(scope, () => send(gone.signal)) : null
-      return sent ?? reply.code(404).send({ error: 'There is no such message.' })
+      const send = UUID.test(id) ? await forClient(scope, () => find(gone.signal)) : null
+      if (send) send()
+      else reply.code(404).send({ error: 'There is no such message.' })
     } catch (error) {
       const told = toldOf(error)
-      if (told) return reply.code(told.status).send({ error: told.message })
+      if (told) return void reply.code(told.status).send({ error: told.message })
       if (!(error instanceof GraphQLError)) throw error
-      return reply.code(STATUS[String(error.extensions['code'])] ?? 503).send({ error: error.message })
+      reply.code(STATUS[String(error.extensions['code'])] ?? 503).send({ error: error.message })
     }
   }
 }
+
+/** Sends an answer. A reply itself is not returned by what is waited for: Fastify's are promises of the end of the answer, and of nothing. */
+type Send = () => unknown
 
 function sendRaw(reply: FastifyReply, raw: RawMessage, header: string | undefined): FastifyReply {
   const range = rangeOf(header, raw.size)
   if (range === 'unsatisfiable') return unsatisfiable(reply, raw.size)
   if (range) return sendRange(reply, range, raw.size, raw.read(range))
-  return asMessage(reply).header('content-length', raw.size).send(raw.read())
+  return reply.header('content-length', raw.size).send(raw.read())
 }
 
 function sendRange(reply: FastifyReply, { start, end }: ByteRange, size: number, content: Readable): FastifyReply {
-  asMessage(reply).code(206).header('content-range', `bytes ${start}-${end}/${size}`)
+  reply.code(206).header('content-range', `bytes ${start}-${end}/${size}`)
   return reply.header('content-length', end - start + 1).send(content)
 }
 
@@ -120,19 +126,13 @@ function unsatisfiable(reply: FastifyReply, size: number): FastifyReply {
   return reply.code(416).header('content-range', `bytes */${size}`).send()
 }
 
-function asMessage(reply: FastifyReply): FastifyReply {
-  return reply.header('content-type', 'message/rfc822').header('accept-ranges', 'bytes')
+function asMessage(reply: FastifyReply, id: string): FastifyReply {
+  return asDownload(reply, `${id}.eml`).header('content-type', 'message/rfc822').header('accept-ranges', 'bytes')
 }
 
 function sendAttachment(reply: FastifyReply, { content, type: said, filename }: Attachment): FastifyReply {
   const type = /^[\w.+-]+\/[\w.+-]+$/.test(said) ? said : 'application/octet-stream'
-  const name = encodeURIComponent(filename ?? 'attachment')
-  // as an attachment, and never sniffed: it is somebody else's content under this service's origin
-  reply
-    .header('content-type', type)
-    .header('x-content-type-options', 'nosniff')
-    .header('content-security-policy', 'sandbox')
-  return reply.header('content-disposition', `attachment; filename*=UTF-8''${name}`).send(content)
+  return asDownload(reply, downloadName(filename, 'attachment')).header('content-type', type).send(content)
 }
 
 /** One range of bytes, both ends included; null for none, or one that may be ignored (RFC 9110 §14.2). */

@@ -19,6 +19,7 @@ import { readIdOf } from '../ids.js'
 import { isNear } from '../moments.js'
 import { MessageContents } from '../message-content.js'
 import { exportedMessages, FORMATS } from '../message-export.js'
+import { asDownload } from './download.js'
 import { changeErrorOf } from '../schema/change-mail.type.js'
 
 const flag = z.enum(['true', 'false']).transform((value) => value === 'true')
@@ -83,9 +84,8 @@ export class TransferController {
       const size = await viewListSize(reads, accountId, mailboxId, filter as MessageFilter)
       const exported = { accountId, mailboxId, filter: filter as MessageFilter }
       const { type, extension, pack } = FORMATS[format]
-      reply
+      asDownload(reply, `mailfold.${extension}`)
         .header('content-type', type)
-        .header('content-disposition', `attachment; filename="mailfold.${extension}"`)
         .header('mailfold-messages', size.messages)
         .header('mailfold-bytes', size.bytes)
       const messages = exportedMessages(reads, this.contents, exported, signal)

@@ -7,20 +7,29 @@ export function zipOf(messages: AsyncIterable<ExportedMessage>): Readable {
   const zip = new yazl.ZipFile()
   const output = zip.outputStream as Readable
   const write = async () => {
-    for await (const message of messages) await add(zip, message)
+    for await (const message of messages) await add(zip, output, message)
     zip.end()
   }
   write().catch((error: unknown) => output.destroy(error as Error))
   return output
 }
 
-function add(zip: yazl.ZipFile, message: ExportedMessage): Promise<void> {
+/** Resolves when a message is through; rejects when nobody reads the zip any more, since that leaves the message open. */
+function add(zip: yazl.ZipFile, output: Readable, message: ExportedMessage): Promise<void> {
   const { internalDate, content, size } = message
   return new Promise((resolve, reject) => {
+    let stream: Readable | null = null
+    const left = () => {
+      stream?.destroy()
+      reject(new Error('the zip is not read to its end'))
+    }
+    if (output.destroyed) return left()
+    output.once('close', left)
     // asked for when all before it is through, so that one message at a time is open
     zip.addReadStreamLazy(nameOf(message), { mtime: dosTime(internalDate), size }, (given) => {
-      const stream = Readable.from(content)
+      stream = Readable.from(content)
       stream.once('end', resolve).once('error', reject)
+      stream.once('close', () => output.off('close', left))
       given(null, stream)
     })
   })
