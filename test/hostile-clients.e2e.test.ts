@@ -1,11 +1,13 @@
-import { readdir, readlink } from 'node:fs/promises'
+import { readdir, readFile, readlink } from 'node:fs/promises'
+import { Agent, request } from 'node:http'
 import { join } from 'node:path'
 import { parse } from 'content-disposition'
 import { Dovecot } from './support/dovecot.ts'
 import { PASSWORD } from './support/imap-server.ts'
 import { mail } from './support/mail.ts'
 import { fillMaildir } from './support/maildir.ts'
-import { Service, until } from './support/service.ts'
+import { Service, until, type Answer } from './support/service.ts'
+import { WebSocket } from 'ws'
 
 let dovecot: Dovecot
 let service: Service
@@ -54,6 +56,58 @@ const errorsLogged = () =>
     .filter((line) => /"level":(50|60)/.test(line))
 
 afterEach(() => expect(errorsLogged()).toEqual([]))
+
+/** Asks as a client of another address would. @returns the status, the answer and the milliseconds that it took */
+function askFrom(
+  localAddress: string,
+  path: string,
+  query?: string,
+): Promise<{ status: number; body: string; took: number }> {
+  const began = performance.now()
+  const headers = { authorization: `Bearer ${service.token}`, 'content-type': 'application/json' }
+  const options = { localAddress, agent: WELL_BEHAVED, headers, method: query ? 'POST' : 'GET' }
+  return new Promise((resolve, reject) => {
+    const asked = request(`${service.url}${path}`, options, (answer) => {
+      let body = ''
+      answer.on('data', (chunk: Buffer) => (body += chunk.toString()))
+      answer.once('end', () => resolve({ status: answer.statusCode ?? 0, body, took: performance.now() - began }))
+    })
+    asked.once('error', reject)
+    asked.end(query && JSON.stringify({ query, variables: { id: account } }))
+  })
+}
+
+const WELL_BEHAVED = new Agent({ keepAlive: true, maxSockets: 2 })
+const LIST = 'query ($id: ID!) { account(id: $id) { messages(first: 20) { nodes { id subject } } } }'
+
+/** Milliseconds for which the event loop of the service stood still at most since this was last asked. */
+async function longestStandstill(): Promise<number> {
+  const text = await (await service.fetch('/metrics')).text()
+  return 1_000 * Number(/^nodejs_eventloop_lag_max_seconds (\S+)/m.exec(text)?.[1])
+}
+
+/** What a well-behaved client and the event loop feel of something. */
+async function feltOf(work: () => Promise<unknown>) {
+  await longestStandstill()
+  const isOver = { yes: false }
+  const answers: { status: number; body: string; took: number }[] = []
+  const behaves = async () => {
+    while (!isOver.yes || answers.length < 20) {
+      answers.push(await askFrom('127.0.0.2', '/graphql', LIST))
+      answers.push(await askFrom('127.0.0.2', '/health/ready'))
+    }
+  }
+  const behaving = behaves()
+  await work()
+  isOver.yes = true
+  await behaving
+  const isRight = ({ status, body }: { status: number; body: string }) => status === 200 && !body.includes('errors')
+  return {
+    wrong: answers.filter((answer) => !isRight(answer)),
+    slowest: Math.max(...answers.map(({ took }) => took)),
+    standstill: await longestStandstill(),
+  }
+}
 
 type Listed = { subject: string; rawUrl: string; attachments: { url: string; filename: string | null }[] }
 
@@ -121,4 +175,167 @@ test('many who download at once have it all, and who leaves in the middle leaves
   }
   expect((await service.fetch(`${url}9`)).status).toBe(404)
   await until(async () => (await opened()).length === 0)
+})
+
+/** Sends documents at once, each twice: the second time is when one would be compiled. @returns the codes of what is refused */
+async function sendAll(
+  queries: readonly string[],
+  variables: Record<string, unknown> = {},
+): Promise<Set<string | undefined>> {
+  const send = async (query: string) => service.answer(query, { id: account, ...variables })
+  const answers: Answer<unknown>[] = []
+  for (let at = 0; at < queries.length; at += 40) {
+    const some = queries.slice(at, at + 40)
+    answers.push(...(await Promise.all(some.map(send))), ...(await Promise.all(some.map(send))))
+  }
+  return new Set(
+    answers.flatMap(({ errors }) =>
+      (errors ?? [{}]).map((error) => ('extensions' in error ? error.extensions?.code : undefined)),
+    ),
+  )
+}
+
+const times = (count: number, text: (at: number) => string) =>
+  Array.from({ length: count }, (_, at) => text(at)).join(' ')
+const many = (count: number, text: (at: number) => string) => Array.from({ length: count }, (_, at) => text(at))
+const spreading = (count: number) =>
+  `{ accounts { ...F0 } } ${times(count, (at) => `fragment F${at} on Account { ...F${at + 1} ...F${at + 1} }`)} fragment F${count} on Account { id }`
+const LISTED =
+  'query ($id: ID!, $filter: MessageFilterInput) { account(id: $id) { messages(filter: $filter) { nodes { id } } } }'
+
+/** What a client with a token may try, and how it is answered: by a code, or, where it may ask that, at all. */
+const ATTACKS: [string, string | undefined, () => Promise<Set<string | undefined>>][] = [
+  ['fragments that double', 'TOO_EXPENSIVE', () => sendAll([22, 40, 100, 250].map(spreading))],
+  [
+    'overlapping fields',
+    'TOO_EXPENSIVE',
+    () => sendAll(many(30, (at) => `{ ${times(700, () => 'accounts { id }')} a${at}: accounts { id } }`)),
+  ],
+  [
+    'questions about the schema',
+    'TOO_EXPENSIVE',
+    () =>
+      sendAll(
+        many(
+          20,
+          (at) => `{ ${times(100, (each) => `a${at}x${each}: __schema { types { fields { name args { name } } } }`)} }`,
+        ),
+      ),
+  ],
+  [
+    'filters as long as they may be',
+    undefined,
+    () =>
+      sendAll(
+        many(40, () => LISTED),
+        { filter: { subject: '%_'.repeat(500), from: 'x'.repeat(1_000) } },
+      ),
+  ],
+  [
+    'dates that are none',
+    'BAD_USER_INPUT',
+    () =>
+      sendAll(
+        many(500, () => LISTED),
+        { filter: { since: '2026-13-45' } },
+      ),
+  ],
+]
+
+test.each(ATTACKS)('%s: nobody else is held up', async (_, code, attack) => {
+  const idle = await feltOf(() => Promise.resolve())
+  let codes = new Set<string | undefined>()
+  const felt = await feltOf(async () => (codes = await attack()))
+  expect([...codes]).toEqual([code])
+  expect(felt.wrong).toEqual([])
+  expect(felt.standstill).toBeLessThan(allowed(idle.standstill))
+  expect(felt.slowest).toBeLessThan(10 * allowed(idle.slowest))
+})
+
+/** What the machine may add, which has other work to do as well: many times what it takes when nobody attacks. */
+const allowed = (idle: number) => Math.max(300, 20 * idle)
+
+/** A socket on which the subprotocol is spoken by hand, with no bound of a client's own. */
+async function rawSocket(): Promise<{
+  socket: WebSocket
+  told: { id?: string; type: string; payload?: { extensions?: { code?: string } }[] }[]
+}> {
+  const socket = new WebSocket(`${service.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws')
+  const told: { type: string }[] = []
+  socket.on('message', (data: Buffer) => told.push(JSON.parse(data.toString()) as { type: string }))
+  socket.on('error', () => undefined)
+  await new Promise((resolve) => socket.once('open', resolve))
+  socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization: `Bearer ${service.token}` } }))
+  await until(() => told.length > 0)
+  return { socket, told }
+}
+
+const FOLLOW = 'subscription ($id: ID!) { changes(accountId: $id) { __typename } }'
+const follow = (id: number) =>
+  JSON.stringify({ id: `${id}`, type: 'subscribe', payload: { query: FOLLOW, variables: { id: account } } })
+
+/** Subscriptions that the service follows the account for; what it does for itself is counted as well. */
+async function followers(): Promise<number> {
+  const text = await (await service.fetch('/metrics')).text()
+  return Number(/^mailfold_followers (\d+)/m.exec(text)?.[1])
+}
+
+test('thousands of subscriptions on a socket are refused beyond a bound, and hold nobody up', async () => {
+  const idle = await feltOf(() => Promise.resolve())
+  const before = await followers()
+  const { socket, told } = await rawSocket()
+  const felt = await feltOf(async () => {
+    for (let id = 0; id < 20_000; id++) socket.send(follow(id))
+    await until(() => told.filter(({ type }) => type === 'error').length === 19_800)
+  })
+  const codes = told.filter(({ type }) => type === 'error').map(({ payload }) => payload?.[0]?.extensions?.code)
+  expect(new Set(codes)).toEqual(new Set(['TOO_MANY_REQUESTS']))
+  await until(async () => (await followers()) === before + 200)
+  expect(felt.wrong).toEqual([])
+  expect(felt.standstill).toBeLessThan(allowed(idle.standstill))
+  // one that is ended makes room for another, though nothing has happened that it could have been told
+  socket.send(JSON.stringify({ id: '0', type: 'complete' }))
+  await until(async () => (await followers()) === before + 199)
+  socket.send(follow(20_000))
+  await until(async () => (await followers()) === before + 200)
+  socket.close()
+  await until(async () => (await followers()) === before)
+})
+
+test('subscriptions of a client are bounded over all its sockets', async () => {
+  const before = await followers()
+  const sockets = await Promise.all(many(6, () => '').map(rawSocket))
+  for (const { socket } of sockets) for (let id = 0; id < 200; id++) socket.send(follow(id))
+  const refused = () => sockets.flatMap(({ told }) => told.filter(({ type }) => type === 'error'))
+  await until(() => refused().length === 200)
+  expect(refused()[0]?.payload?.[0]?.extensions?.code).toBe('TOO_MANY_REQUESTS')
+  await until(async () => (await followers()) === before + 1_000)
+  for (const { socket } of sockets) socket.terminate()
+  await until(async () => (await followers()) === before)
+})
+
+test('a client that leaves its requests leaves nothing for the database to do', async () => {
+  const database = await service.database()
+  const felt = await feltOf(async () => {
+    for (let round = 0; round < 20; round++) {
+      const leaving = new AbortController()
+      const body = JSON.stringify({ query: LISTED, variables: { id: account, filter: { from: 'x'.repeat(1_000) } } })
+      const headers = { 'content-type': 'application/json' }
+      const asked = many(20, () => '').map(() =>
+        service.fetch('/graphql', { method: 'POST', body, headers, signal: leaving.signal }).catch(() => undefined),
+      )
+      leaving.abort()
+      await Promise.all(asked)
+    }
+  })
+  expect(felt.wrong).toEqual([])
+  const busy = `select from pg_stat_activity where application_name = 'mailfold-clients' and state = 'active'`
+  await until(async () => (await database.query(busy)).rowCount === 0)
+  await database.end()
+})
+
+test('after all that the service has kept its memory and its log small', async () => {
+  const status = await readFile(`/proc/${service.pid}/status`, 'utf8')
+  expect(Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) / 1024).toBeLessThan(500)
+  expect(service.said().length).toBeLessThan(10_000)
 })

@@ -17,7 +17,7 @@ import type { Context as SocketContext } from 'graphql-ws'
 import { useServer } from 'graphql-ws/use/ws'
 import { WebSocketServer } from 'ws'
 import { BlobsAway } from '../content/blobs/blob-store.js'
-import { followedFor, forClient, type ClientScope } from '../platform/client-sessions.js'
+import { forClient, type ClientScope } from '../platform/client-sessions.js'
 import { inSpan } from '../platform/traces.js'
 import { isAuthorized } from './bearer.js'
 import { clientOf, REQUEST_OVER, tooMany, toldOf, type Clients } from './clients.js'
@@ -36,6 +36,10 @@ export type DriverOptions = GqlModuleOptions & {
 }
 
 const LARGEST_MESSAGE = 256 * 1024
+/** Bytes that a client of a WebSocket may leave unread. */
+const MOST_UNREAD = 4 * 1024 ** 2
+/** Operations, subscriptions above all, that one WebSocket may have at once. */
+const MOST_ON_SOCKET = 200
 const KEEP_ALIVE = 12_000
 const INIT_TIMEOUT = 5_000
 
@@ -75,12 +79,24 @@ export class GraphQLDriver extends AbstractGraphQLDriver<DriverOptions> {
   }
 
   private serveSockets(server: Server, executor: Executor, options: DriverOptions): void {
-    const sockets = new WebSocketServer({ noServer: true, maxPayload: LARGEST_MESSAGE })
+    // one message a turn of the event loop: thousands come in one packet
+    const sockets = new WebSocketServer({
+      noServer: true,
+      maxPayload: LARGEST_MESSAGE,
+      allowSynchronousEvents: false,
+    })
+    sockets.on('connection', (socket) => {
+      socket.on('message', () => {
+        // a client that asks and does not read what it is answered
+        if (socket.bufferedAmount > MOST_UNREAD) socket.terminate()
+      })
+    })
     server.on('upgrade', (request, socket, head) => {
       if (request.url?.split('?')[0] !== '/graphql') return socket.destroy()
       sockets.handleUpgrade(request, socket, head, (client) => sockets.emit('connection', client, request))
     })
     const aborts = new WeakMap<SocketContext, Map<string, AbortController>>()
+    const abortOf = new WeakMap<object, AbortController>()
     const abortsOf = (context: SocketContext): Map<string, AbortController> => {
       const known = aborts.get(context) ?? new Map<string, AbortController>()
       aborts.set(context, known)
@@ -93,26 +109,36 @@ export class GraphQLDriver extends AbstractGraphQLDriver<DriverOptions> {
         onConnect: ({ connectionParams, extra }) =>
           mayConnect(connectionParams, (extra as { request: IncomingMessage }).request, options.token),
         onSubscribe: (context, id, payload): ExecutionArgs | readonly GraphQLError[] => {
+          if (abortsOf(context).size >= MOST_ON_SOCKET)
+            return [tooMany(`A WebSocket may have ${MOST_ON_SOCKET} operations at once.`)]
           const document = parsed(executor, payload.query)
           if (document instanceof GraphQLError) return [document]
           const abort = new AbortController()
           const { request } = context.extra as { request: IncomingMessage }
+          const client = clientOf(request.socket.remoteAddress)
           const args = {
             schema: executor.schema,
             operationName: payload.operationName ?? undefined,
             document,
             variableValues: payload.variables ?? {},
-            contextValue: options.makeContext(clientOf(request.socket.remoteAddress), abort.signal),
+            contextValue: options.makeContext(client, abort.signal),
           }
           const invalid = executor.validate(document)
           const errors = invalid.length > 0 ? invalid : executor.whyNot(args)
           if (errors.length > 0) return errors
+          if (kindOf(args) === OperationTypeNode.SUBSCRIPTION) {
+            const end = options.clients.subscriptions.take(client)
+            if (!end) return [tooMany('The client has too many subscriptions.')]
+            abort.signal.addEventListener('abort', end, { once: true })
+          }
           abortsOf(context).set(id, abort)
+          abortOf.set(args.contextValue, abort)
           return args
         },
         execute: (args) => traced(args, () => done(args, () => executor.runAllowed(args), options)),
-        subscribe: (args) => followed(args),
+        subscribe: (args) => followed(args, () => abortOf.get(args.contextValue as object)?.abort(REQUEST_OVER)),
         onNext: (_context, _id, _payload, _args, result) => tell(result, options),
+        onError: (_context, _id, _payload, errors) => tell({ errors }, options).errors as GraphQLError[],
         onComplete: (context, id) => {
           abortsOf(context).get(id)?.abort(REQUEST_OVER)
           abortsOf(context).delete(id)
@@ -146,7 +172,7 @@ function parsed(executor: Executor, source: string): DocumentNode | GraphQLError
 /** Runs an operation as its client's. What changes something is done to its end, whether its client is there or not. */
 async function done(args: ExecutionArgs, run: Run, options: DriverOptions): Promise<ExecutionResult> {
   const { client, signal } = args.contextValue as ApiContext
-  const isChange = getOperationAST(args.document, args.operationName)?.operation === OperationTypeNode.MUTATION
+  const isChange = kindOf(args) === OperationTypeNode.MUTATION
   try {
     return tell(await options.clients.run({ client, signal: isChange ? null : signal }, run), options)
   } catch (error) {
@@ -158,12 +184,32 @@ async function done(args: ExecutionArgs, run: Run, options: DriverOptions): Prom
 
 type Run = () => ExecutionResult | Promise<ExecutionResult>
 
-/** Starts a subscription as its client's. */
-async function followed(args: ExecutionArgs): Promise<AsyncGenerator<ExecutionResult> | ExecutionResult> {
+/**
+ * Starts a subscription as its client's.
+ *
+ * @param end ends what it follows: a generator that waits for an event returns only when that has come
+ */
+async function followed(
+  args: ExecutionArgs,
+  end: () => void,
+): Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult> {
   const { client, signal } = args.contextValue as ApiContext
   const scope: ClientScope = { client, signal }
   const result = await forClient(scope, () => subscribe(args))
-  return Symbol.asyncIterator in result ? followedFor(scope, result) : result
+  if (!(Symbol.asyncIterator in result)) return result
+  const events: AsyncIterableIterator<ExecutionResult> = {
+    [Symbol.asyncIterator]: () => events,
+    next: () => forClient(scope, () => result.next()),
+    return: () => {
+      end()
+      return result.return(undefined)
+    },
+  }
+  return events
+}
+
+function kindOf({ document, operationName }: ExecutionArgs): OperationTypeNode | undefined {
+  return getOperationAST(document, operationName)?.operation
 }
 
 /** By the name that the client has given its operation, which says nothing of its values. */
