@@ -2,6 +2,7 @@ import { readdir, readFile, readlink } from 'node:fs/promises'
 import { Agent, request } from 'node:http'
 import { join } from 'node:path'
 import { parse } from 'content-disposition'
+import { getIntrospectionQuery } from 'graphql'
 import { Dovecot } from './support/dovecot.ts'
 import { PASSWORD } from './support/imap-server.ts'
 import { mail } from './support/mail.ts'
@@ -202,6 +203,7 @@ const spreading = (count: number) =>
   `{ accounts { ...F0 } } ${times(count, (at) => `fragment F${at} on Account { ...F${at + 1} ...F${at + 1} }`)} fragment F${count} on Account { id }`
 const LISTED =
   'query ($id: ID!, $filter: MessageFilterInput) { account(id: $id) { messages(filter: $filter) { nodes { id } } } }'
+const FULL = 'id uid subject size isUnread internalDate from { name address } mailbox { path }'
 
 /** What a client with a token may try, and how it is answered: by a code, or, where it may ask that, at all. */
 const ATTACKS: [string, string | undefined, () => Promise<Set<string | undefined>>][] = [
@@ -210,6 +212,18 @@ const ATTACKS: [string, string | undefined, () => Promise<Set<string | undefined
     'overlapping fields',
     'TOO_EXPENSIVE',
     () => sendAll(many(30, (at) => `{ ${times(700, () => 'accounts { id }')} a${at}: accounts { id } }`)),
+  ],
+  [
+    'a high cost behind padding',
+    'TOO_EXPENSIVE',
+    () =>
+      sendAll(
+        many(
+          10,
+          (at) =>
+            `{ accounts { mailboxes { messages(first: 500) { nodes { ${FULL} ${times(600, (each) => `p${at}x${each}: id`)} } } } } }`,
+        ),
+      ),
   ],
   [
     'questions about the schema',
@@ -223,6 +237,15 @@ const ATTACKS: [string, string | undefined, () => Promise<Set<string | undefined
       ),
   ],
   [
+    'filters of 900 KB',
+    'BAD_USER_INPUT',
+    () =>
+      sendAll(
+        many(20, () => LISTED),
+        { filter: { subject: 'x'.repeat(900_000) } },
+      ),
+  ],
+  [
     'filters as long as they may be',
     undefined,
     () =>
@@ -231,6 +254,19 @@ const ATTACKS: [string, string | undefined, () => Promise<Set<string | undefined
         { filter: { subject: '%_'.repeat(500), from: 'x'.repeat(1_000) } },
       ),
   ],
+  [
+    'as much as an operation may cost',
+    undefined,
+    () =>
+      sendAll(
+        many(
+          10,
+          (at) =>
+            `query ($id: ID!) { account(id: $id) { ${times(3, (each) => `a${at}x${each}: messages(first: 500) { nodes { ${FULL} } }`)} } }`,
+        ),
+      ),
+  ],
+  ['the whole schema', undefined, () => sendAll(many(10, (at) => `${getIntrospectionQuery()} # ${at}`))],
   [
     'dates that are none',
     'BAD_USER_INPUT',

@@ -1,4 +1,5 @@
 import { GraphQLError } from 'graphql'
+import { Shares, Turns } from './turns.js'
 import { forClient, TooBusy, type ClientScope } from '../platform/client-sessions.js'
 
 /** Bounds how much each of many has at once. */
@@ -23,8 +24,14 @@ export class Bound {
   }
 }
 
+/** What the operations of one client that go on at once may cost in all. */
+const SHARE = 20_000
+
 /** What goes on for clients, each of which may have a bounded part of it. */
 export class Clients {
+  /** when each begins what takes the event loop */
+  readonly turns = new Turns()
+  private readonly shares = new Shares(SHARE)
   private readonly operations: Bound
   readonly subscriptions: Bound
 
@@ -34,12 +41,22 @@ export class Clients {
     this.subscriptions = new Bound(most.subscriptions)
   }
 
-  /** Does an operation for a client. @throws TooBusy where it has too many already */
-  async run<T>(scope: ClientScope, work: () => T | Promise<T>): Promise<T> {
-    const end = this.begin(scope.client)
+  /**
+   * Does an operation for a client, when those that it has under way leave room for what it costs.
+   *
+   * @throws TooBusy where the client has too many already
+   * @throws what its signal aborts with, where the client is gone before that
+   */
+  async run<T>(scope: ClientScope, cost: number, work: () => T | Promise<T>): Promise<T> {
+    const { client, signal } = scope
+    const end = this.begin(client)
+    const hasWaited = await this.shares.take(client, cost)
     try {
+      if (hasWaited) await this.turns.next(client)
+      signal?.throwIfAborted()
       return await forClient(scope, work)
     } finally {
+      this.shares.give(client, cost)
       end()
     }
   }

@@ -68,11 +68,14 @@ export class GraphQLDriver extends AbstractGraphQLDriver<DriverOptions> {
       schema: executor.schema,
       parse: (source) => executor.parse(typeof source === 'string' ? source : source.body),
       validate: (_, document) => executor.validate(document),
-      execute: (args) => traced(args, () => done(args, () => executor.run(args), options)),
+      execute: (args) => traced(args, () => done(args, executor, options)),
       context: ({ raw, context: { reply } }) => options.makeContext(clientOf(raw.ip), endOf(reply)) as never,
     })
     fastify.all('/graphql', async (request, reply) => {
-      if (isAuthorized(request.headers.authorization, options.token)) return handler.call(fastify, request, reply)
+      if (isAuthorized(request.headers.authorization, options.token)) {
+        await options.clients.turns.next(clientOf(request.ip))
+        return handler.call(fastify, request, reply)
+      }
       const refusal = { errors: [{ message: 'A bearer token is needed.', extensions: { code: 'UNAUTHENTICATED' } }] }
       return reply.code(401).header('www-authenticate', 'Bearer').send(refusal)
     })
@@ -135,7 +138,7 @@ export class GraphQLDriver extends AbstractGraphQLDriver<DriverOptions> {
           abortOf.set(args.contextValue, abort)
           return args
         },
-        execute: (args) => traced(args, () => done(args, () => executor.runAllowed(args), options)),
+        execute: (args) => traced(args, () => done(args, executor, options)),
         subscribe: (args) => followed(args, () => abortOf.get(args.contextValue as object)?.abort(REQUEST_OVER)),
         onNext: (_context, _id, _payload, _args, result) => tell(result, options),
         onError: (_context, _id, _payload, errors) => tell({ errors }, options).errors as GraphQLError[],
@@ -170,19 +173,23 @@ function parsed(executor: Executor, source: string): DocumentNode | GraphQLError
 }
 
 /** Runs an operation as its client's. What changes something is done to its end, whether its client is there or not. */
-async function done(args: ExecutionArgs, run: Run, options: DriverOptions): Promise<ExecutionResult> {
+async function done(args: ExecutionArgs, executor: Executor, options: DriverOptions): Promise<ExecutionResult> {
   const { client, signal } = args.contextValue as ApiContext
   const isChange = kindOf(args) === OperationTypeNode.MUTATION
+  const errors = executor.whyNot(args)
+  if (errors.length > 0) return { errors }
+  const cost = executor.costOf(args)
   try {
-    return tell(await options.clients.run({ client, signal: isChange ? null : signal }, run), options)
+    const scope = { client, signal: isChange ? null : signal }
+    // a change takes its time at a mail server, rather than here
+    const share = isChange || typeof cost !== 'number' ? 0 : cost
+    return tell(await options.clients.run(scope, share, () => executor.runAllowed(args)), options)
   } catch (error) {
     const told = toldOf(error)
     if (!told) throw error
     return { errors: [tooMany(told.message)] }
   }
 }
-
-type Run = () => ExecutionResult | Promise<ExecutionResult>
 
 /**
  * Starts a subscription as its client's.
