@@ -88,12 +88,6 @@ export class GraphQLDriver extends AbstractGraphQLDriver<DriverOptions> {
       maxPayload: LARGEST_MESSAGE,
       allowSynchronousEvents: false,
     })
-    sockets.on('connection', (socket) => {
-      socket.on('message', () => {
-        // a client that asks and does not read what it is answered
-        if (socket.bufferedAmount > MOST_UNREAD) socket.terminate()
-      })
-    })
     server.on('upgrade', (request, socket, head) => {
       if (request.url?.split('?')[0] !== '/graphql') return socket.destroy()
       sockets.handleUpgrade(request, socket, head, (client) => sockets.emit('connection', client, request))
@@ -153,6 +147,15 @@ export class GraphQLDriver extends AbstractGraphQLDriver<DriverOptions> {
       sockets,
       KEEP_ALIVE,
     )
+    // behind graphql-ws, which has taken each connection already
+    sockets.on('connection', (socket) => {
+      // a frame that is none, or too long: ws closes the socket and says why, and graphql-ws would print it
+      socket.removeAllListeners('error').on('error', () => undefined)
+      socket.on('message', () => {
+        // a client that asks and does not read what it is answered
+        if (socket.bufferedAmount > MOST_UNREAD) socket.terminate()
+      })
+    })
     this.stopSockets = async () => {
       for (const socket of sockets.clients) socket.close(1012, 'the service stops')
       const timer = setTimeout(() => sockets.clients.forEach((socket) => socket.terminate()), 300)
