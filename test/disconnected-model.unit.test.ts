@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { hasFlag } from '../src/mailbox/flags.js'
+import { hasNoUid } from '../src/mailbox/server-place.js'
 import { MAILBOXES } from './support/model-server.ts'
 import { World, type Fate } from './support/world.ts'
 
@@ -96,8 +97,8 @@ test('whatever client, others and connection do: in the end all agree, nothing i
         world.connect([])
         world.connect([])
 
-        // what was refused and made here stays here
-        const kept = new Set([...world.places].flatMap(([id, { server }]) => (server.state === 'NOT_YET' ? [id] : [])))
+        // what was refused and made here stays here, and so does what others took away before its UID was known
+        const kept = new Set([...world.places].flatMap(([id, { server }]) => (hasNoUid(server) ? [id] : [])))
         for (const id of kept) world.shown.delete(id)
         const { shown, there } = sides(world)
         if (shown.join('\n') !== there.join('\n')) expect(shown).toEqual(there)

@@ -304,7 +304,7 @@ export function decideMailboxGone(
   for (const message of messages) {
     const { messageId, shown, server, identity } = message
     const isShownHere = shown?.mailboxId === mailboxId
-    if (server.state === 'THERE' && server.mailboxId === mailboxId) {
+    if ((server.state === 'THERE' || server.state === 'UNNUMBERED') && server.mailboxId === mailboxId) {
       if (isShownHere) lose(message, 'MAILBOX_DELETED', settling)
       else gone.push({ messageId, server: { state: 'GONE', mailboxId, flags: server.flags }, identity })
     } else if (isShownHere) {

@@ -66,18 +66,27 @@ export type MadeHere = {
   headerMessageId: string | null
   /** the INTERNALDATE that it was uploaded with, in ISO 8601 */
   internalDate: string
+  /** its subject */
+  subject: string | null
+  /** whether the server has said that it has it: it is there, whatever the server has made of it */
+  isAcknowledged: boolean
 }
 
 /**
  * Whether a message that the server reports is, as far as can be told, one that was made here and perhaps uploaded. Servers
  * read the header of a message that is not as RFC 5322 wants it each in their own way, so that fingerprints differ, and some
  * give a size that is about right. So two of Message-ID, size and INTERNALDATE have to be the same, and two Message-IDs
- * that differ are of two messages.
+ * that differ are of two messages. What the server has said that it has may have got a header line, or a Message-ID, on its way: the same Message-ID is
+ * enough then, or the same subject and INTERNALDATE.
  */
 export function isSameUpload(made: MadeHere, reported: MessageData): boolean {
   const { messageId } = reported.envelope
   const isSameSize = made.size === reported.size
   const isSameDate = sameMoment(made.internalDate, reported.internalDate)
+  if (made.isAcknowledged) {
+    if (made.headerMessageId !== null && messageId !== null) return made.headerMessageId === messageId
+    return isSameDate && (isSameSize || (made.subject ?? '') === (reported.envelope.subject ?? ''))
+  }
   if (made.headerMessageId === null || messageId === null) return isSameSize && isSameDate
   return made.headerMessageId === messageId && (isSameSize || isSameDate)
 }

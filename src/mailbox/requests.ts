@@ -3,7 +3,7 @@ import { changeFlags, hasFlag, type Flags } from './flags.js'
 import type { Decision, LocalMessage } from './local-work.js'
 import type { MessageData } from './message.js'
 import { changesPlace, type Effect, type OperationKind, type PendingOperation } from './operation.js'
-import { flagDifference, mergeFlags, type ServerPlace } from './server-place.js'
+import { flagDifference, hasNoUid, mergeFlags, type ServerPlace } from './server-place.js'
 import { flagsShown, hideShown, identityOf, showAsOnServer, showAt, type TrackedMessage } from './tracked-message.js'
 
 /*
@@ -137,7 +137,7 @@ export function requestAppendAgain(messages: readonly TrackedMessage[], request:
 
 /** Drops what was made here, has not come to the server, and is wanted no longer. */
 export function decideDiscard(messages: readonly TrackedMessage[]): AccountEvent[] {
-  const local = messages.filter(({ server, operations }) => server.state === 'NOT_YET' && operations.length === 0)
+  const local = messages.filter(({ server, operations }) => hasNoUid(server) && operations.length === 0)
   if (local.length === 0) return []
   const places = local.map(({ messageId }) => ({ messageId, server: null }))
   return [...local.flatMap(hideShown), { type: 'ServerPlacesChanged', data: { messages: places } }]

@@ -2,9 +2,14 @@ import { changeFlags, hasFlag, type Flags } from './flags.js'
 
 /**
  * Where the server has a message of which something else is shown here, since operations on it are pending. THERE: in a
- * mailbox, as far as known. NOT_YET: it was made here. GONE: it was there, and is in none of the mailboxes looked at since.
+ * mailbox, as far as known. NOT_YET: it was made here. UNNUMBERED: the server has said that it put it into a mailbox, and not under which
+ * UID. GONE: it was there, and is in none of the mailboxes looked at since.
  */
-export type ServerPlace = ({ state: 'THERE' } & PlaceThere) | { state: 'NOT_YET' } | ({ state: 'GONE' } & PlaceLeft)
+export type ServerPlace =
+  | ({ state: 'THERE' } & PlaceThere)
+  | { state: 'NOT_YET' }
+  | ({ state: 'UNNUMBERED' } & PlaceLeft)
+  | ({ state: 'GONE' } & PlaceLeft)
 
 /** A message's place on the server, and its flags there. */
 export type PlaceThere = {
@@ -36,6 +41,11 @@ export type MessageIdentity = {
   internalDate: string
   /** EMAILID or X-GM-MSGID, where the server gives one */
   emailId: string | null
+}
+
+/** Whether a message that was made here has no UID on the server, as far as known: it is not there yet, or the server has not said which. */
+export function hasNoUid({ state }: ServerPlace): boolean {
+  return state === 'NOT_YET' || state === 'UNNUMBERED'
 }
 
 /** What the shown flags are to become when the server's change: flag by flag, what was changed here stays changed. */

@@ -10,7 +10,7 @@ import {
   type ServerChange,
 } from './operation.js'
 import type { MailboxPlace } from './message-changes.js'
-import { flagDifference } from './server-place.js'
+import { flagDifference, type PlaceLeft } from './server-place.js'
 import {
   flagsShown,
   hideShown,
@@ -81,6 +81,7 @@ function settleMessage(message: TrackedMessage, terms: SettlementTerms, settling
     if (!terms.isEverywhereLooked) return
     return lose(message, 'MESSAGE_GONE', settling)
   }
+  if (server.state === 'UNNUMBERED') return settleUnnumbered(message, server, settling)
   if (server.state === 'NOT_YET') {
     // of no request any more: it stays here, with the flags that it has, until a client tries again or discards it
     if (!operations.some(changesPlace)) settling.done(message, operations)
@@ -90,6 +91,22 @@ function settleMessage(message: TrackedMessage, terms: SettlementTerms, settling
   const flagsLeft = sameFlags(shown.data.flags, server.flags) ? settleFlags(message, left, settling) : left
   if (flagsLeft.length > 0) return
   settling.show(message, showAsOnServer(message), true)
+}
+
+/**
+ * A message that the server has put into a mailbox, in which it was not told again: that much is done. Nothing more can be asked of the server for a
+ * message without a UID, so it is shown as it was put there.
+ */
+function settleUnnumbered(message: TrackedMessage, server: PlaceLeft, settling: Settling): void {
+  const { shown, operations } = message
+  const isDone = (operation: PendingOperation) => operation.isSent && operation.effect.to === server.mailboxId
+  settling.done(message, operations.filter(isDone))
+  const others = operations.filter((operation) => !isDone(operation))
+  if (others.length === 0) return
+  settling.settle(message, others, 'REJECTED', 'MESSAGE_GONE')
+  const isElsewhere = shown !== null && shown.mailboxId !== server.mailboxId
+  const events = isElsewhere ? showAt(message, server.mailboxId, server.flags) : flagsShown(message, server.flags)
+  settling.show(message, events, false)
 }
 
 /** A message that is to be deleted for good. */
@@ -105,6 +122,14 @@ function settleHidden(message: TrackedMessage, terms: SettlementTerms, settling:
     if (!change || !ending) return
     settling.settle(message, operations, ending.outcome, change)
     return settling.show(message, showAt(message, server.mailboxId, server.flags), true)
+  }
+  // what the server has put somewhere stays there: nobody knows which it is
+  if (server.state === 'UNNUMBERED') {
+    const isPlaced = (operation: PendingOperation) => operation.isSent && operation.effect.to === server.mailboxId
+    settling.done(message, operations.filter(isPlaced))
+    const others = operations.filter((operation) => !isPlaced(operation))
+    settling.settle(message, others, 'SUPERSEDED', 'MESSAGE_GONE')
+    return settling.show(message, [], true)
   }
   // an upload of which the answer was lost may still be found
   if (!terms.isEverywhereLooked && (server.state === 'GONE' || isSent)) return

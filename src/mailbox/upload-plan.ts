@@ -99,7 +99,7 @@ export function planUpload(view: UploadView): UploadPlan {
         sets.moved(mailboxId, shown.mailboxId, { messageId, uid })
       continue
     }
-    if (server.state === 'GONE' || shown === null || !isThere.has(shown.mailboxId)) continue
+    if (server.state !== 'NOT_YET' || shown === null || !isThere.has(shown.mailboxId)) continue
     if (!operations.some(changesPlace)) continue
     const copyOf = operations.find(({ effect }) => effect.copyOf !== undefined)?.effect.copyOf
     const original = copyOf === undefined ? undefined : view.originals.get(copyOf)

@@ -32,6 +32,19 @@ export function decidePlaced(
 }
 
 /**
+ * Decides what it changes that the server has put messages somewhere and does not say under which UIDs: they are not told again, whether
+ * they are found there or not.
+ */
+export function decideUnnumbered(messages: readonly TrackedMessage[], mailboxId: string): AccountEvent[] {
+  const made = messages.flatMap(({ messageId, identity, server, shown, last }) => {
+    if (server.state !== 'NOT_YET') return []
+    const flags = (shown ?? last)?.data.flags ?? []
+    return [{ messageId, identity, server: { state: 'UNNUMBERED' as const, mailboxId, flags } }]
+  })
+  return made.length > 0 ? [{ type: 'ServerPlacesChanged', data: { messages: made } }] : []
+}
+
+/**
  * Decides what a copy changes that was made in order to move messages (where the server has no MOVE): they are where they
  * were to go, and what is left over of them in their old places is to be deleted.
  */

@@ -158,7 +158,7 @@ function serverPlace(row: PlaceRecord): ServerPlace {
   const { state, flags, modseq } = row
   const mailboxId = row.mailbox_id ?? ''
   if (state === 'NOT_YET') return { state }
-  if (state === 'GONE') return { state, mailboxId, flags }
+  if (state !== 'THERE') return { state, mailboxId, flags }
   return { state, mailboxId, uidValidity: row.uid_validity ?? '0', uid: Number(row.uid), flags, modseq }
 }
 
@@ -264,7 +264,7 @@ export async function viewHasWaiting(session: Queryable, accountId: string): Pro
   const { rows } = await session.query<{ waiting: boolean }>({
     name: 'has-waiting',
     text: `select exists (select from operations where account_id = $1 and state in ('PENDING', 'SENT'))
-             or exists (select from server_places where account_id = $1 and state <> 'NOT_YET') as waiting`,
+             or exists (select from server_places where account_id = $1 and state not in ('NOT_YET', 'UNNUMBERED')) as waiting`,
     values: [accountId],
   })
   return rows[0]?.waiting === true

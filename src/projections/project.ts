@@ -275,7 +275,7 @@ function placeRowOf(messageId: string, server: ServerPlace, identity: MessageIde
   const nowhere = { mailbox_id: null, uid_validity: null, uid: null, flags: [], modseq: null }
   if (server.state === 'NOT_YET') return { ...told, ...nowhere }
   const { mailboxId: mailbox_id, flags } = server
-  if (server.state === 'GONE') return { ...told, ...nowhere, mailbox_id, flags }
+  if (server.state !== 'THERE') return { ...told, ...nowhere, mailbox_id, flags }
   const { uidValidity: uid_validity, uid, modseq } = server
   return { ...told, mailbox_id, uid_validity, uid, flags, modseq }
 }

@@ -148,6 +148,7 @@ async function viewApart(session: Queryable, rows: readonly MessageRecord[]): Pr
   const { rows: found } = await session.query<{
     message_id: string
     is_new: boolean
+    put_into: string | null
     mailbox_id: string | null
     uid: string | null
     flags: string[] | null
@@ -156,7 +157,8 @@ async function viewApart(session: Queryable, rows: readonly MessageRecord[]): Pr
     email_id: string | null
   }>({
     name: 'view-apart',
-    text: `select message_id, place.state = 'NOT_YET' as is_new, messages.mailbox_id, messages.uid, messages.flags,
+    text: `select message_id, place.state in ('NOT_YET', 'UNNUMBERED') as is_new,
+             case when place.state = 'UNNUMBERED' then place.mailbox_id end as put_into, messages.mailbox_id, messages.uid, messages.flags,
              encode(place.fingerprint, 'hex') as fingerprint, place.internal_date, place.email_id
            from server_places as place left join messages using (message_id) where message_id = any($1::uuid[])`,
     values: [ids],
@@ -168,7 +170,10 @@ async function viewApart(session: Queryable, rows: readonly MessageRecord[]): Pr
       const shown = mailboxId === null ? null : { mailboxId, uid: Number(row.uid), flags: row.flags ?? [] }
       const identity = { fingerprint, internalDate: row.internal_date.toISOString(), emailId }
       const operations = waiting.get(messageId) ?? []
-      const sent = { sentTo: sentTo(operations), isDeletionSent: isDeletionSent(shown !== null, operations) }
+      const sent = {
+        sentTo: row.put_into ?? sentTo(operations),
+        isDeletionSent: isDeletionSent(shown !== null, operations),
+      }
       return [messageId, { shown, isNew: row.is_new, ...sent, identity }]
     }),
   )
@@ -332,28 +337,35 @@ async function viewUploads(
   accountId: string,
   reported: readonly MessageData[],
 ): Promise<{ row: CandidateRecord; key: string }[]> {
-  const { rows } = await session.query<CandidateRecord & { size: string; header_message_id: string | null }>({
+  const { rows } = await session.query<
+    CandidateRecord & { size: string; header_message_id: string | null; subject: string | null; acknowledged: boolean }
+  >({
     name: 'view-uploads',
     // one that is to be deleted again is told by what it was
     text: `select message_id, place.mailbox_id, place.uid, place.flags, place.internal_date, place.email_id,
              encode(place.fingerprint, 'hex') as fingerprint, null as uid_validity, null as path, true as expunged, true as apart,
-             made.size, made.header_message_id
+             made.size, made.header_message_id, made.subject, state = 'UNNUMBERED' as acknowledged
            from server_places as place cross join lateral (
-             select size, header_message_id from messages where message_id = place.message_id
+             select size, header_message_id, subject from messages where message_id = place.message_id
              union all
-             (select size, header_message_id from past_messages where message_id = place.message_id limit 1)
+             (select size, header_message_id, subject from past_messages where message_id = place.message_id limit 1)
              limit 1
            ) as made
-           where account_id = $1 and state = 'NOT_YET'
-             and (made.size = any($2::bigint[]) or made.header_message_id = any($3::text[]))`,
+           where account_id = $1 and (state = 'UNNUMBERED' or state = 'NOT_YET'
+             and (made.size = any($2::bigint[]) or made.header_message_id = any($3::text[])))`,
     values: [accountId, reported.map(({ size }) => size), reported.flatMap(({ envelope }) => envelope.messageId ?? [])],
   })
-  return rows.flatMap((row) => {
-    const { size, header_message_id: headerMessageId, internal_date: internalDate } = row
-    const made = { size: Number(size), headerMessageId, internalDate: internalDate.toISOString() }
+  const found = rows.flatMap((row) => {
+    const { size, header_message_id: headerMessageId, internal_date: internalDate, subject } = row
+    const told = { size: Number(size), headerMessageId, internalDate: internalDate.toISOString(), subject }
+    const made = { ...told, isAcknowledged: row.acknowledged }
     const uploads = reported.filter((each) => each.fingerprint !== row.fingerprint && isSameUpload(made, each))
     return uploads.map(({ fingerprint }) => ({ row, key: fingerprint }))
   })
+  // two that may each be the other are not told apart: taken for it, the wrong one would be moved or deleted
+  const isOnly = ({ row, key }: (typeof found)[number]) =>
+    found.every((each) => (each.row.message_id === row.message_id) === (each.key === key))
+  return found.filter((each) => !each.row.acknowledged || isOnly(each))
 }
 
 /** Whether a candidate bears on the messages of a mailbox that was numbered anew; those of before are in `unconfirmed`. */

@@ -3,7 +3,7 @@ import { sameFlags } from '../../src/mailbox/flags.js'
 import type { LocalMessage } from '../../src/mailbox/local-work.js'
 import { type Apart, type KnownMessage } from '../../src/mailbox/message-changes.js'
 import type { Effect, OperationKind, OperationState, PendingOperation } from '../../src/mailbox/operation.js'
-import type { MessageIdentity, ServerPlace } from '../../src/mailbox/server-place.js'
+import { hasNoUid, type MessageIdentity, type ServerPlace } from '../../src/mailbox/server-place.js'
 import { type Tally } from '../../src/mailbox/settlement.js'
 import {
   identityOf,
@@ -83,8 +83,8 @@ export class FoldedAccount {
     const waiting = this.waiting(messageId)
     return {
       shown: shown ? { mailboxId: shown.mailboxId, uid: shown.data.uid, flags: shown.data.flags } : null,
-      isNew: place.server.state === 'NOT_YET',
-      sentTo: sentTo(waiting),
+      isNew: hasNoUid(place.server),
+      sentTo: place.server.state === 'UNNUMBERED' ? place.server.mailboxId : sentTo(waiting),
       isDeletionSent: isDeletionSent(shown !== undefined, waiting),
       identity: place.identity,
     }

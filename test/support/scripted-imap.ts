@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net'
 
-/** Answers a command, given without its tag: what it says first, then its result ("OK done"); null for none. */
+/** Answers a command, given without its tag and with its literals inside: what it says first, then its result ("OK done"); null for none. */
 export type Script = (command: string, say: (line: string) => void) => string | null
 
 /** An IMAP server that does what it is told to: for what real ones never do, or not ten thousand times. */
@@ -26,12 +26,10 @@ export class ScriptedImap {
       scripted.connections++
       if (scripted.isHanging) return void socket.resume()
       socket.write('* OK ready\r\n')
-      let rest = ''
+      const lines = new CommandLines(() => socket.write('+ go on\r\n'))
       let idle: string | undefined
       socket.on('data', (data: Buffer) => {
-        const lines = (rest + data.toString()).split('\r\n')
-        rest = lines.pop() ?? ''
-        for (const line of lines) {
+        for (const line of lines.take(data)) {
           const [tag, ...words] = line.split(' ')
           const command = words.join(' ')
           if (/^IDLE/i.test(command)) idle = tag
@@ -71,6 +69,46 @@ export class ScriptedImap {
     clearInterval(this.dripping)
     this.server.close()
     for (const socket of this.sockets) socket.destroy()
+  }
+}
+
+/** Cuts what a client says into commands; a literal (RFC 9051 §4.3) is part of its command, as single bytes. */
+class CommandLines {
+  private rest = ''
+  private command = ''
+  private literal = 0
+  private readonly goOn: () => void
+
+  constructor(goOn: () => void) {
+    this.goOn = goOn
+  }
+
+  take(data: Buffer): string[] {
+    this.rest += data.toString('latin1')
+    const commands: string[] = []
+    for (;;) {
+      if (this.literal > 0) {
+        const part = this.rest.slice(0, this.literal)
+        this.command += part
+        this.literal -= part.length
+        this.rest = this.rest.slice(part.length)
+        if (this.literal > 0) return commands
+      }
+      const end = this.rest.indexOf('\r\n')
+      if (end < 0) return commands
+      const line = this.rest.slice(0, end)
+      this.rest = this.rest.slice(end + 2)
+      this.command += line
+      const [, size, isUnasked] = /\{(\d+)(\+?)\}$/.exec(line) ?? []
+      if (size !== undefined) {
+        this.literal = Number(size)
+        this.command += '\r\n'
+        if (!isUnasked) this.goOn()
+        continue
+      }
+      commands.push(this.command)
+      this.command = ''
+    }
   }
 }
 

@@ -23,7 +23,13 @@ import {
 import type { PlaceThere } from '../../src/mailbox/server-place.js'
 import { decideRefusal, decideSettlement, decideStored, type SettlementTerms } from '../../src/mailbox/settlement.js'
 import { messagesOf, planUpload, type TrackedMailbox, type UploadStep } from '../../src/mailbox/upload-plan.js'
-import { aspectOf, decideCopiedToMove, decidePlaced, decideSent } from '../../src/mailbox/upload-results.js'
+import {
+  aspectOf,
+  decideCopiedToMove,
+  decidePlaced,
+  decideSent,
+  decideUnnumbered,
+} from '../../src/mailbox/upload-results.js'
 
 import { FoldedAccount } from './folded-account.ts'
 import { dataOf, dateOf, FLAGS, MAILBOXES, reported, Server, toggled, type Stored } from './model-server.ts'
@@ -228,7 +234,9 @@ export class World extends FoldedAccount {
         const content = Number(step.content.sha256)
         const born = server.born(content, 'appended')
         const stored = server.add(step.mailboxId, { born, content, flags: step.flags, internalDate: step.internalDate })
-        return this.placer(new Map([[step.messageId, stored]]), step.mailboxId, false)
+        const { messageId, mailboxId } = step
+        if (!abilities.uidplus) return () => this.record(decideUnnumbered(this.tracked([messageId]), mailboxId))
+        return this.placer(new Map([[messageId, stored]]), mailboxId, false)
       }
       case 'copy': {
         const placed = new Map<string, Stored>()
@@ -401,7 +409,7 @@ export class World extends FoldedAccount {
     })
     const nowhere = [...this.places].flatMap(([messageId, { server, identity }]) => {
       if (server.state === 'THERE') return []
-      const [mailboxId, flags] = server.state === 'GONE' ? [server.mailboxId, server.flags] : ['', []]
+      const [mailboxId, flags] = server.state === 'NOT_YET' ? ['', []] : [server.mailboxId, server.flags]
       const rest = { uid: 0, uidValidity: null, stillThere: false, wasExpunged: true, apart: this.apart(messageId) }
       return [
         {

@@ -13,7 +13,13 @@ import {
   type UploadSet,
   type UploadStep,
 } from '../../mailbox/upload-plan.js'
-import { aspectOf, changeOfRefusal, decideCopiedToMove, decidePlaced } from '../../mailbox/upload-results.js'
+import {
+  aspectOf,
+  changeOfRefusal,
+  decideCopiedToMove,
+  decidePlaced,
+  decideUnnumbered,
+} from '../../mailbox/upload-results.js'
 import type { Logger } from '../../platform/logs.js'
 import {
   appendMessage,
@@ -64,8 +70,10 @@ export type Knowledge = 'ALL' | 'ITS_OWN' | 'NOT_ALL'
  */
 export async function takeStep(tools: StepTools, planned: UploadStep): Promise<Knowledge> {
   const { untold: step, told } = tools.answers.part(planned)
-  // it was looked at since, and is not so
-  if (told) await refuse(tools, told, 'SERVER_REFUSED')
+  // it was looked at since, and is not so; or it is, and cannot be told again
+  if (told?.kind === 'copy')
+    await tools.record.ofMessages(messagesOf(told), (messages) => decideUnnumbered(messages, told.to))
+  else if (told) await refuse(tools, told, 'SERVER_REFUSED')
   if (!step) return 'NOT_ALL'
   const knowledge = await tell(tools, step)
   return told ? 'NOT_ALL' : knowledge
@@ -156,9 +164,7 @@ async function send(tools: StepTools, step: Exclude<UploadStep, { kind: 'store' 
       await renameMailbox(connection, step.from, step.to)
       answers.said(step)
       tools.lookAtList()
-      for (const { mailboxId, path } of [{ mailboxId: step.mailboxId, path: step.to }, ...step.below])
-        await takeAlong(tools, mailboxId, path)
-      return true
+      return takeAllAlong(tools, [{ mailboxId: step.mailboxId, path: step.to }, ...step.below])
     case 'subscribe':
       await subscribeMailbox(connection, step.path, step.subscribed)
       answers.said(step)
@@ -190,17 +196,24 @@ async function send(tools: StepTools, step: Exclude<UploadStep, { kind: 'store' 
   }
 }
 
-/** A subscription is of a name, and stays with the old one when a mailbox is renamed (RFC 9051 §6.3.6, §6.3.7). */
-async function takeAlong({ connection, record, mailboxes }: StepTools, mailboxId: string, path: string): Promise<void> {
-  const { serverPath, serverSubscribed } = mailboxes.get(mailboxId) ?? {}
-  if (serverSubscribed) {
+/**
+ * Records that mailboxes were renamed, and takes their subscriptions along: one is of a name, and stays with the old one when a mailbox is renamed (RFC 9051
+ * §6.3.6, §6.3.7). Where the connection ends at that, the rest is told as any subscription that differs.
+ */
+async function takeAllAlong(tools: StepTools, renamed: readonly { mailboxId: string; path: string }[]): Promise<true> {
+  const { connection, record, mailboxes } = tools
+  for (const { mailboxId, path } of renamed) await record.mailboxIs(mailboxId, path, false)
+  for (const { mailboxId, path } of renamed) {
+    const { serverPath, serverSubscribed } = mailboxes.get(mailboxId) ?? {}
+    if (!serverSubscribed) continue
     await subscribeMailbox(connection, path, true)
+    await record.mailboxIs(mailboxId, path, true)
     // to what is no longer there; some servers have moved it along, or will not have it ended
     await subscribeMailbox(connection, serverPath ?? '', false).catch((error: unknown) => {
       if (!isRefusal(error)) throw error
     })
   }
-  await record.mailboxIs(mailboxId, path)
+  return true
 }
 
 async function expunge({ connection, mailboxes, answers }: StepTools, step: Step<'expunge'>): Promise<void> {
@@ -240,7 +253,11 @@ async function append(tools: StepTools, step: Step<'append'>): Promise<boolean> 
   const raw = Buffer.concat(await blobs.read(sha256).toArray())
   const placed = await appendMessage(connection, pathOf(tools, mailboxId), raw, flags, new Date(internalDate))
   answers.said(step)
-  if (!placed) return false
+  if (!placed) {
+    // before anything is looked at, since the connection may end at that: it is there, whatever becomes of it
+    await record.ofMessages([messageId], (messages) => decideUnnumbered(messages, mailboxId))
+    return false
+  }
   const place: PlaceThere = { mailboxId, ...placed, flags, modseq: null }
   await record.ofMessages([messageId], (messages, terms) =>
     decidePlaced(messages, new Map([[messageId, place]]), isLast ? terms : null),

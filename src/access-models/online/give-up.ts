@@ -2,6 +2,7 @@ import { groupsOf } from '../../mailbox/groups.js'
 import { decideGivenUp, type GivenUp } from '../../mailbox/giving-up.js'
 import { decideMailboxDiscard, decideMailboxesGivenUp } from '../../mailbox/mailbox-requests.js'
 import { decideDiscard } from '../../mailbox/requests.js'
+import { hasNoUid } from '../../mailbox/server-place.js'
 import type { BlobStore } from '../../content/blobs/blob-store.js'
 import { viewApartIds, viewHasWaiting } from '../../projections/operation-views.js'
 import { UploadRecord, type RecordTools } from '../disconnected/upload-record.js'
@@ -11,7 +12,8 @@ import { removeUnreferred } from '../unreferred.js'
 const PIECE = 1_000
 
 /**
- * Drops what was made for an ONLINE account and the server would not have, with its raw messages: whoever asked for it has been told.
+ * Drops what was made for an ONLINE account and the server would not have, or has under a UID that it does not tell, with its raw messages: whoever asked for
+ * it has been told.
  */
 export async function dropRefused(tools: RecordTools & { blobs: BlobStore }): Promise<void> {
   const { database, accountId } = tools
@@ -19,7 +21,7 @@ export async function dropRefused(tools: RecordTools & { blobs: BlobStore }): Pr
   const contents = new Set<string>()
   for (const piece of groupsOf(await viewApartIds(database.pool, accountId), PIECE))
     await record.ofMessages(piece, (messages) => {
-      const left = messages.filter(({ server, operations }) => server.state === 'NOT_YET' && operations.length === 0)
+      const left = messages.filter(({ server, operations }) => hasNoUid(server) && operations.length === 0)
       for (const { content } of left) if (content?.sha256) contents.add(content.sha256)
       const dropped = left.map(({ messageId }) => ({ type: 'MessageContentDropped' as const, data: { messageId } }))
       return [...dropped, ...decideDiscard(left)]

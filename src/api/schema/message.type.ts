@@ -53,7 +53,7 @@ export class Message implements Node {
 
   @Field(() => Float, {
     nullable: true,
-    description: 'Its UID in its mailbox (RFC 9051 §2.3.1.1); null until the server has given it one.',
+    description: 'Its UID in its mailbox (RFC 9051 §2.3.1.1); null until the server has given it one and said which.',
   })
   uid!: number | null
 

@@ -1,8 +1,9 @@
 import { parseCopyUid } from 'imapflow/lib/commands/copyuid-parser.js'
+import { formatDateTime } from 'imapflow/lib/tools.js'
 import type { Flags } from '../../mailbox/flags.js'
 import { groupsOf } from '../../mailbox/groups.js'
 import { formatUidSet, parseUidSet, uidSetOf, type UidSet } from '../../mailbox/uid-set.js'
-import { expungesSingly } from '../../mailbox/upload-plan.js'
+import { expungesSingly, flagsNotKept } from '../../mailbox/upload-plan.js'
 import { changedBeforeExpunge } from '../../mailbox/upload-results.js'
 import type { FlagsReport, ImapAnswer, ImapConnection } from './imap-connection.js'
 
@@ -156,7 +157,11 @@ function modifiedIn({ attributes }: ImapAnswer): UidSet {
 
 const hasUid = (set: UidSet, uid: number) => set.some(([first, last]) => uid >= first && uid <= last)
 
-/** Puts a message into a mailbox (APPEND, RFC 9051 §6.3.12). @returns null where the server does not say where it is */
+/**
+ * Puts a message into a mailbox (APPEND, RFC 9051 §6.3.12). imapflow's own APPEND looks for the message before it says that the server has it.
+ *
+ * @returns null where the server does not say where it is
+ */
 export async function appendMessage(
   connection: ImapConnection,
   path: string,
@@ -164,8 +169,17 @@ export async function appendMessage(
   flags: Flags,
   internalDate: Date,
 ): Promise<{ uidValidity: string; uid: number } | null> {
-  const done = await connection.ask('APPEND', (client) => client.append(path, raw, [...flags], internalDate))
-  return done && done.uid && done.uidValidity ? { uidValidity: done.uidValidity.toString(), uid: done.uid } : null
+  // what the selected mailbox is known not to keep, some servers refuse
+  const known = connection.selected === path && !connection.isReadOnly ? connection.permanentFlags : null
+  const kept = flags.filter((flag) => !flagsNotKept(flags, known).includes(flag)).map(atom)
+  const isLiteral8 = connection.offers('BINARY') && raw.includes(0)
+  const literal = { type: 'LITERAL', value: raw, isLiteral8 }
+  const date = { type: 'STRING', value: formatDateTime(internalDate) }
+  const answer = await connection.execute('APPEND', [atom(connection.encoded(path)), kept, date, literal])
+  const [code, uidValidity, uid] = answer.attributes?.[0]?.section ?? []
+  if (String(code?.value).toUpperCase() !== 'APPENDUID') return null
+  if (!/^[1-9]\d*$/.test(String(uidValidity?.value)) || !/^[1-9]\d*$/.test(String(uid?.value))) return null
+  return { uidValidity: String(uidValidity?.value), uid: Number(uid?.value) }
 }
 
 /** Makes a mailbox (CREATE, RFC 9051 §6.3.4). */
