@@ -12,6 +12,7 @@ import { viewTallies, viewTrackedIn, viewTrackedMailboxes } from '../projections
 import { viewMailboxes, type MailboxView } from '../projections/sync-views.js'
 import { canExpunge } from '../protocols/imap/changing.js'
 import type { ImapConnection } from '../protocols/imap/imap-connection.js'
+import type { MailboxReport } from '../protocols/imap/listing.js'
 import type { HomeTools } from './account-home.js'
 import { record, type SyncTools } from './mailbox-record.js'
 import { readAgain, syncMailbox, type Remainder } from './mailbox-sync.js'
@@ -48,6 +49,8 @@ export class HeldMailboxes {
   private lastCheck = 0
   /** mailboxes that the last check missed, and since when checks have done so, in milliseconds since 1970 */
   private missed: ReadonlyMap<string, number> = new Map()
+  /** mailboxes that the list leaves out and that the server knows by their names, by their ids */
+  private readonly unlisted = new Set<string>()
   private readonly suspects = new Suspects()
   /** mailboxes that the server refused to open or to read, by their paths: how often in a row, and when each is tried again, in milliseconds since 1970 */
   private readonly refused = new Map<string, { times: number; tryAt: number }>()
@@ -118,8 +121,9 @@ export class HeldMailboxes {
     this.isUnsettled = true
     const reports = await connection.listMailboxes()
     const { streams } = this.tools
+    const { gone: believedGone, unlisted } = await this.lookFor(connection, reports)
+    reports.push(...unlisted)
     const listed = reports.map((report) => report.listed)
-    const believedGone = await this.believedGone(connection, listed)
     let stillMissing: ReadonlySet<string> = new Set()
     await streams.decide(
       this.accountId,
@@ -158,19 +162,29 @@ export class HeldMailboxes {
     this.held.clear()
   }
 
-  /** Of the mailboxes that checks have missed for long enough, those that the server does not know by their names either. */
-  private async believedGone(
+  /**
+   * Looks for mailboxes that the list leaves out by their names. Of those that checks have missed for long enough, what the server does not know either is
+   * gone. What it knows is there as it was, without where it stands; from then on it is asked for at each check.
+   */
+  private async lookFor(
     connection: ImapConnection,
-    listed: readonly { path: string }[],
-  ): Promise<ReadonlySet<string>> {
+    reports: readonly MailboxReport[],
+  ): Promise<{ gone: ReadonlySet<string>; unlisted: MailboxReport[] }> {
     const gone = new Set<string>()
-    if (this.missed.size === 0) return gone
-    for (const { mailboxId, path } of await this.mailboxes()) {
-      const missedSince = this.missed.get(mailboxId) ?? Date.now()
-      if (Date.now() - missedSince < GONE_AFTER || listed.some((each) => each.path === path)) continue
-      if (!(await connection.hasMailbox(path))) gone.add(mailboxId)
+    const unlisted: MailboxReport[] = []
+    if (this.missed.size + this.unlisted.size === 0) return { gone, unlisted }
+    const paths = new Set(reports.map(({ listed }) => listed.path))
+    for (const mailbox of await this.mailboxes()) {
+      const { mailboxId, path } = mailbox
+      const isLate = Date.now() - (this.missed.get(mailboxId) ?? Date.now()) >= GONE_AFTER
+      const isUnlisted = this.unlisted.delete(mailboxId)
+      if (paths.has(path) || !(isLate || isUnlisted)) continue
+      if (await connection.hasMailbox(path)) {
+        this.unlisted.add(mailboxId)
+        unlisted.push({ listed: { ...mailbox, uidValidity: null, messages: null }, place: null })
+      } else if (isLate) gone.add(mailboxId)
     }
-    return gone
+    return { gone, unlisted }
   }
 
   /**

@@ -5,6 +5,11 @@ export type Flags = readonly string[]
 const MOST_FLAGS = 500
 const LONGEST_FLAG = 255
 
+/** The system flags as they are written (RFC 9051 §2.3.2), by their names in lower case: case means nothing in them. */
+const SYSTEM_FLAGS: ReadonlyMap<string, string> = new Map(
+  ['\\Answered', '\\Deleted', '\\Draft', '\\Flagged', '\\Seen'].map((flag) => [flag.toLowerCase(), flag]),
+)
+
 /**
  * Brings flags into their one form. `\Recent` belongs to a session and not to the message, so it is left out. System flags come first: what is beyond the
  * bounds of a message is most likely no flag that anybody has set.
@@ -14,7 +19,7 @@ export function normaliseFlags(flags: Iterable<string>): Flags {
   for (const given of flags) {
     const flag = given.slice(0, LONGEST_FLAG)
     const name = flag.toLowerCase()
-    if (name !== '' && name !== '\\recent' && !kept.has(name)) kept.set(name, flag)
+    if (name !== '' && name !== '\\recent' && !kept.has(name)) kept.set(name, SYSTEM_FLAGS.get(name) ?? flag)
   }
   const sorted = [...kept].sort(([one], [other]) => (one < other ? -1 : 1))
   return (sorted.length > MOST_FLAGS ? mostWanted(sorted) : sorted).map(([, flag]) => flag)

@@ -55,7 +55,7 @@ export function compareMailboxes(
       if (!sameListing(same, mailbox)) events.push(...listedAnew(same, mailbox))
       continue
     }
-    const made = awaited.find((each) => each.path === mailbox.path)
+    const made = awaited.find((each) => each.path === canonicalPath(mailbox.path, mailbox.delimiter))
     if (made) {
       const { mailboxId, subscribed } = made
       const { path } = mailbox
@@ -79,6 +79,25 @@ export function compareMailboxes(
     else missing.add(mailbox.mailboxId)
   }
   return { events, missing, deleted }
+}
+
+/** The attributes, of Mailfold's own, of mailboxes in the namespaces of others (RFC 2342): of other users, and shared by all. */
+export const OTHER_USERS = '\\X-Mailfold-OtherUsers'
+export const SHARED = '\\X-Mailfold-Shared'
+
+/** Whose a mailbox is (RFC 2342). */
+export type Namespace = 'PERSONAL' | 'OTHER_USERS' | 'SHARED'
+
+/** Reads off a mailbox's attributes whose it is. */
+export function namespaceOf(attributes: readonly string[]): Namespace {
+  if (attributes.includes(OTHER_USERS)) return 'OTHER_USERS'
+  return attributes.includes(SHARED) ? 'SHARED' : 'PERSONAL'
+}
+
+/** A path with INBOX in capitals, also as the first of its levels: INBOX is the same in any case (RFC 9051 §5.1). */
+export function canonicalPath(path: string, delimiter: string | null): string {
+  const [first = path, ...below] = delimiter === null ? [path] : path.split(delimiter)
+  return first.toUpperCase() === 'INBOX' ? ['INBOX', ...below].join(delimiter ?? '') : path
 }
 
 function listedAnew({ mailboxId, shown, ...known }: KnownMailbox, listed: ListedMailbox): AccountEvent[] {

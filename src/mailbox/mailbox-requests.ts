@@ -4,7 +4,7 @@ import { invalidPath, whyNoLevels, type ChangeFailure, type Decision } from './l
 import type { OperationKind, OperationOutcome, OutcomeReason, ServerChange } from './operation.js'
 import type { Request } from './requests.js'
 import { isGivenUp, type GivenUp } from './giving-up.js'
-import { compareMailboxes, type KnownMailbox, type ListedMailbox } from './mailbox-list.js'
+import { canonicalPath, compareMailboxes, type KnownMailbox, type ListedMailbox } from './mailbox-list.js'
 import type { MessageIdentity, ServerPlace } from './server-place.js'
 import { lose, refusePlace, Settling, type SettlementTerms } from './settlement.js'
 import { showAt, type TrackedMessage } from './tracked-message.js'
@@ -18,11 +18,12 @@ import type { TrackedMailbox } from './upload-plan.js'
 /** Asks for a mailbox to be made. */
 export function requestMailbox(
   mailboxes: readonly TrackedMailbox[],
-  path: string,
+  wanted: string,
   request: Request,
   makeId: () => string,
 ): Decision {
   const delimiter = delimiterOf(mailboxes)
+  const path = canonicalPath(wanted, delimiter)
   const failure = whyNoServerPath(path, delimiter) ?? whyTaken(mailboxes, path)
   if (failure) return { failure }
   // one that is to be deleted, and is wanted again before it was, has only to be shown
@@ -64,13 +65,14 @@ function shownAgain({ mailboxId, operations }: TrackedMailbox, request: Request)
 export function requestRename(
   mailboxes: readonly TrackedMailbox[],
   mailboxId: string,
-  path: string,
+  wanted: string,
   request: Request,
 ): Decision {
   const shown = mailboxes.filter(({ isHidden }) => !isHidden)
   const mailbox = shown.find((each) => each.mailboxId === mailboxId)
   if (!mailbox) return { failure: { kind: 'MailboxNotFound' } }
   const { delimiter } = mailbox
+  const path = canonicalPath(wanted, delimiter)
   const failure = whyProtected(mailbox) ?? whyNoServerPath(path, delimiter)
   if (failure) return { failure }
   if (delimiter !== null && path.startsWith(mailbox.path + delimiter))

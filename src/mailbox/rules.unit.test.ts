@@ -3,6 +3,7 @@ import { defaultSecurity, whyNotPossible } from './access-model.js'
 import { checkSettings } from './commands.js'
 import { normaliseFlags, sameFlags } from './flags.js'
 import {
+  canonicalPath,
   compareMailboxes,
   fetchOrder,
   type ComparisonTerms,
@@ -217,4 +218,20 @@ test('pauses grow to five minutes, and are spread', () => {
   expect(reconnectPause(2, 1)).toBe(2000)
   expect(throttledPause(299_961, 1, 0)).toBe(299_961)
   expect(throttledPause(null, 1, 0)).toBe(60_000)
+})
+
+test.each([
+  ['iNbOx', '/', 'INBOX'],
+  ['iNbOx/Case', '/', 'INBOX/Case'],
+  ['inbox.a.b', '.', 'INBOX.a.b'],
+  ['inbox.a', '/', 'inbox.a'],
+  ['inbox/a', null, 'inbox/a'],
+  ['a/inbox', '/', 'a/inbox'],
+  ['Inboxes', '/', 'Inboxes'],
+])('INBOX is INBOX in any case, as a path and as the first level of one: %s', (path, delimiter, canonical) => {
+  expect(canonicalPath(path, delimiter)).toBe(canonical)
+})
+
+test('system flags have one form, and what is no system flag keeps its own', () => {
+  expect(normaliseFlags(['\\sEEN', '\\flagged', 'Work', 'work', '\\recent'])).toEqual(['\\Flagged', '\\Seen', 'Work'])
 })

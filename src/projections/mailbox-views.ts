@@ -43,6 +43,8 @@ export type MailboxRecord = {
   complete: boolean
   server_path: string | null
   server_subscribed: boolean | null
+  /** whether operations on it wait; not asked of the past */
+  waiting?: boolean
   held_deletion: string | null
   selection: Selection | null
   problem: (MailboxProblem & { since: string }) | null
@@ -57,7 +59,9 @@ export async function viewMailboxList(
   const { rows } = await session.query<MailboxRecord>({
     name: `mailbox-list-by-${column}`,
     text: `select mailbox_id, account_id, path, delimiter, attributes, special_use, subscribed, selectable, messages, unseen,
-             server_messages, complete, server_path, server_subscribed, held_deletion, selection, problem
+             server_messages, complete, server_path, server_subscribed, held_deletion, selection, problem,
+             server_path is null and exists (select from operations where operations.mailbox_id = mailboxes.mailbox_id
+               and operations.messages = 0 and state in ('PENDING', 'SENT')) as waiting
            from mailboxes where ${column} = any($1::uuid[]) and not hidden order by upper(path) <> 'INBOX', path collate "C", mailbox_id`,
     values: ['accounts' in by ? by.accounts : by.ids],
   })
@@ -100,11 +104,17 @@ export function mailboxListView(row: MailboxRecord): MailboxListView {
     unseen: Number(row.unseen),
     serverMessages: Number(row.server_messages ?? 0),
     complete: row.complete,
-    isPending: row.server_path !== row.path || row.server_subscribed !== row.subscribed,
+    isPending: isPending(row),
     heldDeletion: Number(row.held_deletion ?? 0),
     selection: row.selection,
     problem: row.problem && { ...row.problem, since: new Date(row.problem.since) },
   }
+}
+
+/** Whether something of a mailbox waits; of one that was made here, and that the server would not have, nothing does. */
+function isPending({ server_path: serverPath, server_subscribed, path, subscribed, waiting = true }: MailboxRecord) {
+  if (serverPath === null) return waiting
+  return serverPath !== path || server_subscribed !== subscribed
 }
 
 /**

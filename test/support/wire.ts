@@ -27,6 +27,8 @@ export class Wire {
   answering: (command: string) => string | null = () => null
   /** What happens elsewhere before an IMAP command goes on to the server; null for nothing. */
   meanwhile: (command: string) => Promise<void> | null = () => null
+  /** Lines of the server's that are taken out of what it says; null for none. */
+  unlisted: RegExp | null = null
   private readonly hidden: readonly string[]
 
   private constructor(server: Server, port: number, hidden: readonly string[]) {
@@ -101,7 +103,7 @@ export class Wire {
       } else client.write(`${tag} ${answer}\r\n`)
     })
     target.on('data', (heard: Buffer) => {
-      const data = this.hidden.length > 0 ? this.withoutHidden(heard) : heard
+      const data = this.withoutUnlisted(this.hidden.length > 0 ? this.withoutHidden(heard) : heard)
       const told = data.toString('latin1')
       this.said[session] += told
       if (heldTag !== null) {
@@ -118,6 +120,13 @@ export class Wire {
       target.pause()
       client.write(data.subarray(0, fault.at - passed), () => void this.strike(fault, client, target))
     })
+  }
+
+  private withoutUnlisted(data: Buffer): Buffer {
+    const { unlisted } = this
+    if (!unlisted) return data
+    const lines = data.toString('latin1').split('\r\n')
+    return Buffer.from(lines.filter((line) => !unlisted.test(line)).join('\r\n'), 'latin1')
   }
 
   /** The lists of capabilities come whole in one packet, and before any message does. */

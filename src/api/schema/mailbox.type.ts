@@ -1,10 +1,26 @@
-import { Field, Int, ObjectType } from '@nestjs/graphql'
+import { Field, Int, ObjectType, registerEnumType } from '@nestjs/graphql'
+import { namespaceOf, OTHER_USERS, SHARED } from '../../mailbox/mailbox-list.js'
 import type { MailboxListView } from '../../projections/mailbox-views.js'
 import { nodeId } from '../ids.js'
 import { SyncProgress } from './account.type.js'
 import { MailboxProblemKindEnum } from './enums.js'
 import { Node } from './node.type.js'
 import { SelectionType, selectionTypeOf } from './selection.type.js'
+
+export enum MailboxNamespaceEnum {
+  PERSONAL = 'PERSONAL',
+  OTHER_USERS = 'OTHER_USERS',
+  SHARED = 'SHARED',
+}
+registerEnumType(MailboxNamespaceEnum, {
+  name: 'MailboxNamespace',
+  description: 'Whose a mailbox is (NAMESPACE, RFC 2342).',
+  valuesMap: {
+    PERSONAL: { description: 'It is the own mailbox of the user.' },
+    OTHER_USERS: { description: 'Another user has given access to it.' },
+    SHARED: { description: 'It is meant for several users.' },
+  },
+})
 
 @ObjectType({ description: 'What keeps a mailbox from being complete. It is tried again at regular checks.' })
 export class MailboxProblem {
@@ -41,6 +57,9 @@ export class Mailbox implements Node {
     description: 'Its attributes (RFC 9051 §7.3.1), but for those that have fields of their own.',
   })
   attributes!: string[]
+
+  @Field(() => MailboxNamespaceEnum, { description: 'Whose it is (NAMESPACE, RFC 2342).' })
+  namespace!: MailboxNamespaceEnum
 
   @Field({ description: 'Whether the user has subscribed to it.' })
   isSubscribed!: boolean
@@ -96,7 +115,8 @@ export function mailboxOf(view: MailboxListView, at: number | null = null): Mail
     name,
     delimiter: view.delimiter,
     specialUse: view.specialUse,
-    attributes: view.attributes,
+    attributes: view.attributes.filter((each) => each !== OTHER_USERS && each !== SHARED),
+    namespace: MailboxNamespaceEnum[namespaceOf(view.attributes)],
     isSubscribed: view.subscribed,
     isSelectable: view.selectable,
     messageCount: view.messages,

@@ -32,7 +32,7 @@ import { takenOver } from '../network-failure.js'
 import { loginSecrets, SecretsTold } from '../secrets-told.js'
 import { AnswerWatch } from './answer-watch.js'
 import { failureOfError } from './failure-of-error.js'
-import { placeOf, reportsOf, type MailboxReport } from './listing.js'
+import { listIn, placeOf, type MailboxReport } from './listing.js'
 import { login } from './login.js'
 import { CAREFUL_QUERIES, flagsOf, isAnswerTo, messageDataOf, METADATA_QUERY, unknownMessage } from './message-data.js'
 import { hearNotifications, hearVanished, NOTIFY_ALL } from './unasked-answers.js'
@@ -150,8 +150,7 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
   /** All mailboxes with where they stand, in one round trip where the server has LIST-STATUS (RFC 5819). */
   async listMailboxes(): Promise<MailboxReport[]> {
     const statusQuery = { messages: true, uidNext: true, uidValidity: true, highestModseq: this.abilities.condstore }
-    const listed = await this.ask('LIST', () => this.client.list({ statusQuery }))
-    return reportsOf(listed)
+    return listIn(this.client, (list) => this.ask('LIST', list), statusQuery)
   }
 
   /** Whether a mailbox is there, asked by its name: a list may leave out one that is. A refusal to say counts as yes. */

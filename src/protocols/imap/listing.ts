@@ -1,6 +1,6 @@
-import type { ListResponse, MailboxObject } from 'imapflow'
+import type { ImapFlow, ListResponse, MailboxObject, StatusQuery } from 'imapflow'
 import { ServerFailed } from '../../mailbox/failures.js'
-import type { ListedMailbox } from '../../mailbox/mailbox-list.js'
+import { OTHER_USERS, SHARED, type ListedMailbox } from '../../mailbox/mailbox-list.js'
 import { clean } from '../../mailbox/message-bounds.js'
 import type { ReportedPlace } from '../../mailbox/sync-plan.js'
 
@@ -84,3 +84,50 @@ function unusable({ listed }: MailboxReport, path: string): MailboxReport {
 
 /** The attribute, of Mailfold's own, of a mailbox whose name cannot be used. */
 const UNUSABLE = '\\X-Mailfold-UnusableName'
+
+/** A namespace that is not the user's own (RFC 2342): what its mailboxes' paths begin with, and whose it is. */
+type ForeignNamespace = { prefix: string; attribute: string }
+
+type Announced = readonly { prefix: string }[] | false | undefined
+
+/** What imapflow knows of namespaces, and its LIST of a pattern, which are not among its public types. */
+type ListingClient = {
+  namespaces?: { [Kind in 'personal' | 'other' | 'shared']?: Announced }
+  run(command: 'LIST', reference: string, pattern: string, options: object): Promise<ListResponse[]>
+}
+
+/**
+ * Lists all mailboxes, those in the namespaces of others as well, which say so among their attributes.
+ *
+ * @param ask makes a request
+ */
+export async function listIn(
+  client: ImapFlow,
+  ask: (list: () => Promise<ListResponse[]>) => Promise<ListResponse[]>,
+  statusQuery: StatusQuery,
+): Promise<MailboxReport[]> {
+  const listed = [...(await ask(() => client.list({ statusQuery })))]
+  const lister = client as unknown as ListingClient
+  const { personal, other, shared } = lister.namespaces ?? {}
+  const spaces = foreignNamespaces(other, shared)
+  // imapflow puts the prefix of the user's own before every path, so that others could not be asked for
+  const isPlain = (personal || []).every(({ prefix }) => prefix === '')
+  for (const { prefix } of isPlain ? spaces : [])
+    if (!listed.some(({ path }) => path.startsWith(prefix)))
+      listed.push(...(await ask(() => lister.run('LIST', '', `${prefix}*`, { statusQuery }))))
+  return reportsOf(listed).map((report) => inNamespace(report, spaces))
+}
+
+/** The namespaces that a server tells of beside the user's own; one without a prefix cannot be told from that. */
+function foreignNamespaces(other: Announced, shared: Announced): ForeignNamespace[] {
+  const named = (spaces: Announced, attribute: string) =>
+    (spaces || []).flatMap(({ prefix }) => (prefix === '' ? [] : [{ prefix, attribute }]))
+  return [...named(other, OTHER_USERS), ...named(shared, SHARED)]
+}
+
+function inNamespace(report: MailboxReport, spaces: readonly ForeignNamespace[]): MailboxReport {
+  const { path, delimiter, attributes } = report.listed
+  const space = spaces.find(({ prefix }) => path.startsWith(prefix) || path + (delimiter ?? '') === prefix)
+  if (!space) return report
+  return { ...report, listed: { ...report.listed, attributes: [...attributes, space.attribute].sort() } }
+}
