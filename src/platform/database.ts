@@ -122,6 +122,20 @@ export class Database {
     }
   }
 
+  /** Runs work on one session of the pool, for what belongs to a session (advisory locks). */
+  async session<T>(work: (session: pg.PoolClient) => Promise<T>): Promise<T> {
+    const session = await this.pool.connect()
+    let broken: Error | undefined
+    try {
+      return await work(session)
+    } catch (error) {
+      broken = error as Error
+      throw error
+    } finally {
+      session.release(broken)
+    }
+  }
+
   /** A session of its own, beside the pool, for work with temporary tables; ended when the work is. */
   async alone<T>(work: (session: pg.Client) => Promise<T>): Promise<T> {
     const session = new pg.Client({ ...poolAddress(this.url), application_name: 'mailfold-alone' })
@@ -232,10 +246,15 @@ function openPool(url: string, options: pg.PoolConfig & { pipeline?: boolean }):
   return pool
 }
 
+const ignore = () => undefined
+
 /** A session that breaks, in use or not, is an error of its statements and of nothing else. */
 function survive(pool: pg.Pool): void {
   pool.on('error', () => undefined)
-  pool.on('connect', (session) => session.on('error', () => undefined))
+  // a session may be older than this: TypeORM has opened some by then
+  pool.on('acquire', (session) => {
+    if (!session.listeners('error').includes(ignore)) session.on('error', ignore)
+  })
 }
 
 /** Where a database is, for a session beside the pool. */

@@ -34,8 +34,9 @@ export async function viewReferredTo(session: Queryable, sha256s: readonly strin
 export async function markContents(session: Queryable, { accountId, ids }: ContentOwner): Promise<void> {
   const wanted = `content_sha256 is not null and account_id = $1 and ($2::uuid[] is null or message_id = any($2))`
   const named = TABLES.map((table) => `select content_sha256 from ${table} where ${wanted}`).join(' union ')
-  await session.query(`insert into blob_removals ${named} order by 1 on conflict do nothing`, [
-    accountId,
-    ids === 'all' ? null : ids,
-  ])
+  await session.query(
+    `insert into blob_removals ${named} order by 1
+     on conflict (sha256) do update set sha256 = excluded.sha256`,
+    [accountId, ids === 'all' ? null : ids],
+  )
 }

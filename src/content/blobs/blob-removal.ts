@@ -19,11 +19,15 @@ const PIECE = 500
 const LONGEST_WAIT = 10_000
 const PAUSE = 50
 
-/** Marks blobs, in the transaction that ends what referred to them. A mark of a blob to which something refers does no harm. */
+/**
+ * Marks blobs, in the transaction that ends what referred to them. A mark of a blob to which something refers does no harm. A mark that is there already is locked: whoever
+ * is removing the blob right now may take that mark away, and then a new one is needed.
+ */
 export async function markForRemoval(session: Queryable, sha256s: readonly string[]): Promise<void> {
   if (sha256s.length === 0) return
   await session.query(
-    `insert into blob_removals select decode(hash, 'hex') from unnest($1::text[]) as hash order by 1 on conflict do nothing`,
+    `insert into blob_removals select decode(hash, 'hex') from unnest($1::text[]) as hash order by 1
+     on conflict (sha256) do update set sha256 = excluded.sha256`,
     [sha256s],
   )
 }
@@ -74,9 +78,7 @@ export async function removeMarked(
   referredTo: ReferredTo,
   except: ReadonlySet<string> = new Set(),
 ): Promise<RemovalRound> {
-  const guard = await database.pool.connect()
-  let broken: Error | undefined
-  try {
+  return database.session(async (guard) => {
     const { rows } = await guard.query<{ held: boolean }>('select pg_try_advisory_lock($1) as held', [REMOVAL_LOCK])
     if (rows[0]?.held !== true) return { ...NOTHING, isMore: true }
     try {
@@ -87,12 +89,7 @@ export async function removeMarked(
     } finally {
       await guard.query('select pg_advisory_unlock($1)', [REMOVAL_LOCK])
     }
-  } catch (error) {
-    broken = error as Error
-    throw error
-  } finally {
-    guard.release(broken)
-  }
+  })
 }
 
 /** Marks of which every transaction knows that may refer to their blobs. */
