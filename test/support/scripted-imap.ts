@@ -18,14 +18,15 @@ export class ScriptedImap {
     this.port = port
   }
 
-  static async start(script: Script): Promise<ScriptedImap> {
+  /** @param greeting what it says first */
+  static async start(script: Script, greeting = '* OK ready'): Promise<ScriptedImap> {
     const server = createServer({ noDelay: true }, (socket) => {
       socket.on('error', () => undefined)
       scripted.sockets.add(socket)
       socket.once('close', () => scripted.sockets.delete(socket))
       scripted.connections++
       if (scripted.isHanging) return void socket.resume()
-      socket.write('* OK ready\r\n')
+      socket.write(`${greeting}\r\n`)
       const lines = new CommandLines(() => socket.write('+ go on\r\n'))
       let idle: string | undefined
       socket.on('data', (data: Buffer) => {

@@ -138,6 +138,6 @@ export function progressOf(mailboxes: readonly MailboxListView[]): SyncProgress 
     done: sum((mailbox) => mailbox.messages),
     total: sum((mailbox) => (mailbox.complete ? mailbox.messages : Math.max(mailbox.serverMessages, mailbox.messages))),
     // a mailbox that the server refuses keeps nobody waiting for the others
-    isComplete: selectable.length > 0 && selectable.every(({ complete, problem }) => complete || problem !== null),
+    isComplete: mailboxes.length > 0 && selectable.every(({ complete, problem }) => complete || problem !== null),
   }
 }

@@ -45,6 +45,8 @@ export type ChangesReport = { vanished: UidSet; highestModseq: string | null }
 
 /** Messages of a mailbox that are believed; a server that tells of more is broken or hostile. */
 const MOST_MESSAGES = 10_000_000
+/** The highest UID that there can be (RFC 9051 §2.3.1.1). */
+const HIGHEST_UID = 4_294_967_295
 /** Capabilities that are kept, and characters of each. */
 const MOST_CAPABILITIES = 300
 const LONGEST_WORD = 200
@@ -65,6 +67,8 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
   private collecting = false
   private notifies = false
   private mayGoOn = () => true
+  /** what the server said of the selected mailbox when it was selected */
+  private atSelect: { exists: number; uidNext: number | null } = { exists: 0, uidNext: null }
   /** what imapflow said last of the connection itself */
   private lastError: unknown = null
   private readonly watcher: AnswerWatch
@@ -150,7 +154,10 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
   /** All mailboxes with where they stand, in one round trip where the server has LIST-STATUS (RFC 5819). */
   async listMailboxes(): Promise<MailboxReport[]> {
     const statusQuery = { messages: true, uidNext: true, uidValidity: true, highestModseq: this.abilities.condstore }
-    return listIn(this.client, (list) => this.ask('LIST', list), statusQuery)
+    const reports = await listIn(this.client, (list) => this.ask('LIST', list), statusQuery)
+    // there is always an INBOX (RFC 9051 §5.1)
+    if (reports.length === 0) throw this.refused('LIST', 'it lists no mailbox')
+    return reports
   }
 
   /** Whether a mailbox is there, asked by its name: a list may leave out one that is. A refusal to say counts as yes. */
@@ -168,7 +175,9 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
   async select(path: string, readOnly = false): Promise<ReportedPlace> {
     const mailbox = await this.ask('SELECT', () => this.client.mailboxOpen(path, { readOnly }))
     this.vanished = []
-    return placeOf(mailbox, this.server.host)
+    const place = placeOf(mailbox, this.server.host)
+    this.atSelect = { exists: this.exists, uidNext: place.uidNext }
+    return place
   }
 
   /** Has the server tell of what is new in the selected mailbox (RFC 9051 §6.1.2). */
@@ -187,15 +196,23 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
    */
   async allUids(): Promise<UidSet> {
     const found = await this.search({ all: true })
-    if (uidCount(found) === this.exists) {
+    if (uidCount(found) === this.exists && !this.hasFromNowhere(found)) {
       this.unlistedCount = 0
       return found
     }
     const fetched: number[] = []
     if (this.exists > 0) for await (const { uid } of this.stream('1:*', { uid: true })) if (uid) fetched.push(uid)
-    const all = joinUids(found, uidSetOf(fetched))
+    const isDoubtful = this.hasFromNowhere(found)
+    const listed = isDoubtful ? withoutUids(found, [[this.atSelect.uidNext ?? 1, HIGHEST_UID]]) : found
+    const all = joinUids(listed, uidSetOf(fetched))
     this.unlistedCount = Math.max(0, this.exists - uidCount(all))
     return all
+  }
+
+  /** Whether UIDs are above the mailbox's UIDNEXT although no message has come: what is found is not what is there. */
+  private hasFromNowhere(found: UidSet): boolean {
+    const { exists, uidNext } = this.atSelect
+    return uidNext !== null && exists === this.exists && (found.at(-1)?.[1] ?? 0) >= uidNext
   }
 
   /** How many messages the server counts in the selected mailbox without giving their UIDs; as of the last time that all UIDs were asked for. */
