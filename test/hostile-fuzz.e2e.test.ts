@@ -21,7 +21,8 @@ const hostile = new HostileServers()
 let memoryBefore = 0
 
 beforeAll(async () => {
-  await hostile.start()
+  // all of them are at one host
+  await hostile.start({ MAILFOLD_HOST_LOGINS: '1000000', MAILFOLD_HOST_CONNECTIONS: '100' })
   memoryBefore = await hostile.memory()
 })
 

@@ -29,12 +29,13 @@ export class HostileServers {
   private readonly stops: (() => void)[] = []
 
   /** Starts a service that waits for little, and looks often. */
-  async start(): Promise<void> {
+  async start(settings: NodeJS.ProcessEnv = {}): Promise<void> {
     this.service = await Service.start({
       MAILFOLD_ANSWER_TIMEOUT: '1500',
       MAILFOLD_CONNECT_TIMEOUT: '2000',
       MAILFOLD_CHECK_INTERVAL: '1000',
       MAILFOLD_LOG_LEVEL: 'info',
+      ...settings,
     })
     this.database = await this.service.database()
   }
