@@ -1,13 +1,24 @@
 // Tests that take minutes, longest first: begun last, each of them would keep everybody waiting alone.
 const LONG = [
-  'fifty-kills',
-  'histories',
-  'start-stop',
-  'kill-nine',
+  'disconnected',
+  'online-outcomes',
+  'disconnected-random',
+  'hundred-kills',
+  'processes',
+  'online',
   'conflicts',
+  'containers',
+  'offline-cuts',
+  'service-kills',
+  'staying-current',
   'upload-kills',
+  'pop3-servers',
   'offline-kills',
-  'backup',
+  'hostile-answers',
+  'hostile-clients',
+  'stop-anywhere',
+  'model-change',
+  'hostile-servers',
 ]
 
 const rank = ({ path }) => {

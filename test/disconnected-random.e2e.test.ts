@@ -6,7 +6,7 @@ import { LACKING, SERVERS } from './support/mail-servers.ts'
 import { Service, until } from './support/service.ts'
 
 /** Histories, some of them at once; the long form is `MAILFOLD_CASES=1000 npm test -- test/disconnected-random`. */
-const CASES = Number(process.env['MAILFOLD_CASES'] ?? 100)
+const CASES = Number(process.env['MAILFOLD_CASES'] ?? 40)
 const AT_ONCE = 8
 /** One kill of the service in so many histories; it meets those that go on at the same time. */
 const KILLED_EACH = 25

@@ -8,7 +8,7 @@ import { randomFrom } from './support/mail.ts'
 import { mailfold, until, type Service } from './support/service.ts'
 
 /** A hundred in the long form: MAILFOLD_KILLS=100. */
-const KILLS = Number(process.env['MAILFOLD_KILLS'] ?? 15)
+const KILLS = Number(process.env['MAILFOLD_KILLS'] ?? 8)
 const SEED = Number(process.env['MAILFOLD_SEED'] ?? 100)
 
 let dovecot: Dovecot
