@@ -18,7 +18,7 @@ const PART = Math.min(100_000, LARGE)
 const CHUNK = 500
 
 /** A module of the service as it runs: built. */
-const built = (path: string): Promise<unknown> => import(new URL(`../dist/${path}.js`, import.meta.url).pathname)
+const built = (path: string): Promise<unknown> => import(new URL(`../dist/${path}.js`, import.meta.url).href)
 const { Database } = (await built('platform/database')) as typeof import('../src/platform/database.ts')
 const { startEmbeddedPostgres } = (await built(
   'platform/embedded-postgres',

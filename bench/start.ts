@@ -3,6 +3,7 @@
  * not empty, with the embedded Postgres.
  * npm run bench:start [rounds]
  */
+import { fileURLToPath } from 'node:url'
 import { Service, until } from '../test/support/service.ts'
 import { median, table } from './measure.ts'
 
@@ -18,7 +19,7 @@ try {
     for (const name of names) {
       await service.end('SIGTERM')
       const began = performance.now()
-      await service.launch(new URL(PROGRAMS[name], import.meta.url).pathname)
+      await service.launch(fileURLToPath(new URL(PROGRAMS[name], import.meta.url)))
       await until(async () => (await service.fetch('/health/ready')).ok)
       // the first round finds nothing in the memory of the disk
       if (round > 0) took[name].push(performance.now() - began)

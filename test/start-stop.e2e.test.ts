@@ -17,12 +17,19 @@ afterAll(async () => {
   for (const each of folders) await rm(each, { recursive: true, force: true })
 })
 
-/** Postmasters on a data folder. */
+/** Postmasters on a data folder; a process that one of them has just forked looks like it at first. */
 function postmasters(data: string): string[] {
-  return execFileSync('sh', ['-c', `pgrep -f "[p]ostgres -D ${data}/" || true`])
+  const found = execFileSync('sh', ['-c', `pgrep -f "[m]ailfold.cluster=${data}/" || true`])
     .toString()
     .split('\n')
     .filter(Boolean)
+  return found.filter((pid) => !found.includes(parentOf(pid)))
+}
+
+function parentOf(pid: string): string {
+  return execFileSync('sh', ['-c', `ps -o ppid= -p ${pid} || true`])
+    .toString()
+    .trim()
 }
 
 test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
@@ -146,7 +153,7 @@ test('it runs as somebody who is not root', async () => {
   const copy = await folder()
   await chmod(copy, 0o755)
   execFileSync('cp', ['-r', 'dist', 'package.json', 'node_modules', copy])
-  const child = spawn(process.execPath, [join(copy, 'dist/bundle/main.js'), 'start'], {
+  const child = spawn(join(copy, 'node_modules/.bin/node'), [join(copy, 'dist/bundle/main.js'), 'start'], {
     uid: nobody,
     gid: nobody,
     env: environment,

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { OwnServices } from './support/own-services.ts'
 import { Passage, type Fault } from './support/passage.ts'
 import { Service } from './support/service.ts'
@@ -10,7 +11,7 @@ import { Service } from './support/service.ts'
 /** Points for each backend and fault; the long form is MAILFOLD_CASES=60. */
 const POINTS = Number(process.env['MAILFOLD_CASES'] ?? 4)
 const AT_ONCE = 4
-const MAIN = new URL('../dist/bundle/main.js', import.meta.url).pathname
+const MAIN = fileURLToPath(new URL('../dist/bundle/main.js', import.meta.url))
 
 let own: OwnServices
 let holder: Service

@@ -198,9 +198,10 @@ function connectionOptions(url: string): { url: string } | { host: string; datab
 }
 
 function socketAddress(url: string): { host: string; database: string; username: string } {
-  const [path, query] = url.slice('socket:'.length).split('?')
-  const given = new URLSearchParams(query)
-  return { host: path ?? '', database: given.get('db') ?? '', username: given.get('user') ?? '' }
+  // the folder may have any character in its name
+  const end = url.lastIndexOf('?')
+  const given = new URLSearchParams(url.slice(end + 1))
+  return { host: url.slice('socket:'.length, end), database: given.get('db') ?? '', username: given.get('user') ?? '' }
 }
 
 /**

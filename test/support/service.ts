@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { createClient, type Client } from 'graphql-ws'
 import pg from 'pg'
 import { WebSocket } from 'ws'
 
-const MAIN = new URL('../../dist/bundle/main.js', import.meta.url).pathname
+const MAIN = fileURLToPath(new URL('../../dist/bundle/main.js', import.meta.url))
 
 /** What a finished command line run has left. */
 export type Finished = { code: number | null; stdout: string; stderr: string }
