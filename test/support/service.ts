@@ -160,7 +160,9 @@ export class Service {
   /** A session with its embedded database, to look where no client can; the caller ends it. */
   async database(): Promise<pg.Client> {
     const [, , , , host] = (await readFile(join(this.folder, 'postgres/postmaster.pid'), 'utf8')).split('\n')
-    const client = new pg.Client({ host, user: 'mailfold', database: 'postgres' })
+    // Postgres names its working folder where its account cannot enter the data folder by its path
+    const socket = host === '/proc/self/cwd' ? join(this.folder, 'postgres') : host
+    const client = new pg.Client({ host: socket, user: 'mailfold', database: 'postgres' })
     await client.connect()
     return client
   }
