@@ -45,6 +45,80 @@ test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
   },
 )
 
+/** Milliseconds that a stop may take: MAILFOLD_STOP_TIMEOUT, the last traces and a little. */
+const PROMISED = 5_000
+
+test('operator 7: a stop while the database is busy takes no longer, and leaves no postmaster', async () => {
+  const service = await Service.start()
+  const [holder, busy] = [await service.database(), await service.database()]
+  for (const each of [holder, busy]) each.on('error', () => undefined)
+  const { rows: tables } = await holder.query<{ names: string }>(
+    "select string_agg(quote_ident(table_name), ',') as names from information_schema.tables where table_schema = 'public'",
+  )
+  await holder.query(`begin; lock table ${tables[0]?.names} in access exclusive mode`)
+  void busy.query('select count(*) from generate_series(1, 10000000000)').catch(() => undefined)
+  const waits = Array.from({ length: 20 }, () => service.answer('{ accounts { id } }').catch(() => undefined))
+  await until(async () => {
+    const { rows } = await holder.query<{ waiting: string }>(
+      "select count(*) as waiting from pg_stat_activity where wait_event_type = 'Lock'",
+    )
+    return Number(rows[0]?.waiting) > 0
+  })
+  const { code, took } = await service.end('SIGTERM')
+  expect(code).toBe(0)
+  expect(took).toBeLessThan(PROMISED)
+  expect(postmasters(service.folder)).toEqual([])
+  await Promise.all(waits)
+  await service.stop()
+})
+
+test('operator 7: a postmaster that does not hear is not left either', async () => {
+  const service = await Service.start()
+  const [postmaster] = postmasters(service.folder)
+  process.kill(Number(postmaster), 'SIGSTOP')
+  const { took } = await service.end('SIGTERM')
+  expect(took).toBeLessThan(PROMISED)
+  expect(postmasters(service.folder)).toEqual([])
+  await service.stop()
+})
+
+test('operator 7: a stop at any moment of the first start leaves no postmaster, and data that the next start can use', async () => {
+  const data = await folder()
+  const environment = { ...process.env, NODE_OPTIONS: '', MAILFOLD_PORT: '0', MAILFOLD_DATA: data }
+  for (const moment of ['postgres.incomplete', 'postgres/PG_VERSION', 'postgres/global', 'postgres/postmaster.pid']) {
+    await rm(data, { recursive: true, force: true })
+    const child = spawn('dist/bundle/main.js', ['start'], { env: environment, stdio: 'ignore' })
+    await until(async () => (await stat(join(data, moment)).catch(() => null)) !== null)
+    const began = performance.now()
+    child.kill('SIGTERM')
+    await new Promise((done) => child.once('exit', done))
+    expect(performance.now() - began).toBeLessThan(PROMISED)
+    expect(postmasters(data)).toEqual([])
+    const next = spawn('dist/bundle/main.js', ['start'], { env: environment, stdio: 'pipe' })
+    let said = ''
+    next.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()))
+    await until(() => said.includes('Mailfold is ready'))
+    next.kill('SIGTERM')
+    await new Promise((done) => next.once('exit', done))
+  }
+})
+
+test('operator 7: a first start that was killed while it made the cluster is done again', async () => {
+  const data = await folder()
+  const environment = { ...process.env, NODE_OPTIONS: '', MAILFOLD_PORT: '0', MAILFOLD_DATA: data }
+  const child = spawn('dist/bundle/main.js', ['start'], { env: environment, stdio: 'ignore' })
+  await until(async () => (await stat(join(data, 'postgres/PG_VERSION')).catch(() => null)) !== null)
+  execFileSync('sh', ['-c', `pkill -KILL -P ${child.pid}; kill -KILL ${child.pid}`])
+  await new Promise((done) => child.once('exit', done))
+  const next = spawn('dist/bundle/main.js', ['start'], { env: environment, stdio: 'pipe' })
+  let said = ''
+  for (const stream of [next.stdout, next.stderr]) stream.on('data', (chunk: Buffer) => (said += chunk.toString()))
+  await until(() => said.includes('Mailfold is ready') || next.exitCode !== null)
+  expect(said).toContain('Mailfold is ready')
+  next.kill('SIGTERM')
+  await new Promise((done) => next.once('exit', done))
+})
+
 test('npm start hands a signal on, and leaves nothing behind', async () => {
   const data = await folder()
   const environment = { ...process.env, NODE_OPTIONS: '', MAILFOLD_PORT: '0', MAILFOLD_DATA: data }

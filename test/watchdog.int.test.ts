@@ -38,3 +38,12 @@ test('a process that has nothing more to do ends, watched or not', async () => {
     said: '',
   })
 })
+
+test('operator 7: a process that is ended from outside of its main thread leaves no companion', async () => {
+  const companion = spawn('sleep', ['1000'])
+  const ended = new Promise((resolve) => companion.once('exit', (_, signal) => resolve(signal)))
+  await ending(
+    `import { Watchdog } from '${WATCHDOG}'; const dog = Watchdog.start(); dog.endsToo(${companion.pid}); dog.stopsWithin(300); ${SPIN}`,
+  )
+  expect(await ended).toBe('SIGQUIT')
+})

@@ -8,6 +8,7 @@ import { serveGraphiql } from '../api/http/graphiql.js'
 import { MIGRATIONS } from '../event-store/migrations/index.js'
 import type { Logger } from '../platform/logs.js'
 import { catchTheRest } from '../platform/last-resort.js'
+import type { EmbeddedPostgres } from '../platform/embedded-postgres.js'
 import { Platform } from '../platform/platform.js'
 import { BadSetting, readSettings, type Settings } from '../platform/settings.js'
 import { StartFailure } from '../platform/start-failure.js'
@@ -25,11 +26,14 @@ const LAST_RESORT = 400
 const POSTGRES_ENDED = 'the embedded Postgres has ended by itself, or was killed'
 /** What a stop may take when the database is gone. */
 const SHORTEST_STOP = 500
+/** Milliseconds of a stop that are for the embedded Postgres, however long the rest of it would take: a third of it at most. */
+const POSTGRES_STOP = 1_500
 
 /** Runs the service until a signal ends it. @returns the exit code */
 export async function start(options: { json?: boolean }): Promise<number> {
   // from the first moment on, so that a signal during the start is not lost
   const stopAsked = signalled()
+  let postgres: EmbeddedPostgres | null = null
   try {
     const settings = readSettings(process.env)
     const watchdog = Watchdog.start()
@@ -37,12 +41,17 @@ export async function start(options: { json?: boolean }): Promise<number> {
     const longestStop = settings.MAILFOLD_DRAIN_DELAY + settings.MAILFOLD_STOP_TIMEOUT + LAST_RESORT
     void stopAsked.then(() => watchdog.stopsWithin(longestStop))
     const stopTraces = settings.MAILFOLD_TRACES ? await startTraces(settings.MAILFOLD_ROLES.join('-')) : null
-    const opening = Platform.open(settings, MIGRATIONS)
+    const opening = Platform.open(settings, MIGRATIONS, (spawned) => {
+      postgres = spawned
+      watchdog.endsToo(spawned.pid ?? 0)
+      void spawned.ended.then(() => watchdog.endsToo(0))
+    })
     const platform = await Promise.race([opening, stopAsked.then(() => null)])
-    if (platform) await runUntilStopped(platform, settings, options, stopAsked, watchdog)
+    const putDown = (patience: number, work: Promise<unknown>) => closeWithin(patience, work, () => postgres)
+    if (platform) await runUntilStopped(platform, settings, options, stopAsked, watchdog, putDown)
     // a stop during the start: what is being opened is closed as soon as it is there
     else
-      await within(
+      await putDown(
         settings.MAILFOLD_STOP_TIMEOUT,
         opening.then((opened) => opened.close()),
       )
@@ -53,6 +62,7 @@ export async function start(options: { json?: boolean }): Promise<number> {
   } catch (error) {
     const expected = error instanceof StartFailure || error instanceof BadSetting
     process.stderr.write(`mailfold: ${expected ? error.message : ((error as Error).stack ?? String(error))}\n`)
+    await (postgres as EmbeddedPostgres | null)?.stop()
     setTimeout(() => process.exit(1), 200).unref()
     return 1
   }
@@ -69,6 +79,7 @@ async function runUntilStopped(
   options: { json?: boolean },
   stopAsked: Promise<void>,
   watchdog: Watchdog,
+  putDown: (patience: number, work: Promise<unknown>) => Promise<boolean>,
 ): Promise<void> {
   let service: NestFastifyApplication | null = null
   let patience: number = settings.MAILFOLD_STOP_TIMEOUT
@@ -92,10 +103,28 @@ async function runUntilStopped(
   } finally {
     // the last resort is for a stop that does not end, not for one that a slow machine takes longer for
     watchdog.stopsWithin(settings.MAILFOLD_STOP_TIMEOUT + LAST_RESORT)
-    const isInTime = await within(patience, close(service, platform))
+    const isInTime = await putDown(patience, close(service, platform))
     if (!isInTime && patience > SHORTEST_STOP)
       process.stderr.write(`mailfold: the stop was cut off after ${patience} ms\n`)
   }
+}
+
+/**
+ * Waits for work that closes connections, then ends the embedded Postgres: in time also where the work does not end, since a statement of
+ * it waits in the database. Postgres breaks that off.
+ *
+ * @returns whether the work ended by itself
+ */
+async function closeWithin(
+  patience: number,
+  work: Promise<unknown>,
+  postgres: () => EmbeddedPostgres | null,
+): Promise<boolean> {
+  const began = performance.now()
+  const reserved = postgres() ? Math.min(POSTGRES_STOP, patience / 3) : 0
+  const isInTime = await within(patience - reserved, work)
+  await postgres()?.stop(patience - (performance.now() - began))
+  return isInTime
 }
 
 /** @returns whether the work ended within so many milliseconds */

@@ -31,9 +31,21 @@ export type EmbeddedPostgres = {
   url: string
   /** Resolves when it has ended, asked to or not. */
   ended: Promise<void>
-  /** Ends it in Postgres's fast mode: open transactions are rolled back, the next start needs no recovery. */
-  stop(): Promise<void>
+  /** process id of the postmaster; none for one that another process has started */
+  pid?: number
+  /**
+   * Ends it in Postgres's fast mode: open transactions are rolled back, and the next start needs no recovery. After a time it is ended
+   * without that, at once.
+   *
+   * @param patience milliseconds for all of it
+   */
+  stop(patience?: number): Promise<void>
 }
+
+/** Milliseconds that a stop of Postgres may take where nobody says otherwise. */
+const STOP_PATIENCE = 3_000
+/** Milliseconds that Postgres may take to end when it is told to at once; after that it is killed. */
+const IMMEDIATE_STOP = 200
 
 /**
  * Starts the embedded Postgres on a data folder, making the cluster first where there is none. It listens on a Unix
@@ -43,9 +55,13 @@ export type EmbeddedPostgres = {
  * down, and it neither finds a postmaster that a killed process left nor runs below a folder that only root can enter.
  *
  * @param folder Mailfold's data folder; the cluster goes into `postgres` below it
+ * @param spawned called when the process is there, which may be long before it is ready
  * @throws StartFailure when Postgres cannot run there
  */
-export async function startEmbeddedPostgres(folder: string): Promise<EmbeddedPostgres> {
+export async function startEmbeddedPostgres(
+  folder: string,
+  spawned: (postgres: EmbeddedPostgres) => void = () => undefined,
+): Promise<EmbeddedPostgres> {
   const cluster = join(folder, 'postgres')
   const account = await postgresAccount(cluster)
   const programs = await postgresPrograms(account)
@@ -57,11 +73,24 @@ export async function startEmbeddedPostgres(folder: string): Promise<EmbeddedPos
   const data = isReachable ? cluster : WORKING_DIRECTORY
   const start: Start = (program, args) => spawnAs(account, cluster, programs[program], ['-D', data, ...args])
   await stopStalePostmaster(cluster)
-  if (!(await exists(join(cluster, 'PG_VERSION')))) await initialise(start)
+  await initialiseOnce(cluster, start)
   const socket = await socketFolder(cluster, account)
-  const server = await launch(cluster, socket === cluster ? data : socket, start)
-  const ended = new Promise<void>((done) => server.once('exit', () => done()))
-  return { url: urlOf(socket), ended, stop: () => stop(server) }
+  const child = await spawnPostmaster(cluster, socket === cluster ? data : socket, start)
+  const ended = new Promise<void>((done) => child.once('exit', () => done()).once('error', () => done()))
+  const postgres: EmbeddedPostgres = {
+    url: urlOf(socket),
+    ended,
+    stop: (patience = STOP_PATIENCE) => stop(child, patience),
+    ...(child.pid === undefined ? {} : { pid: child.pid }),
+  }
+  spawned(postgres)
+  try {
+    await untilReady(child, cluster)
+  } catch (error) {
+    await postgres.stop(IMMEDIATE_STOP)
+    throw error
+  }
+  return postgres
 }
 
 /**
@@ -145,6 +174,19 @@ async function giveTo({ uid, gid }: NonNullable<PostgresAccount>, cluster: strin
   }
 }
 
+/** Makes the cluster where there is none, or where making it was cut off. */
+async function initialiseOnce(cluster: string, start: Start): Promise<void> {
+  const mark = `${cluster}.incomplete`
+  const isCutOff = await exists(mark)
+  if (!isCutOff && (await exists(join(cluster, 'PG_VERSION')))) return
+  // nothing has been kept in it yet
+  if (isCutOff)
+    for (const name of await readdir(cluster)) await rm(join(cluster, name), { recursive: true, force: true })
+  await writeFile(mark, '')
+  await initialise(start)
+  await rm(mark)
+}
+
 async function initialise(start: Start): Promise<void> {
   const args = ['-U', 'mailfold', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-instructions']
   // folds the case of all alphabets, by tables of Postgres's own: the same on every machine
@@ -169,7 +211,7 @@ async function socketFolder(cluster: string, account: PostgresAccount): Promise<
   return folder
 }
 
-async function launch(cluster: string, socket: string, start: Start): Promise<ChildProcess> {
+async function spawnPostmaster(cluster: string, socket: string, start: Start): Promise<ChildProcess> {
   const tuning = {
     listen_addresses: '',
     // a list, in which a folder with a comma in its name is quoted
@@ -191,6 +233,10 @@ async function launch(cluster: string, socket: string, start: Start): Promise<Ch
     ]),
   )
   await writeFile(join(cluster, 'mailfold.pid'), String(process.pid), { mode: 0o600 })
+  return child
+}
+
+async function untilReady(child: ChildProcess, cluster: string): Promise<void> {
   const said = collect(child)
   let ended = false
   child.once('close', () => (ended = true))
@@ -201,7 +247,7 @@ async function launch(cluster: string, socket: string, start: Start): Promise<Ch
     if (waited > 60_000) throw new StartFailure('the embedded Postgres did not start within a minute')
     // the eighth line of postmaster.pid is its state
     const state = (await readFile(ready, 'utf8').catch(() => '')).split('\n')
-    if (state[7]?.trim() === 'ready' && Number(state[0]) === child.pid) return child
+    if (state[7]?.trim() === 'ready' && Number(state[0]) === child.pid) return
     await sleep(10)
   }
 }
@@ -216,11 +262,20 @@ function collect(child: ChildProcess): () => string {
 
 const lastLine = (text: string) => text.trim().split('\n').at(-1) ?? 'it said nothing'
 
-async function stop(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const closed = new Promise((done) => child.once('exit', done))
+async function stop(child: ChildProcess, patience: number): Promise<void> {
+  const hasEnded = () => child.pid === undefined || child.exitCode !== null || child.signalCode !== null
+  const endsWithin = async (time: number) => {
+    const closed = new Promise((done) => child.once('exit', done))
+    if (!hasEnded()) await Promise.race([closed, sleep(time, undefined, { ref: false })])
+    return hasEnded()
+  }
+  if (hasEnded()) return
   child.kill('SIGINT')
-  await Promise.race([closed, sleep(3000, undefined, { ref: false }).then(() => child.kill('SIGQUIT'))])
+  if (await endsWithin(Math.max(patience - IMMEDIATE_STOP, 0))) return
+  child.kill('SIGQUIT')
+  if (await endsWithin(IMMEDIATE_STOP)) return
+  // its processes end when they notice that it is gone
+  child.kill('SIGKILL')
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -5,7 +5,7 @@ import { v7 as newId } from 'uuid'
 import type { MigrationInterface } from 'typeorm'
 import { Credentials } from './credentials.js'
 import { Database } from './database.js'
-import { prepareDataFolder, startEmbeddedPostgres } from './embedded-postgres.js'
+import { prepareDataFolder, startEmbeddedPostgres, type EmbeddedPostgres } from './embedded-postgres.js'
 import { makeLogger, type Logger } from './logs.js'
 import { loadMasterKey, loadToken, SecretBox } from './secrets.js'
 import { Metrics } from './metrics.js'
@@ -34,42 +34,40 @@ export class Platform {
     readonly secureContext: SecureContext,
     /** resolves when the embedded Postgres has ended, asked to or not; never where there is none */
     readonly databaseEnded: Promise<void>,
-    private readonly stopPostgres: () => Promise<void>,
   ) {
     this.peers = new Peers(token.value)
   }
 
-  /** @throws StartFailure with one line for the person who starts the service */
-  static async open(settings: Settings, migrations: (new () => MigrationInterface)[]): Promise<Platform> {
+  /**
+   * @param spawned called when the process of the embedded Postgres is there; whoever calls `open` ends it, also when `open` fails
+   * @throws StartFailure with one line for the person who starts the service
+   */
+  static async open(
+    settings: Settings,
+    migrations: (new () => MigrationInterface)[],
+    spawned: (postgres: EmbeddedPostgres) => void,
+  ): Promise<Platform> {
     const folder = settings.MAILFOLD_DATA
     await prepareDataFolder(folder)
     const secureContext = await trusting(settings.MAILFOLD_TLS_CA)
     const box = new SecretBox(await loadMasterKey(folder, settings.MAILFOLD_MASTER_KEY))
     const token = await loadToken(folder, settings.MAILFOLD_TOKEN)
-    const embedded = settings.DATABASE_URL === undefined ? await startEmbeddedPostgres(folder) : null
-    const stop = () => embedded?.stop() ?? Promise.resolve()
-    try {
-      const url = embedded?.url ?? settings.DATABASE_URL ?? ''
-      const database = await Database.open(url, migrations, {
-        longestPause: settings.MAILFOLD_LEASE,
-        longestStatement: settings.MAILFOLD_STATEMENT_TIMEOUT,
-      })
-      const credentials = new Credentials(database, box)
-      return new Platform(
-        settings,
-        makeLogger(settings.MAILFOLD_LOG_LEVEL),
-        database,
-        url,
-        credentials,
-        token,
-        secureContext,
-        embedded?.ended ?? new Promise(() => undefined),
-        stop,
-      )
-    } catch (error) {
-      await stop()
-      throw error
-    }
+    const embedded = settings.DATABASE_URL === undefined ? await startEmbeddedPostgres(folder, spawned) : null
+    const url = embedded?.url ?? settings.DATABASE_URL ?? ''
+    const database = await Database.open(url, migrations, {
+      longestPause: settings.MAILFOLD_LEASE,
+      longestStatement: settings.MAILFOLD_STATEMENT_TIMEOUT,
+    })
+    return new Platform(
+      settings,
+      makeLogger(settings.MAILFOLD_LOG_LEVEL),
+      database,
+      url,
+      new Credentials(database, box),
+      token,
+      secureContext,
+      embedded?.ended ?? new Promise(() => undefined),
+    )
   }
 
   /** Whether no other process works on the database: an embedded one is of one process. */
@@ -87,10 +85,9 @@ export class Platform {
     this.stopping = true
   }
 
-  /** Closes the database, then ends the embedded Postgres if there is one. */
+  /** Closes the connections to the database. */
   async close(): Promise<void> {
     await this.database.close()
-    await this.stopPostgres()
   }
 }
 

@@ -15,8 +15,11 @@ const { parentPort, workerData } = require('node:worker_threads')
 const { writeSync } = require('node:fs')
 function end(reason) {
   try { writeSync(2, 'mailfold: ' + reason + ': the process ends itself\\n') } catch {}
+  // one that has ended already is no matter
+  try { if (companion) process.kill(companion, 'SIGQUIT') } catch {}
   process.kill(process.pid, 'SIGKILL')
 }
+let companion = 0
 let last = -1
 let still = 0
 setInterval(() => {
@@ -25,8 +28,10 @@ setInterval(() => {
   last = now
   if (still * workerData.tick >= workerData.still) end('the event loop has stood still for ' + workerData.still + ' ms')
 }, workerData.tick)
-parentPort.on('message', (patience) =>
-  setTimeout(() => end('the stop has not ended within ' + patience + ' ms'), patience))
+parentPort.on('message', (told) => {
+  if ('companion' in told) companion = told.companion
+  else setTimeout(() => end('the stop has not ended within ' + told.patience + ' ms'), told.patience)
+})
 `
 
 /**
@@ -51,6 +56,11 @@ export class Watchdog {
 
   /** A stop has begun. @param patience milliseconds after which the process is ended, whatever it is doing */
   stopsWithin(patience: number): void {
-    this.thread.postMessage(patience)
+    this.thread.postMessage({ patience })
+  }
+
+  /** A process that is ended (SIGQUIT) together with this one: the embedded Postgres. @param pid its id; 0 when it has ended by itself */
+  endsToo(pid: number): void {
+    this.thread.postMessage({ companion: pid })
   }
 }
