@@ -153,25 +153,36 @@ test('a second Mailfold on the same data folder is told so, and the first goes o
   await service?.stop()
 })
 
-test('the token is made at the first start and shown once', async () => {
-  const data = await folder()
-  const start = async () => {
-    const child = spawn(process.execPath, ['dist/bundle/main.js', 'start'], {
+test('operator 6: the token is shown once, on a terminal only; elsewhere the start says where it lies', async () => {
+  const start = async (data: string, command: string[]) => {
+    const [program = '', ...args] = command
+    const child = spawn(program, args, {
       env: { ...process.env, NODE_OPTIONS: '', MAILFOLD_PORT: '0', MAILFOLD_DATA: data, MAILFOLD_TOKEN: '' },
+      detached: true,
     })
     let said = ''
-    child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()))
-    await until(() => said.includes('npx mailfold connect'))
-    child.kill('SIGTERM')
-    await new Promise((done) => child.once('exit', done))
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (said += chunk.toString()))
+    await until(() => /npx mailfold connect|"api"/.test(said))
+    process.kill(-(child.pid ?? 0), 'SIGTERM')
+    await new Promise((done) => child.once('close', done))
+    await until(() => postmasters(data).length === 0)
     return said
   }
-  const first = await start()
-  expect(first).toContain((await readFile(join(data, 'token'), 'utf8')).trim())
+  const main = 'exec dist/bundle/main.js start'
+  const onTerminal = ['script', '--quiet', '--return', '--command', main, '/dev/null']
+  const shown = await folder()
+  const first = await start(shown, onTerminal)
+  expect(first).toContain((await readFile(join(shown, 'token'), 'utf8')).trim())
   expect(first).toContain('/graphql')
-  expect(first).toContain(data)
-  expect(first.trim().split('\n').length).toBeLessThanOrEqual(5)
-  expect(await start()).not.toContain('mf_')
+  expect(first).toContain(`lies in ${join(shown, 'token')}`)
+  expect(await start(shown, onTerminal)).not.toContain('mf_')
+  const logged = await folder()
+  const said = await start(logged, ['sh', '-c', main])
+  expect(said).toContain(`lies in ${join(logged, 'token')}`)
+  expect(said).not.toContain((await readFile(join(logged, 'token'), 'utf8')).trim())
+  const json = await start(await folder(), ['sh', '-c', `${main} --json`])
+  expect(json).toContain('"tokenFile"')
+  expect(json).not.toContain('mf_')
 })
 
 const oneLine = (pattern: string) =>

@@ -2,6 +2,7 @@ import 'reflect-metadata'
 import type { LoggerService } from '@nestjs/common'
 import { NestFactory } from '@nestjs/core'
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AppModule } from '../app.module.js'
 import { serveGraphiql } from '../api/http/graphiql.js'
@@ -194,16 +195,21 @@ async function close(service: NestFastifyApplication | null, platform: Platform)
 
 function announce(url: string, platform: Platform, settings: Settings, { json }: { json?: boolean }): void {
   const { value, made } = platform.token
+  const tokenFile = settings.MAILFOLD_TOKEN === undefined ? join(settings.MAILFOLD_DATA, 'token') : null
   if (json) {
     process.stdout.write(
-      JSON.stringify({ api: `${url}/graphql`, data: settings.MAILFOLD_DATA, ...(made ? { token: value } : {}) }) + '\n',
+      JSON.stringify({ api: `${url}/graphql`, data: settings.MAILFOLD_DATA, ...(tokenFile ? { tokenFile } : {}) }) +
+        '\n',
     )
     return
   }
+  // what does not go to a terminal is kept somewhere: in the log of a container, say
+  const isShown = made && process.stdout.isTTY
   const lines = [
     `Mailfold is ready: ${url}/graphql`,
     `Data lies in ${settings.MAILFOLD_DATA}`,
-    ...(made ? [`The API's token, shown this once (and kept in the file "token" there): ${value}`] : []),
+    ...(isShown ? [`The API's token, shown this once: ${value}`] : []),
+    ...(tokenFile ? [`The API's token lies in ${tokenFile}`] : []),
     'Connect a first mailbox: npx mailfold connect imaps://you@mail.example.org --model disconnected',
   ]
   process.stdout.write(lines.join('\n') + '\n')
