@@ -118,16 +118,16 @@ test('what was forgotten before is not in the copy, and neither are the keys', a
 })
 
 test('what is no backup, is damaged, or has no place, is told in one line', async () => {
-  const fails = async (args: string[], data: string) => {
+  const fails = async (expected: number, args: string[], data: string) => {
     const { code, stderr } = await mailfold(args, environment(data))
-    expect(code).toBe(1)
+    expect(code).toBe(expected)
     return stderr
   }
   const fresh = () => mkdtemp(join(folder, 'data-'))
-  expect(await fails(['backup', copy], service.folder)).toMatch(/^mailfold: .*is there already.*\n$/)
-  expect(await fails(['restore', folder], await fresh())).toMatch(/^mailfold: .*no backup.*\n$/)
+  expect(await fails(73, ['backup', copy], service.folder)).toMatch(/^mailfold: .*is there already.*\n$/)
+  expect(await fails(66, ['restore', folder], await fresh())).toMatch(/^mailfold: .*no backup.*\n$/)
   await service.end('SIGTERM')
-  expect(await fails(['restore', copy], service.folder)).toMatch(/^mailfold: the store is not empty.*\n$/)
+  expect(await fails(73, ['restore', copy], service.folder)).toMatch(/^mailfold: the store is not empty.*\n$/)
   await service.launch()
 
   const damaged = join(folder, 'damaged')
@@ -145,5 +145,5 @@ test('what is no backup, is damaged, or has no place, is told in one line', asyn
 
   const manifest = JSON.parse(await readFile(join(copy, 'manifest.json'), 'utf8')) as { migrations: string[] }
   await writeFile(join(damaged, 'manifest.json'), JSON.stringify({ ...manifest, migrations: ['FromTheFuture'] }))
-  expect(await fails(['restore', damaged], await fresh())).toMatch(/^mailfold: .*newer Mailfold\n$/)
+  expect(await fails(65, ['restore', damaged], await fresh())).toMatch(/^mailfold: .*newer Mailfold\n$/)
 })

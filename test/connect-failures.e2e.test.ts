@@ -148,12 +148,12 @@ test('the command line takes no password on its command line, and says in one li
   const run = (...args: string[]) => mailfold(['connect', ...args], environment, 'wrong\n')
   const inAddress = await run(`imaps://clara:${PASSWORD}@localhost`, '--model', 'online')
   expect(inAddress).toMatchObject({
-    code: 1,
+    code: 64,
     stderr: expect.stringMatching(/^mailfold: the password may not stand in the address.*\n$/) as string,
   })
   const refused = await run(`imaps://clara@localhost:${dovecot.imapsPort}`, '--model', 'online')
   expect(refused).toMatchObject({
-    code: 1,
+    code: 77,
     stderr: expect.stringMatching(/^mailfold: localhost refused the login.*\n$/) as string,
   })
   const missing = await run(
@@ -163,7 +163,7 @@ test('the command line takes no password on its command line, and says in one li
     '--password-env',
     'NO_SUCH_VARIABLE',
   )
-  expect(missing.code).toBe(1)
+  expect(missing.code).toBe(64)
   const named = await run(
     `imaps://clara@localhost:${dovecot.imapsPort}`,
     '--model',

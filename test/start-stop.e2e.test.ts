@@ -146,7 +146,7 @@ test('a second Mailfold on the same data folder is told so, and the first goes o
   const service = await Service.start()
   const second = await mailfold(['start'], { NODE_OPTIONS: '', MAILFOLD_PORT: '0', MAILFOLD_DATA: service.folder })
   expect(second).toMatchObject({
-    code: 1,
+    code: 69,
     stderr: expect.stringMatching(/^mailfold: the data folder is in use by another Mailfold .*\n$/) as string,
   })
   expect((await fetch(`${service.url}/health/ready`)).status).toBe(200)
@@ -195,23 +195,26 @@ test('a taken port, a folder that cannot be written and a bad setting each get o
   const data = await folder()
   const start = (environment: NodeJS.ProcessEnv) =>
     mailfold(['start'], { NODE_OPTIONS: '', MAILFOLD_PORT: '0', MAILFOLD_DATA: data, ...environment })
-  expect(await start({ MAILFOLD_PORT: port })).toMatchObject({ code: 1, stderr: oneLine(`port ${port}`), stdout: '' })
+  expect(await start({ MAILFOLD_PORT: port })).toMatchObject({ code: 69, stderr: oneLine(`port ${port}`), stdout: '' })
   expect(postmasters(data)).toEqual([])
   taken.close()
   const file = join(data, 'a-file')
   await writeFile(file, '')
   expect(await start({ MAILFOLD_DATA: join(file, 'below') })).toMatchObject({
-    code: 1,
+    code: 73,
     stderr: oneLine('cannot be written'),
   })
-  expect(await start({ MAILFOLD_PORT: 'four thousand' })).toMatchObject({ code: 1, stderr: oneLine('MAILFOLD_PORT') })
-  expect(await start({ DATABASE_URL: 'mysql://localhost' })).toMatchObject({ code: 1, stderr: oneLine('DATABASE_URL') })
+  expect(await start({ MAILFOLD_PORT: 'four thousand' })).toMatchObject({ code: 78, stderr: oneLine('MAILFOLD_PORT') })
+  expect(await start({ DATABASE_URL: 'mysql://localhost' })).toMatchObject({
+    code: 78,
+    stderr: oneLine('DATABASE_URL'),
+  })
   expect(await start({ DATABASE_URL: 'postgres://127.0.0.1:1/none' })).toMatchObject({
-    code: 1,
+    code: 69,
     stderr: oneLine('database cannot be reached'),
   })
   const secret = await start({ MAILFOLD_MASTER_KEY: 'my secret key' })
-  expect(secret).toMatchObject({ code: 1, stderr: oneLine('MAILFOLD_MASTER_KEY') })
+  expect(secret).toMatchObject({ code: 78, stderr: oneLine('MAILFOLD_MASTER_KEY') })
   expect(secret.stderr).not.toContain('my secret key')
 })
 

@@ -319,8 +319,8 @@ test('`verify` says that all follows from the log, beside the running service an
     expect(rebuilt.stdout).toContain('all rows follow from the log')
   }
   expect(await mailfold(['verify', 'nobody'], environment)).toMatchObject({
-    code: 1,
-    stderr: 'mailfold: there is no account nobody\n',
+    code: 66,
+    stderr: 'mailfold: there is no account nobody (npx mailfold accounts)\n',
   })
   const elsewhere = { ...environment, MAILFOLD_DATA: '/nowhere' }
   expect((await mailfold(['verify'], elsewhere)).stderr).toContain('there is no data in /nowhere')

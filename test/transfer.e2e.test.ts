@@ -1,5 +1,9 @@
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import yauzl from 'yauzl'
@@ -99,11 +103,11 @@ describe('what is exported', () => {
     expect(await run('export', two, '--account', account.id, '--subject', 'quoting')).toMatchObject({ code: 0 })
     expect((await readFile(two, 'latin1')).match(/^From \S+ /gm)).toHaveLength(1)
     expect(await run('export', two, '--account', account.id)).toMatchObject({
-      code: 1,
+      code: 73,
       stderr: expect.stringContaining('is there already') as string,
     })
     expect(await run('export', join(folder, 'x'), '--account', account.id, '--mailbox', 'None')).toMatchObject({
-      code: 1,
+      code: 66,
     })
   })
 
@@ -137,6 +141,79 @@ describe('what is exported', () => {
   })
 })
 
+describe('the command line', () => {
+  const none = () =>
+    expect.stringMatching(/^mailfold: there is no account nobody \(npx mailfold accounts\)\n$/) as string
+
+  test('operator 3: an account that is not there is told in the same words by every command', async () => {
+    const source = join(folder, 'for nobody.mbox')
+    await writeFile(source, 'From a@b.c Thu Jan  1 00:00:00 2026\n')
+    const beside = (...args: string[]) => mailfold(args, { NODE_OPTIONS: '', MAILFOLD_DATA: service.folder })
+    for (const finished of [
+      run('export', join(folder, 'none'), '--account', 'nobody'),
+      run('import', source, '--account', 'nobody'),
+      run('tail', 'nobody'),
+      beside('check', 'nobody'),
+      beside('verify', 'nobody'),
+      beside('rebuild', 'nobody'),
+    ])
+      expect(await finished).toMatchObject({ code: 66, stderr: none() })
+  })
+
+  test('operator 3: each way of failing has its exit code, and one line', async () => {
+    const oneLine = expect.stringMatching(/^mailfold: [^\n]+\n$/) as string
+    const file = join(folder, 'a file')
+    await writeFile(file, '')
+    const codes: [number, string[], NodeJS.ProcessEnv?][] = [
+      [64, ['export', '-', '--format', 'maildir']],
+      [64, ['export', join(folder, 'a'), '--account', account.id, '--since', 'yesterday']],
+      [65, ['import', folder, '--account', account.id]],
+      [66, ['import', join(folder, 'no such file'), '--account', account.id]],
+      [69, ['accounts'], { MAILFOLD_URL: 'http://127.0.0.1:1' }],
+      [73, ['export', join(folder, 'no such folder/all.mbox'), '--account', account.id]],
+      [73, ['export', join(file, 'below'), '--account', account.id]],
+      [77, ['accounts'], { MAILFOLD_TOKEN: 'a-token-that-is-another' }],
+      [78, ['accounts'], { MAILFOLD_PORT: 'four thousand' }],
+    ]
+    for (const [code, args, environment] of codes)
+      expect([args, await mailfold(args, { ...service.clientEnvironment, ...environment })]).toEqual([
+        args,
+        { code, stdout: '', stderr: oneLine },
+      ])
+    for (const args of [['no-such-command'], ['export'], ['export', 'x', '--format', 'doc'], ['accounts', '--nothing']])
+      expect([args, (await run(...args)).code]).toEqual([args, 64])
+    expect((await run('--help')).stdout).toMatch(/Exit codes:[^]*64[^]*78/)
+  })
+
+  test('operator 3: an import that is refused counts nothing', async () => {
+    const path = join(folder, 'refused.mbox')
+    await writeFile(path, 'nothing of the kind\n')
+    const { stderr, code } = await run('import', path, '--account', account.id)
+    expect(code).toBe(65)
+    expect(stderr).not.toContain('imported')
+  })
+
+  test.each(['SIGINT', 'SIGTERM'] as const)('operator 3: an export that %s ends leaves nothing', async (signal) => {
+    // answers, and then sends no more
+    const slow = createServer((request, response) => {
+      if (request.method === 'POST') response.end(JSON.stringify({ data: { accounts: [{ id: account.id }] } }))
+      else response.writeHead(200, { 'mailfold-messages': '1', 'mailfold-bytes': '9' }).write('From ')
+    })
+    await new Promise<void>((done) => slow.listen(0, '127.0.0.1', done))
+    const { port } = slow.address() as AddressInfo
+    const target = join(folder, `cut-${signal}.mbox`)
+    const child = spawn('dist/bundle/main.js', ['export', target], {
+      env: { ...process.env, ...service.clientEnvironment, MAILFOLD_URL: `http://127.0.0.1:${port}` },
+    })
+    await until(() => existsSync(`${target}.partial`))
+    child.kill(signal)
+    expect(await new Promise((done) => child.once('close', done))).toBe(128 + constants.signals[signal])
+    expect((await readdir(folder)).filter((name) => name.startsWith(`cut-${signal}`))).toEqual([])
+    slow.closeAllConnections()
+    slow.close()
+  })
+})
+
 describe('what is imported', () => {
   test('from a Maildir keeps mailboxes, flags and dates, and nothing comes twice', async () => {
     const other = await empty('in-maildir')
@@ -166,7 +243,7 @@ describe('what is imported', () => {
     const path = join(folder, 'no.mbox')
     await writeFile(path, 'nothing of the kind\n')
     const none = await run('import', path, '--account', account.id, '--json')
-    expect(none).toMatchObject({ code: 1, stderr: expect.stringContaining('no mbox') as string })
+    expect(none).toMatchObject({ code: 65, stderr: expect.stringContaining('no mbox') as string })
     const held = await service.connect({
       host: '127.0.0.1',
       port: dovecot.imapPort,
@@ -175,7 +252,7 @@ describe('what is imported', () => {
       password: 'correct-horse',
     })
     expect(await run('import', path, '--account', held)).toMatchObject({
-      code: 1,
+      code: expect.any(Number) as number,
       stderr: expect.stringContaining('OFFLINE') as string,
     })
     expect((await service.fetch(`/accounts/${held}/export?format=doc`)).status).toBe(400)

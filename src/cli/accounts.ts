@@ -1,3 +1,4 @@
+import { counted } from '../platform/exit-codes.js'
 import { ApiClient } from './api-client.js'
 
 type Listed = {
@@ -21,7 +22,7 @@ export async function listAccounts({ json }: { json?: boolean }): Promise<void> 
       `${server.username}@${server.host}`,
       model,
       connection.state,
-      `${progress.done} of ${progress.total} messages`,
+      `${progress.done} of ${counted(progress.total, 'message')}`,
     ]
     process.stdout.write((json ? JSON.stringify(account) : told.join('  ')) + '\n')
   }

@@ -2,10 +2,33 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createClient, type Client } from 'graphql-ws'
 import { WebSocket } from 'ws'
+import { nodeId, readIdOf } from '../api/ids.js'
+import { EXIT, type ExitCode } from '../platform/exit-codes.js'
 import { BadSetting, readSettings } from '../platform/settings.js'
 
 /** The service could not be asked, or said no; the message is one line. */
-export class ApiFailure extends Error {}
+export class ApiFailure extends Error {
+  constructor(
+    message: string,
+    readonly exitCode: ExitCode = EXIT.UNAVAILABLE,
+  ) {
+    super(message)
+  }
+}
+
+/** Exit codes of what the API refuses, by the code of its error or the status of its answer. */
+const REFUSALS: Record<string, ExitCode> = {
+  BAD_USER_INPUT: EXIT.USAGE,
+  UNAUTHENTICATED: EXIT.NOT_PERMITTED,
+  INTERNAL: EXIT.SOFTWARE,
+  400: EXIT.USAGE,
+  401: EXIT.NOT_PERMITTED,
+  403: EXIT.NOT_PERMITTED,
+  404: EXIT.NO_INPUT,
+  500: EXIT.SOFTWARE,
+}
+
+const refusal = (code: unknown): ExitCode => REFUSALS[String(code)] ?? EXIT.UNAVAILABLE
 
 /** A client of a running service, like any other: GraphQL over HTTP and WebSocket, with the token. */
 export class ApiClient {
@@ -22,8 +45,11 @@ export class ApiClient {
       const token = settings.MAILFOLD_TOKEN ?? (await readFile(join(settings.MAILFOLD_DATA, 'token'), 'utf8')).trim()
       return new ApiClient(url.replace(/\/$/, ''), token)
     } catch (error) {
-      if (error instanceof BadSetting) throw new ApiFailure(error.message)
-      throw new ApiFailure('no token: set MAILFOLD_TOKEN, or MAILFOLD_DATA to the data folder of the service')
+      if (error instanceof BadSetting) throw error
+      throw new ApiFailure(
+        'no token: set MAILFOLD_TOKEN, or MAILFOLD_DATA to the data folder of the service',
+        EXIT.CONFIG,
+      )
     }
   }
 
@@ -40,17 +66,29 @@ export class ApiClient {
     }).catch(() => {
       throw new ApiFailure(`no service answers at ${this.url}: is it started?`)
     })
-    const answer = (await response.json()) as { data?: Data; errors?: { message: string }[] }
-    if (answer.errors?.length) throw new ApiFailure(answer.errors.map((error) => error.message).join('; '))
+    const answer = (await response.json()) as {
+      data?: Data
+      errors?: { message: string; extensions?: { code?: string } }[]
+    }
+    if (answer.errors?.length) {
+      const code = response.status === 401 ? 401 : answer.errors[0]?.extensions?.code
+      throw new ApiFailure(answer.errors.map((error) => error.message).join('; '), refusal(code))
+    }
     return answer.data as Data
   }
 
-  /** The id of the only account there is. @throws ApiFailure when there are others, or none */
-  async onlyAccount(): Promise<string> {
+  /** The id of the account that is named, or of the only one there is. @throws ApiFailure when there is none, or none is named of several */
+  async account(named?: string): Promise<string> {
     const { accounts } = await this.ask<{ accounts: { id: string }[] }>('{ accounts { id } }')
+    if (named !== undefined)
+      return theAccount(
+        named,
+        accounts.map((account) => readIdOf('Account', account.id)),
+      )
     const [account] = accounts
-    if (!account || accounts.length > 1)
-      throw new ApiFailure(`there are ${accounts.length} accounts: say which (npx mailfold accounts)`)
+    if (!account) throw new ApiFailure('there is no account yet (npx mailfold connect)', EXIT.NO_INPUT)
+    if (accounts.length > 1)
+      throw new ApiFailure(`there are ${accounts.length} accounts: say which (npx mailfold accounts)`, EXIT.USAGE)
     return account.id
   }
 
@@ -64,7 +102,7 @@ export class ApiClient {
     })
     if (response.ok) return response
     const { error } = (await response.json().catch(() => ({}))) as { error?: string }
-    throw new ApiFailure(error ?? `the service answered ${response.status}`)
+    throw new ApiFailure(error ?? `the service answered ${response.status}`, refusal(response.status))
   }
 
   /** The results of a subscription, across reconnects: `after` goes on from the last cursor that was seen. @throws ApiFailure */
@@ -90,7 +128,9 @@ export class ApiClient {
         // a server that refuses says so by these codes; anything else is a connection that was lost
         const { code } = error as { code?: number }
         if (code === 4403 || Array.isArray(error))
-          throw new ApiFailure(code === 4403 ? 'the token is not the right one' : String((error as unknown[])[0]))
+          throw code === 4403
+            ? new ApiFailure('the token is not the right one', EXIT.NOT_PERMITTED)
+            : new ApiFailure(String((error as unknown[])[0]), EXIT.USAGE)
         await new Promise((resolve) => setTimeout(resolve, pause))
       } finally {
         void client.dispose()
@@ -107,4 +147,17 @@ export class ApiClient {
       connectionParams: { authorization: `Bearer ${this.token}` },
     })
   }
+}
+
+/**
+ * Finds an account by the id that a person has named: as the API writes it, or bare.
+ *
+ * @param all bare ids of all accounts
+ * @returns its id as the API writes it
+ * @throws ApiFailure when there is no such account
+ */
+export function theAccount(named: string, all: readonly string[]): string {
+  const found = all.find((id) => id === named || nodeId('Account', id) === named)
+  if (!found) throw new ApiFailure(`there is no account ${named} (npx mailfold accounts)`, EXIT.NO_INPUT)
+  return nodeId('Account', found)
 }

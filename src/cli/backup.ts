@@ -1,21 +1,24 @@
 import { createReadStream, createWriteStream, existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip, createGzip } from 'node:zlib'
 import type pg from 'pg'
 import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
+import { nodeId } from '../api/ids.js'
 import type { BlobStore } from '../content/blobs/blob-store.js'
 import { FileBlobs } from '../content/blobs/file-blobs.js'
 import { blobPlace, blobsAt } from '../content/blobs/open-blobs.js'
 import { MIGRATIONS } from '../event-store/migrations/index.js'
 import { Database } from '../platform/database.js'
 import { prepareDataFolder, startEmbeddedPostgres } from '../platform/embedded-postgres.js'
+import { counted, EXIT } from '../platform/exit-codes.js'
 import { readSettings } from '../platform/settings.js'
 import { viewContentNames } from '../projections/content-views.js'
 import { CoreProjection } from '../projections/core-projection.js'
 import { rebuildOutdated } from '../projections/rebuild.js'
 import { ApiFailure } from './api-client.js'
+import { whole } from './partial.js'
 import { withDatabase } from './with-database.js'
 
 /** What nothing else follows from, in an order in which it can be put back. All other tables are folded from it. */
@@ -45,27 +48,24 @@ export const sayTo =
  * they refer, each checked against its name. The keys are not among it. @returns the exit code
  */
 export async function backup(folder: string, { json }: { json?: boolean }): Promise<number> {
-  if (existsSync(folder)) throw new ApiFailure(`${folder} is there already: give a folder that is not`)
-  const partial = `${folder}.partial`
+  if (existsSync(folder))
+    throw new ApiFailure(`${folder} is there already: give a folder that is not`, EXIT.CANNOT_CREATE)
   const say = sayTo(json)
   return withDatabase(async (database, settings) => {
-    try {
-      await rm(partial, { recursive: true, force: true })
+    const manifest = await whole(folder, async (partial) => {
       await mkdir(join(partial, 'tables'), { recursive: true, mode: 0o700 })
       const blobs = blobsAt(blobPlace(settings))
-      const manifest = await database.alone((session) => copyOut(session, blobs, partial, say))
-      await writeFile(join(partial, 'manifest.json'), JSON.stringify(manifest, null, 2))
-      await rename(partial, folder)
-      const { count, missing } = manifest.blobs
-      const events = manifest.tables.find(({ name }) => name === 'events')?.rows ?? 0
-      say(
-        { folder, events, blobs: count, missing },
-        `${folder}: ${events} events and ${count} blobs${missing.length > 0 ? `; ${missing.length} blobs were not there or damaged` : ''}`,
-      )
-      return 0
-    } finally {
-      await rm(partial, { recursive: true, force: true })
-    }
+      const made = await database.alone((session) => copyOut(session, blobs, partial, say))
+      await writeFile(join(partial, 'manifest.json'), JSON.stringify(made, null, 2))
+      return made
+    })
+    const { count, missing } = manifest.blobs
+    const events = manifest.tables.find(({ name }) => name === 'events')?.rows ?? 0
+    say(
+      { folder, events, blobs: count, missing },
+      `${folder}: ${counted(events, 'event')} and ${counted(count, 'blob')}${missing.length > 0 ? `; not there or damaged: ${missing.length}` : ''}`,
+    )
+    return 0
   })
 }
 
@@ -77,7 +77,7 @@ async function copyOut(session: pg.Client, blobs: BlobStore, folder: string, say
     const out = session.query(copyTo(`copy ${name} (${columns.join()}) to stdout`))
     await pipeline(out, createGzip({ level: 3 }), createWriteStream(tablePath(folder, name), { mode: 0o600 }))
     tables.push({ name, columns, rows: out.rowCount })
-    say({ table: name, rows: out.rowCount }, `${name}: ${out.rowCount} rows`)
+    say({ table: name, rows: out.rowCount }, `${name}: ${counted(out.rowCount, 'row')}`)
   }
   const { rows: migrations } = await session.query<{ name: string }>('select name from migrations order by id')
   const names = await viewContentNames(session, null)
@@ -132,7 +132,10 @@ export async function restore(folder: string, { json }: { json?: boolean }): Pro
       blobsAt(blobPlace(settings)),
       names,
     )
-    say({ blobs: count, missing }, `${count} blobs${missing.length > 0 ? `; ${missing.length} were damaged` : ''}`)
+    say(
+      { blobs: count, missing },
+      `${counted(count, 'blob')}${missing.length > 0 ? `; damaged: ${missing.length}` : ''}`,
+    )
     await foldAll(url, say)
     return missing.length > 0 ? 1 : 0
   } finally {
@@ -143,18 +146,20 @@ export async function restore(folder: string, { json }: { json?: boolean }): Pro
 /** @throws ApiFailure when there is no whole backup that this version can read */
 async function readManifest(folder: string): Promise<Manifest> {
   const text = await readFile(join(folder, 'manifest.json'), 'utf8').catch(() => null)
-  if (text === null) throw new ApiFailure(`${folder} is no backup, or one that was cut off: it has no manifest.json`)
+  if (text === null)
+    throw new ApiFailure(`${folder} is no backup, or one that was cut off: it has no manifest.json`, EXIT.NO_INPUT)
   const manifest = JSON.parse(text) as Manifest
   const known = MIGRATIONS.map((migration) => new migration().name)
   if (!manifest.migrations.every((name, at) => name === known[at]))
-    throw new ApiFailure(`${folder} was made by a newer Mailfold`)
+    throw new ApiFailure(`${folder} was made by a newer Mailfold`, EXIT.DATA)
   return manifest
 }
 
 /** @throws ApiFailure when there is something already */
 export async function refuseWhatIsNotEmpty(session: pg.Client): Promise<void> {
   const { rows } = await session.query<{ any: boolean }>('select exists (select from streams) as any')
-  if (rows[0]?.any) throw new ApiFailure('the store is not empty: take a new data folder, or an empty database')
+  if (rows[0]?.any)
+    throw new ApiFailure('the store is not empty: take a new data folder, or an empty database', EXIT.CANNOT_CREATE)
 }
 
 /** All tables or none. @throws ApiFailure when there is something already */
@@ -165,8 +170,9 @@ async function copyIn(session: pg.Client, manifest: Manifest, folder: string, sa
   for (const { name, columns, rows: count } of manifest.tables) {
     const into = session.query(copyFrom(`copy ${name} (${columns.join()}) from stdin`))
     await pipeline(createReadStream(tablePath(folder, name)), createGunzip(), into)
-    if (into.rowCount !== count) throw new ApiFailure(`${name} has ${into.rowCount} rows, and should have ${count}`)
-    say({ table: name, rows: count }, `${name}: ${count} rows`)
+    if (into.rowCount !== count)
+      throw new ApiFailure(`${name} has ${into.rowCount} rows, and should have ${count}`, EXIT.DATA)
+    say({ table: name, rows: count }, `${name}: ${counted(count, 'row')}`)
   }
   // no table but these was copied: all others are to be folded
   await session.query('update streams set projection = 0')
@@ -178,7 +184,7 @@ export async function foldAll(url: string, say: Say): Promise<void> {
   const database = await Database.open(url, MIGRATIONS)
   try {
     await rebuildOutdated(database, new CoreProjection(), (accountId) =>
-      say({ account: accountId }, `account ${accountId}: folded`),
+      say({ account: nodeId('Account', accountId) }, `account ${nodeId('Account', accountId)}: folded`),
     )
   } finally {
     await database.close()

@@ -1,8 +1,10 @@
 import { checkAccount } from '../access-models/check-account.js'
+import { nodeId } from '../api/ids.js'
 import { dialPolicyOf } from '../access-models/dial-policy.js'
 import { ServerFailed } from '../mailbox/failures.js'
 import { describeDiscrepancy } from '../mailbox/server-check.js'
 import { Credentials } from '../platform/credentials.js'
+import { counted } from '../platform/exit-codes.js'
 import type { Database } from '../platform/database.js'
 import { makeLogger } from '../platform/logs.js'
 import { trusting } from '../platform/platform.js'
@@ -28,7 +30,7 @@ export async function check(account: string | undefined, { json }: { json?: bool
 }
 
 async function checkOne(database: Database, settings: Settings, account: AccountView, json: boolean): Promise<number> {
-  const id = Buffer.from(`Account:${account.accountId}`).toString('base64url')
+  const id = nodeId('Account', account.accountId)
   const say = (told: object, text: string) => process.stdout.write((json ? JSON.stringify(told) : text) + '\n')
   if (account.model === 'OFFLINE') {
     say({ account: id, skipped: 'OFFLINE' }, `${id}: its mail is kept here, and not compared with a server`)
@@ -40,7 +42,7 @@ async function checkOne(database: Database, settings: Settings, account: Account
     for (const each of found) say({ account: id, ...each }, describeDiscrepancy(each))
     say(
       { account: id, differing: found.length },
-      `${id}: ${found.length === 0 ? 'all is recorded as the server has it' : `${found.length} differences`}`,
+      `${id}: ${found.length === 0 ? 'all is recorded as the server has it' : counted(found.length, 'difference')}`,
     )
     return found.length > 0 ? 1 : 0
   } catch (error) {

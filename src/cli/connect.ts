@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Writable } from 'node:stream'
+import { EXIT } from '../platform/exit-codes.js'
 import { ApiClient, ApiFailure } from './api-client.js'
 
 /** What `connect` may be told beside the address. */
@@ -44,7 +45,7 @@ export async function connect(url: string, options: ConnectOptions): Promise<num
   if (!account) {
     for (const error of errors)
       process.stderr.write(options.json ? JSON.stringify(error) + '\n' : `mailfold: ${error.message}\n`)
-    return 1
+    return errors[0]?.__typename === 'LoginRefused' ? EXIT.NOT_PERMITTED : EXIT.UNAVAILABLE
   }
   process.stdout.write(
     options.json ? JSON.stringify({ account: account.id }) + '\n' : `Connected: account ${account.id}\n`,
@@ -64,13 +65,19 @@ function readAddress(url: string, { model, plaintext, xoauth2 }: ConnectOptions)
   const address = URL.canParse(url) ? new URL(url) : null
   const scheme = SCHEMES[address?.protocol ?? '']
   if (!address || !scheme || !address.hostname || !address.username) {
-    throw new ApiFailure('the address must be like imaps://user@host, imap://user@host:port or pop3s://user@host')
+    throw new ApiFailure(
+      'the address must be like imaps://user@host, imap://user@host:port or pop3s://user@host',
+      EXIT.USAGE,
+    )
   }
   // it would stand in the shell's history and the process list by now
   if (address.password)
-    throw new ApiFailure('the password may not stand in the address: it is asked for, or read from standard input')
+    throw new ApiFailure(
+      'the password may not stand in the address: it is asked for, or read from standard input',
+      EXIT.USAGE,
+    )
   if (!['OFFLINE', 'ONLINE', 'DISCONNECTED'].includes(model.toUpperCase()))
-    throw new ApiFailure('--model must be offline, online or disconnected')
+    throw new ApiFailure('--model must be offline, online or disconnected', EXIT.USAGE)
   return {
     model: model.toUpperCase(),
     protocol: scheme.protocol,
@@ -85,7 +92,7 @@ function readAddress(url: string, { model, plaintext, xoauth2 }: ConnectOptions)
 async function readPassword(variable: string | undefined): Promise<string> {
   if (variable !== undefined) {
     const value = process.env[variable]
-    if (!value) throw new ApiFailure(`the environment variable ${variable} is not set`)
+    if (!value) throw new ApiFailure(`the environment variable ${variable} is not set`, EXIT.USAGE)
     return value
   }
   if (!process.stdin.isTTY) return (await text(process.stdin)).replace(/\r?\n$/, '')
@@ -108,7 +115,10 @@ async function followSync(client: ApiClient, id: string, json: boolean): Promise
     noTTYOutput: false,
     clearOnComplete: false,
   })
-  if (!json) bar.start(0, 0, { rate: 0, mailbox: '' })
+  if (!json) {
+    process.stderr.write('Ctrl-C ends this command only: the service goes on with the sync.\n')
+    bar.start(0, 0, { rate: 0, mailbox: '' })
+  }
   for (;;) {
     const { account } = await client.ask<{ account: Progress }>(PROGRESS, { id })
     const { progress, connection, messagesPerSecond: rate, reading } = account

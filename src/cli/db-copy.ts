@@ -4,6 +4,7 @@ import { from as copyFrom, to as copyTo } from 'pg-copy-streams'
 import { setShardCount } from '../event-store/leases.js'
 import { MIGRATIONS } from '../event-store/migrations/index.js'
 import { Database } from '../platform/database.js'
+import { counted, EXIT } from '../platform/exit-codes.js'
 import { StartFailure } from '../platform/start-failure.js'
 import { columnsOf, foldAll, refuseWhatIsNotEmpty, sayTo, TABLES } from './backup.js'
 import { withDatabase } from './with-database.js'
@@ -17,7 +18,8 @@ import { withDatabase } from './with-database.js'
  */
 export async function copyDatabase(url: string, { json }: { json?: boolean }): Promise<void> {
   const say = sayTo(json)
-  if (!/^postgres(ql)?:\/\//.test(url)) throw new StartFailure('the database to copy to must begin with postgres://')
+  if (!/^postgres(ql)?:\/\//.test(url))
+    throw new StartFailure('the database to copy to must begin with postgres://', EXIT.USAGE)
   await withDatabase(async (from) => {
     await refuseARunningService(from)
     const shards = await from.pool.query('select from shards')
@@ -47,7 +49,7 @@ async function copyTables(source: pg.Client, target: pg.Client, say: ReturnType<
     const columns = (await columnsOf(source, name)).join()
     const into = target.query(copyFrom(`copy ${name} (${columns}) from stdin`))
     await pipeline(source.query(copyTo(`copy ${name} (${columns}) to stdout`)), into)
-    say({ table: name, rows: into.rowCount }, `${name}: ${into.rowCount} rows`)
+    say({ table: name, rows: into.rowCount }, `${name}: ${counted(into.rowCount ?? 0, 'row')}`)
   }
   await target.query('update streams set projection = 0')
   await target.query('commit')

@@ -1,4 +1,6 @@
 import cliProgress from 'cli-progress'
+import { nodeId, readIdOf } from '../api/ids.js'
+import { counted } from '../platform/exit-codes.js'
 import type { Database } from '../platform/database.js'
 import { CoreProjection } from '../projections/core-projection.js'
 import {
@@ -8,7 +10,7 @@ import {
   type Difference,
   type FoldProgress,
 } from '../projections/rebuild.js'
-import { ApiFailure } from './api-client.js'
+import { theAccount } from './api-client.js'
 import { withDatabase } from './with-database.js'
 
 /** Verifies or rebuilds one account, or all. @returns the exit code: 1 when a verified row differs, or a log is damaged */
@@ -31,16 +33,12 @@ export async function accountsOf(database: Database, account: string | undefined
   const { rows } = await database.pool.query<{ account_id: string }>('select account_id from streams order by 1')
   const all = rows.map((row) => row.account_id)
   if (account === undefined) return all
-  // as the API writes it, or bare
-  const id = Buffer.from(account, 'base64url').toString().replace('Account:', '')
-  const found = all.find((each) => each === id || each === account)
-  if (!found) throw new ApiFailure(`there is no account ${account}`)
-  return [found]
+  return [readIdOf('Account', theAccount(account, all))]
 }
 
 async function foldOne(command: 'verify' | 'rebuild', database: Database, accountId: string, json: boolean) {
   const work = { verify: verifyAccount, rebuild: rebuildAccount }[command]
-  const account = Buffer.from(`Account:${accountId}`).toString('base64url')
+  const account = nodeId('Account', accountId)
   const say = (told: object, text: string) => process.stdout.write((json ? JSON.stringify(told) : text) + '\n')
   const bar = new cliProgress.SingleBar({ format: `{bar} {value} of {total} events`, hideCursor: true })
   if (!json) bar.start(0, 0)
@@ -55,10 +53,10 @@ async function foldOne(command: 'verify' | 'rebuild', database: Database, accoun
   try {
     const differing = await work(database, new CoreProjection(), accountId, { progress, difference })
     bar.stop()
-    const outcome = { verify: 'differ', rebuild: 'differed and were put right' }[command]
+    const outcome = { verify: 'not as in the log', rebuild: 'put right' }[command]
     say(
       { account, differing },
-      `${account}: ${differing === 0 ? 'all rows follow from the log' : `${differing} rows ${outcome}`}`,
+      `${account}: ${differing === 0 ? 'all rows follow from the log' : `${counted(differing, 'row')} ${outcome}`}`,
     )
     return command === 'verify' && differing > 0 ? 1 : 0
   } catch (error) {

@@ -1,15 +1,27 @@
 import { Command, CommanderError, Option } from 'commander'
-import { BadSetting, describeSettings } from '../platform/settings.js'
-import { StartFailure } from '../platform/start-failure.js'
-import { ApiFailure } from './api-client.js'
+import { constants } from 'node:os'
+import { EXIT } from '../platform/exit-codes.js'
+import { describeSettings } from '../platform/settings.js'
+import { sayFailure } from './say-failure.js'
 
 const FOLLOWS = `
 Settings (environment variables):
 ${describeSettings()}
 `
 
-/** Errors of which the message says all. */
-const EXPECTED = [ApiFailure, BadSetting, StartFailure]
+const EXIT_HELP = `
+Exit codes:
+   0  done, and for check and verify: nothing differs
+   1  check, verify, restore: something differs, is damaged, or could not be compared
+  64  wrong command, option or argument
+  65  a file that was given does not hold what it should
+  66  what was named is not there: a file, an account, a mailbox
+  69  the service, the database or a mail server cannot be used now
+  70  a fault of Mailfold itself
+  73  what should be written cannot be made, or is there already
+  77  not permitted: a login, the token, a right on this machine
+  78  a setting that cannot be used
+`
 
 /** Commands that talk to a running service find it, and its token, by these. */
 const CLIENT_HELP = `
@@ -25,7 +37,7 @@ Environment:
   MAILFOLD_DATA  the data folder of the service [./data]
 `
 
-/** Runs the command line. @returns the exit code: 0, or 1 after one line on standard error that says why */
+/** Runs the command line. @returns the exit code, after one line on standard error that says why if it is not 0 */
 export async function run(argv: readonly string[]): Promise<number> {
   let exitCode = 0
   // whoever reads what is printed may have enough of it, as head(1) has
@@ -37,6 +49,10 @@ export async function run(argv: readonly string[]): Promise<number> {
     .description('Mailbox sync service: IMAP4 and POP3 in, events and GraphQL out')
     .version('0.1.0')
   program.exitOverride()
+  program.addHelpText('after', EXIT_HELP)
+  program.hook('preAction', (_, command) => {
+    if (command.name() !== 'start') endOnSignals()
+  })
   const json = new Option('--json', 'print JSON, one value a line')
 
   program
@@ -222,11 +238,15 @@ export async function run(argv: readonly string[]): Promise<number> {
   try {
     await program.parseAsync([...argv])
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode
-    process.stderr.write(
-      `mailfold: ${EXPECTED.some((kind) => error instanceof kind) ? (error as Error).message : ((error as Error).stack ?? String(error))}\n`,
-    )
-    return 1
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.USAGE
+    return sayFailure(error)
   }
   return exitCode
+}
+
+/** A command ends at once, with the exit code that shells expect; what must not stay is removed at the exit. The service has its own way to stop. */
+function endOnSignals(): void {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    // after the other listeners, of which a progress bar has one that shows the cursor again
+    process.on(signal, () => setImmediate(() => process.exit(128 + constants.signals[signal])))
 }

@@ -1,5 +1,6 @@
 import { setShardCount } from '../event-store/leases.js'
 import { MOST_SHARDS } from '../platform/settings.js'
+import { counted, EXIT } from '../platform/exit-codes.js'
 import { StartFailure } from '../platform/start-failure.js'
 import { withDatabase } from './with-database.js'
 
@@ -13,7 +14,7 @@ export async function shards(count: string | undefined, { json }: { json?: boole
     const total = rows.reduce((sum, row) => sum + Number(row.shards), 0)
     if (json) process.stdout.write(`${JSON.stringify({ shards: total })}\n`)
     else {
-      process.stdout.write(`${total} shards\n`)
+      process.stdout.write(`${counted(total, 'shard')}\n`)
       for (const row of rows) process.stdout.write(`${row.shards}  ${row.address ?? 'held by nobody now'}\n`)
     }
   })
@@ -22,6 +23,6 @@ export async function shards(count: string | undefined, { json }: { json?: boole
 function numberOf(count: string): number {
   const number = Number(count)
   if (!Number.isInteger(number) || number < 1 || number > MOST_SHARDS)
-    throw new StartFailure(`the number of shards must be a whole number from 1 to ${MOST_SHARDS}`)
+    throw new StartFailure(`the number of shards must be a whole number from 1 to ${MOST_SHARDS}`, EXIT.USAGE)
   return number
 }

@@ -7,11 +7,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { AppModule } from '../app.module.js'
 import { serveGraphiql } from '../api/http/graphiql.js'
 import { MIGRATIONS } from '../event-store/migrations/index.js'
+import { EXIT } from '../platform/exit-codes.js'
 import type { Logger } from '../platform/logs.js'
 import { catchTheRest } from '../platform/last-resort.js'
 import type { EmbeddedPostgres } from '../platform/embedded-postgres.js'
 import { Platform } from '../platform/platform.js'
-import { BadSetting, readSettings, type Settings } from '../platform/settings.js'
+import { readSettings, type Settings } from '../platform/settings.js'
 import { StartFailure } from '../platform/start-failure.js'
 import { startTraces } from '../platform/traces.js'
 import { Watchdog } from '../platform/watchdog.js'
@@ -19,6 +20,7 @@ import { JobQueues } from '../queues/job-queues.js'
 import { ShardWorkers } from '../queues/shard-workers.js'
 import { bringUpToDate } from './bring-up-to-date.js'
 import { ownAddress } from './own-address.js'
+import { sayFailure } from './say-failure.js'
 
 /** What sending the last traces may take. */
 const LAST_TRACES = 500
@@ -61,11 +63,10 @@ export async function start(options: { json?: boolean }): Promise<number> {
     setTimeout(() => process.exit(0), 200).unref()
     return 0
   } catch (error) {
-    const expected = error instanceof StartFailure || error instanceof BadSetting
-    process.stderr.write(`mailfold: ${expected ? error.message : ((error as Error).stack ?? String(error))}\n`)
+    const exitCode = sayFailure(error)
     await (postgres as EmbeddedPostgres | null)?.stop()
-    setTimeout(() => process.exit(1), 200).unref()
-    return 1
+    setTimeout(() => process.exit(exitCode), 200).unref()
+    return exitCode
   }
 }
 
@@ -182,9 +183,10 @@ function listenFailure(error: unknown, { MAILFOLD_PORT, MAILFOLD_HOST }: Setting
   const { code } = error as NodeJS.ErrnoException
   if (code === 'EADDRINUSE')
     return new StartFailure(`port ${MAILFOLD_PORT} of ${MAILFOLD_HOST} is taken: set MAILFOLD_PORT`)
-  if (code === 'EACCES') return new StartFailure(`port ${MAILFOLD_PORT} may not be used: set MAILFOLD_PORT`)
+  if (code === 'EACCES')
+    return new StartFailure(`port ${MAILFOLD_PORT} may not be used: set MAILFOLD_PORT`, EXIT.NOT_PERMITTED)
   if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
-    return new StartFailure(`${MAILFOLD_HOST} is no address of this machine: set MAILFOLD_HOST`)
+    return new StartFailure(`${MAILFOLD_HOST} is no address of this machine: set MAILFOLD_HOST`, EXIT.CONFIG)
   return error
 }
 

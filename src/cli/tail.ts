@@ -1,3 +1,4 @@
+import { EXIT } from '../platform/exit-codes.js'
 import { ApiClient, ApiFailure } from './api-client.js'
 
 const CHANGE = `
@@ -23,9 +24,9 @@ export type TailOptions = { after?: string; all?: boolean; json?: boolean }
 
 /** Prints an account's events, or those of all accounts, as they come, until the process ends. */
 export async function tail(account: string | undefined, { after, all, json }: TailOptions): Promise<void> {
-  if (all && account !== undefined) throw new ApiFailure('give an account or --all, not both')
+  if (all && account !== undefined) throw new ApiFailure('give an account or --all, not both', EXIT.USAGE)
   const client = await ApiClient.find(process.env)
-  const told = all ? tailStore(client, after) : tailAccount(client, account ?? (await client.onlyAccount()), after)
+  const told = all ? tailStore(client, after) : tailAccount(client, await client.account(account), after)
   for await (const each of told) process.stdout.write((json ? JSON.stringify(each) : line(each)) + '\n')
 }
 

@@ -1,12 +1,14 @@
 import cliProgress from 'cli-progress'
 import { createReadStream, createWriteStream, existsSync } from 'node:fs'
-import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
+import { access, constants, mkdir, readdir, stat, utimes } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { extract, pack } from 'tar-stream'
+import { counted, EXIT, fileFailure } from '../platform/exit-codes.js'
 import { ApiClient, ApiFailure } from './api-client.js'
+import { whole } from './partial.js'
 
 /** What `export` may be told. */
 export type ExportOptions = {
@@ -29,21 +31,39 @@ export type ImportOptions = { account?: string; mailbox: string; json?: boolean 
 export async function exportMail(target: string, options: ExportOptions): Promise<number> {
   const toStandardOutput = target === '-'
   if (!toStandardOutput && existsSync(target))
-    throw new ApiFailure(`${target} is there already: give a name that is not`)
-  if (toStandardOutput && options.format === 'maildir') throw new ApiFailure('a Maildir needs a folder')
+    throw new ApiFailure(`${target} is there already: give a name that is not`, EXIT.CANNOT_CREATE)
+  if (toStandardOutput && options.format === 'maildir') throw new ApiFailure('a Maildir needs a folder', EXIT.USAGE)
+  if (!toStandardOutput) await refuseNoFolder(dirname(target))
   const client = await ApiClient.find(process.env)
-  const account = options.account ?? (await client.onlyAccount())
+  const account = await client.account(options.account)
   const query = await queryOf(client, account, options)
   const response = await client.request(`/accounts/${account}/export?${query.toString()}`)
   const messages = Number(response.headers.get('mailfold-messages'))
   // with the mail itself on standard output, nothing else is
   const out = toStandardOutput ? process.stderr : process.stdout
   const progress = new Progress(Number(response.headers.get('mailfold-bytes')), options.json === true, out)
-  const content = Readable.fromWeb(response.body as never).pipe(progress.counter())
-  if (toStandardOutput) await pipeline(content, process.stdout, { end: false })
-  else await whole(target, (partial) => write(content, partial, options.format))
-  progress.end({ messages, target }, `${messages} messages in ${toStandardOutput ? 'standard output' : target}`)
+  const content = Readable.fromWeb(response.body as never).compose<Readable>(progress.counter())
+  try {
+    if (toStandardOutput) await pipeline(content, process.stdout, { end: false })
+    else await whole(target, (partial) => write(content, partial, options.format))
+  } catch (error) {
+    if (error instanceof ApiFailure || fileFailure(error)) throw error
+    throw new ApiFailure('the service broke the export off: nothing was written')
+  }
+  progress.end(
+    { messages, target },
+    `${counted(messages, 'message')} in ${toStandardOutput ? 'standard output' : target}`,
+  )
   return 0
+}
+
+/** @throws ApiFailure when nothing can be made in a folder */
+async function refuseNoFolder(folder: string): Promise<void> {
+  const found = await stat(folder).catch(() => null)
+  if (!found?.isDirectory()) throw new ApiFailure(`there is no folder ${folder}`, EXIT.CANNOT_CREATE)
+  await access(folder, constants.W_OK).catch(() => {
+    throw new ApiFailure(`nothing can be written into ${folder}`, EXIT.CANNOT_CREATE)
+  })
 }
 
 async function queryOf(client: ApiClient, account: string, options: ExportOptions): Promise<URLSearchParams> {
@@ -61,7 +81,7 @@ async function queryOf(client: ApiClient, account: string, options: ExportOption
 
 function moment(option: string, text: string): string {
   const time = Date.parse(text)
-  if (Number.isNaN(time)) throw new ApiFailure(`${option} must be a time in ISO 8601`)
+  if (Number.isNaN(time)) throw new ApiFailure(`${option} must be a time in ISO 8601`, EXIT.USAGE)
   return new Date(time).toISOString()
 }
 
@@ -71,20 +91,8 @@ async function mailboxId(client: ApiClient, account: string, path: string): Prom
     id: account,
   })
   const mailbox = found.account?.mailboxes.find((each) => each.path === path)
-  if (!mailbox) throw new ApiFailure(`there is no mailbox ${path}`)
+  if (!mailbox) throw new ApiFailure(`there is no mailbox ${path}`, EXIT.NO_INPUT)
   return mailbox.id
-}
-
-/** Has a file or folder made under another name, and gives it its own when it is whole. */
-async function whole(target: string, make: (partial: string) => Promise<void>): Promise<void> {
-  const partial = `${target}.partial`
-  try {
-    await rm(partial, { recursive: true, force: true })
-    await make(partial)
-    await rename(partial, target)
-  } finally {
-    await rm(partial, { recursive: true, force: true })
-  }
 }
 
 async function write(content: Readable, target: string, format: ExportOptions['format']): Promise<void> {
@@ -112,12 +120,12 @@ async function write(content: Readable, target: string, format: ExportOptions['f
 /** Puts the mail of a file or folder into an account. @returns the exit code */
 export async function importMail(source: string, { account: given, mailbox, json }: ImportOptions): Promise<number> {
   const found = await stat(source).catch(() => null)
-  if (!found) throw new ApiFailure(`there is no ${source}`)
+  if (!found) throw new ApiFailure(`there is no ${source}`, EXIT.NO_INPUT)
   const isMaildir = found.isDirectory()
   if (isMaildir && !existsSync(join(source, 'cur')))
-    throw new ApiFailure(`${source} is no Maildir: it has no folder cur`)
+    throw new ApiFailure(`${source} is no Maildir: it has no folder cur`, EXIT.DATA)
   const client = await ApiClient.find(process.env)
-  const account = given ?? (await client.onlyAccount())
+  const account = await client.account(given)
   const progress = new Progress(isMaildir ? await sizeOf(source) : found.size, json === true)
   const body = (isMaildir ? tarOf(source) : createReadStream(source)).pipe(progress.counter())
   const query = new URLSearchParams({ format: isMaildir ? 'maildir' : 'mbox', mailbox })
@@ -134,13 +142,13 @@ export async function importMail(source: string, { account: given, mailbox, json
     progress.tell({ imported: last.imported, skipped: last.skipped })
   }
   const { imported, skipped, done, error } = last
-  progress.end(
-    { imported, skipped, error: error ?? null },
-    `${imported} messages imported, ${skipped} were here already`,
-  )
+  // of an import that was refused as a whole there is nothing to count
+  const counts =
+    done || imported + skipped > 0 ? `${counted(imported, 'message')} imported, ${skipped} here already` : null
+  progress.end({ imported, skipped, error: error ?? null }, counts)
   if (done) return 0
   process.stderr.write(`mailfold: ${error ?? 'the import was cut off'}\n`)
-  return 1
+  return error ? EXIT.DATA : EXIT.UNAVAILABLE
 }
 
 /** Folders of a Maildir that hold messages, as paths in it. */
@@ -219,9 +227,9 @@ class Progress {
     if (this.json) this.out.write(JSON.stringify({ ...told, bytes: this.bytes, of: this.total }) + '\n')
   }
 
-  end(told: object, text: string): void {
+  end(told: object, text: string | null): void {
     this.bar.stop()
     if (this.json) this.out.write(JSON.stringify({ ...told, bytes: this.bytes }) + '\n')
-    else process.stderr.write(`${text}\n`)
+    else if (text !== null) process.stderr.write(`${text}\n`)
   }
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { pipeline } from 'node:stream/promises'
+import { counted } from '../platform/exit-codes.js'
 import { blobPlace, blobsAt } from '../content/blobs/open-blobs.js'
 import type { BlobStore } from '../content/blobs/blob-store.js'
 import { unreferredBlobs } from '../forgetting/unreferred-blobs.js'
@@ -33,7 +34,10 @@ export async function verifyBlobs({ json }: { json?: boolean }): Promise<number>
       else if ((await hashOf(blobs, sha256)) !== sha256) tell({ sha256, problem: 'DAMAGED' })
     }
     const outcome = { blobs: names.length, differing }
-    const text = differing === 0 ? `${names.length} raw messages are as they are referred to` : `${differing} differ`
+    const text =
+      differing === 0
+        ? `all is as referred to: ${counted(names.length, 'raw message')}`
+        : counted(differing, 'difference')
     process.stdout.write((json ? JSON.stringify(outcome) : text) + '\n')
     return differing > 0 ? 1 : 0
   })

@@ -23,6 +23,7 @@ import {
   WORKING_DIRECTORY,
   type PostgresAccount,
 } from './postgres-runtime.js'
+import { EXIT } from './exit-codes.js'
 import { StartFailure } from './start-failure.js'
 
 /** A running Postgres of this process's own. */
@@ -84,6 +85,10 @@ export async function startEmbeddedPostgres(
     ...(child.pid === undefined ? {} : { pid: child.pid }),
   }
   spawned(postgres)
+  // whatever ends the process in its own way
+  const endToo = () => child.kill('SIGINT')
+  process.once('exit', endToo)
+  void ended.then(() => process.off('exit', endToo))
   try {
     await untilReady(child, cluster)
   } catch (error) {
@@ -102,7 +107,7 @@ export async function startEmbeddedPostgres(
 export async function joinEmbeddedPostgres(folder: string): Promise<EmbeddedPostgres> {
   const cluster = join(folder, 'postgres')
   if (!(await exists(join(cluster, 'PG_VERSION'))))
-    throw new StartFailure(`there is no data in ${folder}: set MAILFOLD_DATA, or DATABASE_URL`)
+    throw new StartFailure(`there is no data in ${folder}: set MAILFOLD_DATA, or DATABASE_URL`, EXIT.NO_INPUT)
   const [pid, , , , socket] = (await readFile(join(cluster, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n')
   if (socket && (await isPostmasterOf(Number(pid), cluster)))
     return {
@@ -170,6 +175,7 @@ async function giveTo({ uid, gid }: NonNullable<PostgresAccount>, cluster: strin
     const { code } = error as NodeJS.ErrnoException
     throw new StartFailure(
       `${cluster} cannot be given to the account of Postgres, which refuses to run as root (${code}): run as another user, or set DATABASE_URL`,
+      EXIT.NOT_PERMITTED,
     )
   }
 }
@@ -299,6 +305,9 @@ export async function prepareDataFolder(folder: string): Promise<void> {
     await rm(probe)
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? 'unknown error'
-    throw new StartFailure(`the data folder ${folder} cannot be written (${code}): set MAILFOLD_DATA`)
+    throw new StartFailure(
+      `the data folder ${folder} cannot be written (${code}): set MAILFOLD_DATA`,
+      EXIT.CANNOT_CREATE,
+    )
   }
 }

@@ -6,6 +6,7 @@ import type { MigrationInterface } from 'typeorm'
 import { Credentials } from './credentials.js'
 import { Database } from './database.js'
 import { prepareDataFolder, startEmbeddedPostgres, type EmbeddedPostgres } from './embedded-postgres.js'
+import { EXIT } from './exit-codes.js'
 import { makeLogger, type Logger } from './logs.js'
 import { loadMasterKey, loadToken, SecretBox } from './secrets.js'
 import { Metrics } from './metrics.js'
@@ -100,6 +101,6 @@ export async function trusting(path: string | undefined): Promise<SecureContext>
     void new X509Certificate(pem)
     return createSecureContext({ ca: [...getCACertificates('default'), pem] })
   } catch {
-    throw new StartFailure(`MAILFOLD_TLS_CA: ${path} cannot be read, or holds no certificate`)
+    throw new StartFailure(`MAILFOLD_TLS_CA: ${path} cannot be read, or holds no certificate`, EXIT.CONFIG)
   }
 }

@@ -4,6 +4,7 @@ import { chmod, cp, lstat, mkdir, readdir, readFile, rename, rm, stat } from 'no
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
+import { EXIT } from './exit-codes.js'
 import { StartFailure } from './start-failure.js'
 
 const run = promisify(execFile)
@@ -40,6 +41,7 @@ export async function can(account: PostgresAccount, option: '-x' | '-r', path: s
     if ((error as NodeJS.ErrnoException).code === 'EPERM')
       throw new StartFailure(
         'Postgres refuses to run as root, and this process may not become another account (CAP_SETUID, CAP_SETGID): run it as another user, or set DATABASE_URL',
+        EXIT.NOT_PERMITTED,
       )
     return false
   }

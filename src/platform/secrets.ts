@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { link, open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { EXIT } from './exit-codes.js'
 import { StartFailure } from './start-failure.js'
 
 /** A secret as it is stored: sealed with a key of its own, which the master key seals in turn (AES-256-GCM, both). */
@@ -72,7 +73,8 @@ async function readOrMake(path: string, make: () => string): Promise<{ value: st
 export async function loadMasterKey(folder: string, setting: string | undefined): Promise<Buffer> {
   const path = join(folder, 'master.key')
   const hex = setting ?? (await readOrMake(path, () => randomBytes(32).toString('hex'))).value
-  if (!/^[0-9a-fA-F]{64}$/.test(hex)) throw new StartFailure(`${path} does not hold a key of 64 hexadecimal digits`)
+  if (!/^[0-9a-fA-F]{64}$/.test(hex))
+    throw new StartFailure(`${path} does not hold a key of 64 hexadecimal digits`, EXIT.CONFIG)
   return Buffer.from(hex, 'hex')
 }
 

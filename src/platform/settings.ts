@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
+import { EXIT } from './exit-codes.js'
 
 const flag = z
   .enum(['true', 'false', '1', '0'])
@@ -209,7 +210,9 @@ type Definitions = typeof settingDefinitions
 export type Settings = { readonly [Name in keyof Definitions]: z.infer<Definitions[Name]['parse']> }
 
 /** A setting that cannot be used: its message is one line for the person who set it. */
-export class BadSetting extends Error {}
+export class BadSetting extends Error {
+  readonly exitCode = EXIT.CONFIG
+}
 
 /**
  * Reads the settings from environment variables; an empty variable counts as unset.
