@@ -218,6 +218,31 @@ test('a taken port, a folder that cannot be written and a bad setting each get o
   expect(secret.stderr).not.toContain('my secret key')
 })
 
+test('operator 4: names that are no settings are told with the nearest that is, and all wrong settings at once', async () => {
+  const data = await folder()
+  const { code, stderr, stdout } = await mailfold(['start'], {
+    NODE_OPTIONS: '',
+    MAILFOLD_DATA: data,
+    MAILFOLD_LOGLEVEL: 'debug',
+    mailfold_token: 'a secret of somebody',
+    MAILFOLD_PORT: 'four thousand',
+    MAILFOLD_SHARDS: '0',
+    // what others set, on Kubernetes above all
+    MAILFOLD_URL: 'http://127.0.0.1:1',
+    MAILFOLD_SERVICE_HOST: '10.0.0.1',
+    MAILFOLD_SERVICE_PORT_HTTP: '80',
+    MAILFOLD_API_PORT_4000_TCP_ADDR: '10.0.0.1',
+    MAILFOLD_PORT_4000_TCP: 'tcp://10.0.0.1:4000',
+  })
+  expect([code, stdout]).toEqual([78, ''])
+  expect(stderr.trim().split('\n').sort()).toEqual([
+    'mailfold: MAILFOLD_LOGLEVEL is no setting and has no effect: the nearest is MAILFOLD_LOG_LEVEL',
+    'mailfold: MAILFOLD_PORT: must be a whole number from 0 to 65535; MAILFOLD_SHARDS: must be a whole number from 1 to 1024',
+    'mailfold: mailfold_token is no setting and has no effect: the nearest is MAILFOLD_TOKEN',
+  ])
+  expect(stderr).not.toContain('secret')
+})
+
 test('the help names every setting, and so does docs/operations.md', async () => {
   const { settingDefinitions } = await import('../src/platform/settings.js')
   const { stdout, code } = await mailfold(['start', '--help'], { NODE_OPTIONS: '' })

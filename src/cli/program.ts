@@ -1,7 +1,7 @@
 import { Command, CommanderError, Option } from 'commander'
 import { constants } from 'node:os'
 import { EXIT } from '../platform/exit-codes.js'
-import { describeSettings } from '../platform/settings.js'
+import { describeSettings, unknownSettings } from '../platform/settings.js'
 import { sayFailure } from './say-failure.js'
 
 const FOLLOWS = `
@@ -51,6 +51,9 @@ export async function run(argv: readonly string[]): Promise<number> {
   program.exitOverride()
   program.addHelpText('after', EXIT_HELP)
   program.hook('preAction', (_, command) => {
+    // said also where another setting cannot be used: it may be the one that was meant
+    for (const { name, nearest } of unknownSettings(process.env))
+      process.stderr.write(`mailfold: ${name} is no setting and has no effect: the nearest is ${nearest}\n`)
     if (command.name() !== 'start') endOnSignals()
   })
   const json = new Option('--json', 'print JSON, one value a line')

@@ -1,3 +1,4 @@
+import { closest } from 'fastest-levenshtein'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import { EXIT } from './exit-codes.js'
@@ -209,25 +210,41 @@ type Definitions = typeof settingDefinitions
 /** The settings that a start was given, checked; names are those of the environment variables. */
 export type Settings = { readonly [Name in keyof Definitions]: z.infer<Definitions[Name]['parse']> }
 
-/** A setting that cannot be used: its message is one line for the person who set it. */
+/** Settings that cannot be used: its message is one line for the person who set them. */
 export class BadSetting extends Error {
   readonly exitCode = EXIT.CONFIG
 }
 
+/** A variable that begins like a setting, and that only the command line reads. */
+const OF_CLIENTS = 'MAILFOLD_URL'
+/** What Kubernetes and Docker links set for a service named mailfold: MAILFOLD_SERVICE_HOST, MAILFOLD_PORT_4000_TCP_ADDR and others. */
+const OF_A_SERVICE = /^MAILFOLD(_[A-Z0-9]+)*_(SERVICE_(HOST|PORT(_.+)?)|PORT_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)$/
+
 /**
  * Reads the settings from environment variables; an empty variable counts as unset.
  *
- * @throws BadSetting naming the first variable that cannot be used, without its value (which may be a secret)
+ * @throws BadSetting naming every variable that cannot be used, without its value (which may be a secret)
  */
 export function readSettings(environment: NodeJS.ProcessEnv): Settings {
+  const wrong: string[] = []
   const read = Object.entries(settingDefinitions).map(([name, definition]) => {
     const given = environment[name] || definition.default
     const result = definition.parse.safeParse(given)
-    if (!result.success) throw new BadSetting(`${name}: ${result.error.issues[0]?.message ?? 'cannot be used'}`)
+    if (!result.success) wrong.push(`${name}: ${result.error.issues[0]?.message ?? 'cannot be used'}`)
     return [name, result.data]
   })
+  if (wrong.length > 0) throw new BadSetting(wrong.join('; '))
   const settings = Object.fromEntries(read) as Settings
   return { ...settings, MAILFOLD_DATA: resolve(settings.MAILFOLD_DATA) }
+}
+
+/** Names in an environment that begin like a setting's and are none, each with the nearest name that is one. */
+export function unknownSettings(environment: NodeJS.ProcessEnv): { name: string; nearest: string }[] {
+  const known = Object.keys(settingDefinitions)
+  return Object.keys(environment)
+    .filter((name) => /^MAILFOLD_/i.test(name))
+    .filter((name) => !known.includes(name) && name !== OF_CLIENTS && !OF_A_SERVICE.test(name))
+    .map((name) => ({ name, nearest: closest(name.toUpperCase(), known) }))
 }
 
 /** The settings as a table for `--help`: name, default, purpose. */
