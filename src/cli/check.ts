@@ -7,7 +7,7 @@ import { Credentials } from '../platform/credentials.js'
 import { counted } from '../platform/exit-codes.js'
 import type { Database } from '../platform/database.js'
 import { makeLogger } from '../platform/logs.js'
-import { trusting } from '../platform/platform.js'
+import { authoritiesOfService, trusting } from '../platform/platform.js'
 import { loadMasterKey, SecretBox } from '../platform/secrets.js'
 import type { Settings } from '../platform/settings.js'
 import { viewAccounts, type AccountView } from '../projections/account-views.js'
@@ -55,7 +55,7 @@ async function checkOne(database: Database, settings: Settings, account: Account
 async function open(database: Database, settings: Settings, account: AccountView): Promise<ImapConnection> {
   const box = new SecretBox(await loadMasterKey(settings.MAILFOLD_DATA, settings.MAILFOLD_MASTER_KEY))
   const secret = await new Credentials(database, box).passwordOf(account.accountId)
-  const secureContext = await trusting(settings.MAILFOLD_TLS_CA)
+  const secureContext = await trusting(await authoritiesOfService(settings))
   const policy = dialPolicyOf({ settings, secureContext })
   return ImapConnection.open(account, secret, policy, makeLogger(settings.MAILFOLD_LOG_LEVEL))
 }

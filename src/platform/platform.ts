@@ -1,5 +1,6 @@
-import { readFile } from 'node:fs/promises'
+import { access, readFile, rm, writeFile } from 'node:fs/promises'
 import { X509Certificate } from 'node:crypto'
+import { join } from 'node:path'
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
 import { v7 as newId } from 'uuid'
 import type { MigrationInterface } from 'typeorm'
@@ -51,6 +52,7 @@ export class Platform {
     const folder = settings.MAILFOLD_DATA
     await prepareDataFolder(folder)
     const secureContext = await trusting(settings.MAILFOLD_TLS_CA)
+    await keepAuthorities(folder, settings.MAILFOLD_TLS_CA)
     const box = new SecretBox(await loadMasterKey(folder, settings.MAILFOLD_MASTER_KEY))
     const token = await loadToken(folder, settings.MAILFOLD_TOKEN)
     const embedded = settings.DATABASE_URL === undefined ? await startEmbeddedPostgres(folder, spawned) : null
@@ -90,6 +92,26 @@ export class Platform {
   async close(): Promise<void> {
     await this.database.close()
   }
+}
+
+const keptAuthorities = (folder: string) => join(folder, 'tls-ca.pem')
+
+/** Keeps the certificate authorities of the service where commands beside it find them. */
+async function keepAuthorities(folder: string, path: string | undefined): Promise<void> {
+  if (path === undefined) await rm(keptAuthorities(folder), { force: true })
+  else await writeFile(keptAuthorities(folder), await readFile(path), { mode: 0o600 })
+}
+
+/** The PEM file of the certificate authorities that the service trusts beside the usual ones, for a command beside it: by its own setting, else as the service was last started. */
+export async function authoritiesOfService({ MAILFOLD_TLS_CA, MAILFOLD_DATA }: Settings): Promise<string | undefined> {
+  const kept = keptAuthorities(MAILFOLD_DATA)
+  return (
+    MAILFOLD_TLS_CA ??
+    access(kept).then(
+      () => kept,
+      () => undefined,
+    )
+  )
 }
 
 /** The usual certificate authorities, and more of them. @param path a PEM file of those, none for only the usual ones. @throws StartFailure */

@@ -1,21 +1,28 @@
 import type { ServerSettings } from '../mailbox/access-model.js'
 import { ServerFailed, type ServerFailure } from '../mailbox/failures.js'
 
-const CERTIFICATE_PROBLEMS = new Set([
-  'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'SELF_SIGNED_CERT_IN_CHAIN',
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-  'UNABLE_TO_GET_ISSUER_CERT',
-  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-  'CERT_HAS_EXPIRED',
-  'CERT_NOT_YET_VALID',
-  'CERT_REVOKED',
-  'CERT_UNTRUSTED',
-  'CERT_SIGNATURE_FAILURE',
-  'HOSTNAME_MISMATCH',
-  'INVALID_CA',
-  'INVALID_PURPOSE',
-  'ERR_TLS_CERT_ALTNAME_INVALID',
+/** What to do about a certificate that no known authority vouches for; Node's own words give advice for another program. */
+const TRUST = 'if it is your own, name a PEM file with it, or with its authority, in MAILFOLD_TLS_CA'
+
+/** What is wrong with a certificate, by the codes of Node's TLS; null where Node's own words say it. */
+const CERTIFICATE_PROBLEMS = new Map<string, string | null>([
+  ['DEPTH_ZERO_SELF_SIGNED_CERT', `it is self-signed; ${TRUST}`],
+  ['SELF_SIGNED_CERT_IN_CHAIN', `its authority is not known; ${TRUST}`],
+  [
+    'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+    `its authority is not known, or the server does not send the whole chain; ${TRUST}`,
+  ],
+  ['UNABLE_TO_GET_ISSUER_CERT', `its authority is not known; ${TRUST}`],
+  ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', `its authority is not known; ${TRUST}`],
+  ['CERT_UNTRUSTED', `its authority is not known; ${TRUST}`],
+  ['CERT_HAS_EXPIRED', 'it has expired'],
+  ['CERT_NOT_YET_VALID', 'it is not valid yet'],
+  ['CERT_REVOKED', 'it was revoked'],
+  ['CERT_SIGNATURE_FAILURE', 'its signature is wrong'],
+  ['HOSTNAME_MISMATCH', null],
+  ['INVALID_CA', 'the certificate of its authority may sign no others'],
+  ['INVALID_PURPOSE', 'it is not for servers'],
+  ['ERR_TLS_CERT_ALTNAME_INVALID', null],
 ])
 
 /** What failed, by the code of an error of Node's network and TLS; null for one that is none of these. */
@@ -23,7 +30,8 @@ export function failureOfNetwork(
   { code = '', message }: { code?: string | undefined; message: string },
   { host, port }: Pick<ServerSettings, 'host' | 'port'>,
 ): ServerFailure | null {
-  if (CERTIFICATE_PROBLEMS.has(code)) return { kind: 'TlsNotTrusted', host, reason: message }
+  const problem = CERTIFICATE_PROBLEMS.get(code)
+  if (problem !== undefined) return { kind: 'TlsNotTrusted', host, reason: problem ?? message }
   if (/^(ERR_SSL_|EPROTO)/.test(code)) return { kind: 'TlsNotOffered', host, port }
   if (code === 'ECONNREFUSED') return { kind: 'ConnectionRefused', host, port }
   if (/^(ENOTFOUND|EAI_)/.test(code)) return { kind: 'HostNotFound', host }
