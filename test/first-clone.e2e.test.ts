@@ -3,6 +3,7 @@ import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { chmod, chown, cp, mkdir, mkdtemp, readdir, readFile, rm, unlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { satisfies } from 'semver'
 import { until } from './support/service.ts'
 
 const created: string[] = []
@@ -133,4 +134,40 @@ test('operator 0: where nothing can work, one line says what to do', async () =>
   const data = await folder(0o777)
   const unknown = await start(at, [...stranger, ...MAIN], { MAILFOLD_DATA: join(data, 'data') })
   expect(unknown.said).toMatch(refused)
+})
+
+test('operator 2: an older Node is told which one is needed, in one line and nothing else', async () => {
+  const old = "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } })"
+  const run = (...options: string[]) =>
+    start(process.cwd(), [process.execPath, ...options, 'dist/bundle/main.js', 'accounts'], {
+      MAILFOLD_URL: 'http://127.0.0.1:1',
+      MAILFOLD_TOKEN: 'a-token-for-the-tests',
+    })
+  const refused = await run('--import', `data:text/javascript,${encodeURIComponent(old)}`)
+  expect(refused.said).toMatch(/^mailfold: needs Node 22\.22\.3 or later, and this is 20\.20\.2: [^\n]+\n$/)
+  expect(await refused.ended).toBe(69)
+  expect((await run()).said).toMatch(/^mailfold: no service answers/)
+  // an import of what an older Node lacks fails before anything is said
+  const imports = (path: string): Promise<string[]> =>
+    readFile(path, 'utf8').then((text) =>
+      [...text.matchAll(/^import\s*(?:[^;'"()]*from\s*)?['"]([^'"]+)['"]/gm)].map(([, from = '']) => from),
+    )
+  const seen = ['dist/bundle/main.js']
+  for (const path of seen)
+    for (const from of await imports(path))
+      if (from.startsWith('.')) seen.push(join('dist/bundle', from))
+      else expect([path, from]).toEqual([path, 'node:module'])
+})
+
+test('operator 2: README.md, package.json and what the packages ask for agree on the Node that is needed', async () => {
+  const { engines } = JSON.parse(await readFile('package.json', 'utf8')) as { engines: { node: string } }
+  const lock = JSON.parse(await readFile('package-lock.json', 'utf8')) as {
+    packages: Record<string, { engines?: { node?: string } }>
+  }
+  const named = [...engines.node.matchAll(/\d+\.\d+\.\d+/g)].map(([version]) => version)
+  expect(named[0]).toBe('22.22.3')
+  expect(await readFile('README.md', 'utf8')).toContain('Node 22.22.3, 24.15 or later with npm')
+  for (const [path, { engines: asked }] of Object.entries(lock.packages))
+    for (const version of asked?.node ? named : [])
+      expect([path, version, satisfies(version, asked?.node ?? '')]).toEqual([path, version, true])
 })
