@@ -30,6 +30,8 @@ const NAMED = [
   'Selection',
   'ConnectionSchedule',
   'AccessModel',
+  'ConnectionRemedy',
+  'WorkFailureKind',
   'StoredContent',
   'CopyPlace',
   'DeletionPolicy',

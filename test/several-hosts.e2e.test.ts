@@ -8,6 +8,7 @@ import { Dovecot } from './support/dovecot.ts'
 import { Installation } from './support/installation.ts'
 import { mail } from './support/mail.ts'
 import { OfflineAccount, onServer, sha256, untilOnServer } from './support/maildrop.ts'
+import { failing, isWell } from './support/failing.ts'
 import { S3 } from './support/s3.ts'
 import { mailfold, Service, until } from './support/service.ts'
 
@@ -73,7 +74,7 @@ test('what a client puts into a mailbox through one, another uploads', async () 
   await mine.end()
 })
 
-test('while the S3 is away nothing is taken for kept, and nothing is deleted on a server', async () => {
+test('failures: while the S3 is away nothing is taken for kept, and nothing is deleted on a server', async () => {
   await dovecot.fill('eve', { INBOX: [mail(20)] })
   const account = await OfflineAccount.connect(api, 'POP3', { port: dovecot.pop3Port, username: 'eve' })
   await account.setPolicy({ kind: 'AT_ONCE' })
@@ -84,10 +85,15 @@ test('while the S3 is away nothing is taken for kept, and nothing is deleted on 
   await dovecot.deliver('eve', raw)
   await account.syncNow()
   await until(() => worker.said().includes('a sync failed'))
+  await failing(api, account.id, {
+    state: 'FAILED',
+    remedy: 'CHECK_BLOB_STORE',
+    reason: 'The blob store is unavailable.',
+  })
   const { messages } = await account.state()
   expect(messages.nodes.length).toBe(1)
   const unread = await api.fetch(messages.nodes[0]?.rawUrl ?? '')
-  expect([unread.status, await unread.json()]).toEqual([503, { error: 'Where raw messages are kept does not answer.' }])
+  expect([unread.status, await unread.json()]).toEqual([503, { error: 'The blob store is unavailable.' }])
   expect(await onServer(dovecot, 'eve')).toBe(1)
   await s3.comeBack()
   await until(async () => {
@@ -98,7 +104,7 @@ test('while the S3 is away nothing is taken for kept, and nothing is deleted on 
   expect((await account.contents()).length).toBe(2)
 })
 
-test('while the S3 is away an account whose mail is copied stays connected and current; the copies come when it is back', async () => {
+test('failures: while the S3 is away an account whose mail is copied stays connected and current; the copies come when it is back', async () => {
   await dovecot.fill('joe', { INBOX: [mail(30, { subject: 'first' })] })
   const mine = await DisconnectedAccount.connect(api, dovecot, 'joe')
   expect(await api.ask(SELECT, { input: { accountId: mine.id, selection: { keep: 'WHOLE' } } })).toEqual(SELECTED)
@@ -109,6 +115,12 @@ test('while the S3 is away an account whose mail is copied stays connected and c
   await mine.other.append('INBOX', raw)
   await until(async () => (await mine.shown('INBOX')).some(({ subject }) => subject === 'came meanwhile'))
   await until(() => worker.said().includes('raw messages cannot be kept'))
+  await failing(
+    api,
+    mine.id,
+    { state: 'CONNECTED', remedy: 'CHECK_BLOB_STORE', reason: 'The blob store is unavailable.' },
+    false,
+  )
   const message = await mine.message('came meanwhile')
   await mine.flags([message.id], ['\\Flagged'])
   await until(async () => (await mine.onServer('INBOX')).some(({ flags }) => flags.includes('\\Flagged')))
@@ -120,6 +132,7 @@ test('while the S3 is away an account whose mail is copied stays connected and c
   expect(mine.wire.asked.length).toBe(logins)
   await s3.comeBack()
   await until(async () => (await s3.names()).includes(sha256(raw)))
+  await isWell(api, mine.id)
   expect(mine.wire.asked.length).toBe(logins)
   await mine.end()
   await until(async () => !(await s3.names()).includes(sha256(raw)))

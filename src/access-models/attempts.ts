@@ -1,14 +1,23 @@
 import type { Streams } from '../event-store/streams.js'
 import { FenceRefused, StreamNotFound } from '../event-store/streams.js'
 import type { AccountEvent } from '../mailbox/events.js'
-import { remedyOf, ServerFailed, type ServerFailure } from '../mailbox/failures.js'
+import { remedyForPerson, remedyOf, ServerFailed, type ServerFailure, type WorkFailure } from '../mailbox/failures.js'
 import { inUsePause, reconnectPause, throttledPause } from '../mailbox/reconnect.js'
-import type { Database } from '../platform/database.js'
-import type { Logger } from '../platform/logs.js'
+import {
+  decideHindered,
+  decideStopped,
+  decideUnhindered,
+  isHindered,
+  lastingId,
+  type WorkStanding,
+} from '../mailbox/work-failure.js'
+import type { Database, Queryable } from '../platform/database.js'
+import { newFailureId, type Logger } from '../platform/logs.js'
 import { viewAccounts, type AccountModel, type AccountView } from '../projections/account-views.js'
 import { viewMessageCount } from '../projections/mailbox-views.js'
 import type { Fence } from './fence.js'
 import type { HostLimits } from './host-limits.js'
+import { workFailureOf, type FoundFailure } from './work-failure.js'
 
 /** What attempts to work on a server need. */
 export type AttemptTools = {
@@ -26,6 +35,8 @@ export class Attempts {
   private retryAt = 0
   /** messages in the index when the server failed last */
   private messages: number | null = null
+  /** the failure of Mailfold's own work that was told last; null once the work was done again */
+  private last: WorkFailure | null = null
 
   constructor(
     private readonly accountId: string,
@@ -64,7 +75,7 @@ export class Attempts {
     if (error instanceof FenceRefused) return this.fence.lost()
     await this.forgetFailuresAfterProgress()
     if (!(error instanceof ServerFailed)) {
-      this.tools.logger.error({ accountId: this.accountId, err: error }, 'a sync failed')
+      await this.stopped(account, error)
       this.pauseFor(account, reconnectPause(++this.failures, Math.random()))
       return
     }
@@ -73,15 +84,62 @@ export class Attempts {
     if (failure.kind === 'Throttled') this.tools.hostLimits.refused(account.host, Date.now())
     this.tools.logger.info({ accountId: this.accountId, failure }, 'a mail server failed')
     const pause = this.pauseAfter(failure)
+    await this.asFarAsPossible(() => this.recordFailure(account, failure, pause))
+    if (pause !== null) this.pauseFor(account, pause)
+  }
+
+  /** Records that the work for the account stopped by what is no answer of its server, and logs what it was. */
+  async stopped(account: WorkStanding | null, error: unknown): Promise<void> {
+    if (error instanceof StreamNotFound) return
+    if (error instanceof FenceRefused) return this.fence.lost()
+    const failure = this.told(account, workFailureOf(error), error, 'a sync failed')
+    await this.asFarAsPossible(() => this.decide((now) => decideStopped(now, failure)))
+  }
+
+  /** Records that a part of the work cannot be done, and logs what it was. The rest of the work goes on. */
+  async hindered(account: WorkStanding, found: FoundFailure, error: unknown): Promise<WorkFailure> {
+    const failure = this.told(account, found, error, 'raw messages cannot be kept')
+    await this.asFarAsPossible(() => this.decide((now) => decideHindered(now, failure)))
+    return failure
+  }
+
+  /** Records that all of the work is done again, where a part of it was hindered. */
+  async unhindered(account: WorkStanding): Promise<void> {
+    this.last = null
+    if (isHindered(account)) await this.decide(decideUnhindered)
+  }
+
+  /** Called when the work for the account was proved to go on. */
+  proved(): void {
+    this.last = null
+  }
+
+  /** A failure with its id, which a failure that lasts keeps: the log has the same. */
+  private told(account: WorkStanding | null, found: FoundFailure, error: unknown, what: string): WorkFailure {
+    const isSame = this.last?.kind === found.kind && this.last.reason === found.reason
+    const known = (isSame ? this.last?.failureId : null) ?? (account && lastingId(account, found))
+    this.last = { ...found, failureId: known ?? newFailureId() }
+    const { accountId, last } = this
+    this.tools.logger.error({ accountId, failureId: last.failureId, failure: found, err: error }, what)
+    return last
+  }
+
+  private async decide(decide: (now: AccountView | undefined) => AccountEvent[]): Promise<void> {
+    const { streams } = this.tools
+    const view = (session: Queryable) => viewAccounts(session, [this.accountId])
+    await streams.decide(this.accountId, view, ([now]) => decide(now), await this.fence.token(), 'POLICY')
+  }
+
+  /** Records something about a failure. While the database is away nothing can be recorded: the API and readiness tell. */
+  private async asFarAsPossible(record: () => Promise<void>): Promise<void> {
     try {
-      await this.recordFailure(account, failure, pause)
+      await record()
     } catch (unrecorded) {
       // the account was forgotten meanwhile, or is another process's
       if (unrecorded instanceof StreamNotFound) return
       if (unrecorded instanceof FenceRefused) return this.fence.lost()
-      throw unrecorded
+      this.tools.logger.error({ accountId: this.accountId, err: unrecorded }, 'a failure could not be recorded')
     }
-    if (pause !== null) this.pauseFor(account, pause)
   }
 
   /** Records what the connection came to. */
@@ -123,8 +181,11 @@ export class Attempts {
       await this.record([{ type: 'ServerThrottled', data: { serverSaid: failure.serverSaid, until } }])
     } else {
       const [now] = await viewAccounts(this.tools.database.pool, [account.accountId])
-      if (now?.state !== 'DISCONNECTED' && now?.state !== 'OFFLINE')
-        await this.record([{ type: 'ConnectionLost', data: { reason: message } }])
+      const remedy = remedyForPerson(failure)
+      if (now?.state === 'OFFLINE') return
+      // another remedy is another failure, and its reason is told
+      if (now?.state !== 'DISCONNECTED' || (now.failure?.remedy ?? remedy) !== remedy)
+        await this.record([{ type: 'ConnectionLost', data: { reason: message, remedy } }])
     }
   }
 }

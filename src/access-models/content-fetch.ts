@@ -4,13 +4,15 @@ import type { FenceToken, Streams } from '../event-store/streams.js'
 import type { AccountEvent } from '../mailbox/events.js'
 import { isRefusal } from '../mailbox/failures.js'
 import { holdBlob } from '../content/blobs/blob-removal.js'
-import { BlobsAway, type BlobStore } from '../content/blobs/blob-store.js'
+import type { BlobStore } from '../content/blobs/blob-store.js'
+import { keepingFailureOf } from '../content/blobs/keeping-failure.js'
 import type { PassingContent } from '../content/passing-content.js'
 import type { Database } from '../platform/database.js'
 import type { AccountView } from '../projections/account-views.js'
 import { viewContentPlace, type ContentPlace } from '../projections/message-views.js'
 import type { ImapConnection } from '../protocols/imap/imap-connection.js'
 import { bytesOf, bytesOfPart, headerOfPart, partOf } from '../protocols/imap/reading.js'
+import type { Attempts } from './attempts.js'
 import { recordKept, removeUnreferred } from './unreferred.js'
 
 /** What fetching a message's content works with. */
@@ -22,6 +24,8 @@ export type FetchTools = {
   blobs: BlobStore
   passing: PassingContent
   fence: FenceToken
+  /** takes notice that raw messages cannot be kept */
+  attempts: Pick<Attempts, 'hindered'>
   maxMessageBytes: number
 }
 
@@ -84,8 +88,9 @@ async function tryToFetch(
     return 'The message went, or was forgotten, while it was fetched.'
   } catch (error) {
     if (isRefusal(error)) return error.message
-    if (error instanceof BlobsAway) return BlobsAway.told
-    throw error
+    const found = keepingFailureOf(error)
+    if (!found) throw error
+    return (await tools.attempts.hindered(account, found, error)).reason
   }
 }
 

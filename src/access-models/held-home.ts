@@ -1,7 +1,8 @@
 import type { AccessModel } from '../mailbox/access-model.js'
 import type { ContentPiece } from '../mailbox/content-piece.js'
+import type { AccountEvent } from '../mailbox/events.js'
 import { ServerFailed } from '../mailbox/failures.js'
-import { BlobsAway } from '../content/blobs/blob-store.js'
+import { isToBeProved } from '../mailbox/work-failure.js'
 import { FenceRefused, StreamNotFound } from '../event-store/streams.js'
 import { withSmallHeap } from '../platform/heap.js'
 import { viewAccounts, type AccountView } from '../projections/account-views.js'
@@ -22,14 +23,13 @@ import { HeldMailboxes, type Link } from './held-mailboxes.js'
 import { dropRefused, giveUp } from './online/give-up.js'
 import { isConnectionWanted } from './online/session-terms.js'
 import { SideConnection } from './online/side-connection.js'
+import { Keeping } from './keeping.js'
 import { recordSize } from './record-size.js'
 
 /** A job gives its worker back after this long, and asks for another if there is more to do. */
 const SLICE = 10_000
 /** Milliseconds before the mailboxes are looked at that a client has changed: it may be about to change more, and Dovecot tells of it after 500. */
 const AFTER_OPERATION = 600
-/** Milliseconds before raw messages are kept again after their place was away. */
-const AWAY_PAUSE = 10_000
 /** A message of an ONLINE account with more bytes than this is fetched beside what else is done. */
 const LARGE = 64 * 1024
 
@@ -53,11 +53,10 @@ export class HeldHome implements AccountHome {
   private readonly mailboxes: HeldMailboxes
   /** when it was looked how full the mail is */
   private measuredAt = 0
-  /** until when the place of raw messages is not asked for anything */
-  private awayUntil = 0
   private readonly attempts: Attempts
   private readonly uploads = new Uploads()
   private readonly selected = new SelectedContents()
+  private readonly keeping: Keeping
   /** whether everything was looked at over this connection, and what earlier ones may have left behind */
   private isCurrent = false
   private hasLookedForEarlier = false
@@ -79,6 +78,8 @@ export class HeldHome implements AccountHome {
   private isConnecting = false
   /** why a connection has ended too soon; null once that was told */
   private lost: ServerFailed | null = null
+  /** what the connection will be recorded as, once the work that failed before is done over it */
+  private unproved: AccountEvent | null = null
   /** when the connection was made, in milliseconds since 1970 */
   private connectedAt = 0
   /** the account's mail server; empty before the first job */
@@ -93,6 +94,7 @@ export class HeldHome implements AccountHome {
     this.fence = new Fence(accountId, tools)
     this.attempts = new Attempts(accountId, tools, this.fence)
     this.mailboxes = new HeldMailboxes(accountId, tools)
+    this.keeping = new Keeping(tools, this.attempts, () => this.selected.beginAgain())
   }
 
   /** The connection that is held now. */
@@ -126,13 +128,16 @@ export class HeldHome implements AccountHome {
       await this.upload(account, connection)
       const deadline = Date.now() + SLICE
       const selected = this.selectedTools(connection, deadline)
-      if (isSelective) await this.keeping(account, () => leaveOut(selected))
+      if (isSelective) await this.keeping.later(account, () => leaveOut(selected))
       const isOver = () => Date.now() >= deadline || this.isWanted
       let more = await withSmallHeap(() => mailboxes.sync(this.link(account, connection), isOver))
+      // a sync that was put down at once, for another job, has proved nothing
+      if ((!more && !mailboxes.isListChanged) || Date.now() >= deadline) await this.proved()
       // what was told so far bears on nothing that is asked for from now on
       if (!(await viewHasWaiting(this.tools.database.pool, this.accountId))) mailboxes.isUnsettled = false
       else if (!more && (await uploads.settleMissing(this.uploadTools(account, connection)))) mailboxes.changed(null)
-      if (!more && isSelective) more = (await this.keeping(account, () => this.selected.copy(selected))) ?? false
+      if (!more && isSelective) more = (await this.keeping.later(account, () => this.selected.copy(selected))) ?? false
+      await this.keeping.endHindrance(account)
       // everything was looked at over this connection, or since
       const isUpToDate = !more && !mailboxes.isListChanged
       if (isUpToDate && account.model === 'ONLINE') await this.isCurrentNow(account)
@@ -167,36 +172,31 @@ export class HeldHome implements AccountHome {
       await giveUp(tools, 'SENT', tools.missing)
       this.hasLookedForEarlier = tools.missing.size === 0
     }
-    await this.uploads.upload(tools, isAsked)
+    const isPutDown = (await this.keeping.now(account, () => this.uploads.upload(tools, isAsked))) === null
     if (account.model !== 'ONLINE') return
+    // what a client of an ONLINE account waits for does not wait for the blob store
+    if (isPutDown) await giveUp(this.recordTools(account), 'UNSENT')
     if (this.uploads.hasMade()) this.mayHaveContents = true
     await this.keepNothing(account)
   }
 
   /** Of an ONLINE account nothing is here but the index. */
   private async keepNothing(account: AccountView): Promise<void> {
-    if (!this.mayHaveContents) return
+    if (!this.mayHaveContents) return this.keeping.endHindrance(account)
     const tools = { ...this.tools, ...this.recordTools(account), interrupted: () => this.stopping }
-    const isLeft = await this.keeping(account, async () => {
+    const isLeft = await this.keeping.later(account, async () => {
       await dropRefused(tools)
       return this.selected.drop(tools, true)
     })
     this.mayHaveContents = isLeft ?? true
+    await this.keeping.endHindrance(account)
   }
 
-  /** Does what raw messages are kept or removed for. Where their place is away, that waits, and nothing else does. */
-  private async keeping<T>(account: AccountView, work: () => Promise<T>): Promise<T | null> {
-    if (Date.now() < this.awayUntil) return null
-    try {
-      return await work()
-    } catch (error) {
-      if (!(error instanceof BlobsAway)) throw error
-      this.tools.logger.error({ accountId: this.accountId, err: error }, 'raw messages cannot be kept')
-      this.selected.beginAgain()
-      this.awayUntil = Date.now() + AWAY_PAUSE
-      this.tools.ask(account, AWAY_PAUSE)
-      return null
-    }
+  /** The work was done: a failure of it is over, and the connection by which it was done is recorded. */
+  private async proved(): Promise<void> {
+    this.attempts.proved()
+    if (this.unproved) await this.attempts.record([this.unproved])
+    this.unproved = null
   }
 
   private async isCurrentNow({ accountId, model }: Pick<AccountView, 'accountId' | 'model'>): Promise<void> {
@@ -224,8 +224,9 @@ export class HeldHome implements AccountHome {
 
   /** Fetches a message's content; the outcome is an event, or for an ONLINE account passes through memory. */
   async fetch(messageId: string, piece: ContentPiece | null, letGo: LetGo): Promise<void> {
+    const { tools, attempts } = this
     const fetch: Job = (account, connection) =>
-      fetchContent({ ...this.tools, account, connection, fence: this.fence.held }, messageId, piece)
+      fetchContent({ ...tools, account, connection, fence: this.fence.held, attempts }, messageId, piece)
     if (this.model !== 'ONLINE') this.selected.wasAsked(messageId)
     if ((this.present.size > 0 || (await this.isLarge(messageId))) && (await this.beside(fetch))) return
     const isDone = await this.inTurn(async (account, connection) => {
@@ -237,7 +238,8 @@ export class HeldHome implements AccountHome {
 
   /** Whoever waits for a content is told that there is no connection to fetch it by. */
   private async tellUnavailable(messageId: string): Promise<void> {
-    const reason = 'There is no connection to the server.'
+    const [account] = await viewAccounts(this.tools.database.pool, [this.accountId])
+    const reason = (account?.state === 'FAILED' && account.detail) || 'There is no connection to the server.'
     const unavailable = { type: 'MessageContentUnavailable' as const, data: { messageId, reason } }
     const { streams } = this.tools
     await this.unlessTaken(async () => {
@@ -309,6 +311,8 @@ export class HeldHome implements AccountHome {
     try {
       return (await work()) !== false
     } catch (error) {
+      // beside the server: what failed is told, and the job has failed
+      await this.attempts.stopped(null, error)
       if (!(error instanceof FenceRefused || error instanceof StreamNotFound)) throw error
       this.fence.lost()
       return false
@@ -455,14 +459,15 @@ export class HeldHome implements AccountHome {
     })
     const { capabilities, serverName: server } = connection
     const established = { type: 'ConnectionEstablished' as const, data: { capabilities, server } }
-    const { events } = await streams.decide(
+    const { view } = await streams.decide(
       this.accountId,
       (session) => viewAccounts(session, [this.accountId]),
-      ([now]) => (now && this.attempts.mayBegin(now) ? [established] : []),
+      ([now]) => (now && this.attempts.mayBegin(now) && !isToBeProved(now) ? [established] : []),
       fence,
       'SERVER',
     )
-    if (events.length > 0) return connection
+    this.unproved = view[0] && isToBeProved(view[0]) ? established : null
+    if (view[0] && this.attempts.mayBegin(view[0])) return connection
     this.connection = null
     return connection.close().then(() => null)
   }

@@ -3,6 +3,7 @@ import { APP_FILTER } from '@nestjs/core'
 import { CqrsModule } from '@nestjs/cqrs'
 import { GraphQLModule } from '@nestjs/graphql'
 import { ContentModule } from '../content/content.module.js'
+import { newFailureId } from '../platform/logs.js'
 import { Platform } from '../platform/platform.js'
 import { Clients } from './clients.js'
 import { makeContext } from './context.js'
@@ -101,7 +102,11 @@ export class ApiModule {
         token: token.value,
         clients,
         makeContext: (client, signal) => makeContext(database.reads, client, signal),
-        report: (error) => logger.error({ err: error }, 'the API failed'),
+        report: (error) => {
+          const failureId = newFailureId()
+          logger.error({ err: error, failureId }, 'the API failed')
+          return failureId
+        },
       }),
     })
     const readiness = { provide: WORK_READINESS, useExisting: work.readiness }

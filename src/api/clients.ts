@@ -1,6 +1,8 @@
 import { GraphQLError } from 'graphql'
 import { Shares, Turns } from './turns.js'
+import { keepingFailureOf } from '../content/blobs/keeping-failure.js'
 import { forClient, TooBusy, type ClientScope } from '../platform/client-sessions.js'
+import { databaseFailureOf } from '../platform/database-failure.js'
 
 /** Bounds how much each of many has at once. */
 export class Bound {
@@ -82,12 +84,25 @@ export function tooMany(message: string): GraphQLError {
   return new GraphQLError(message, { extensions: { code: 'TOO_MANY_REQUESTS' } })
 }
 
-/** What is told of an error that the client has led to; null for one that is the service's own. */
-export function toldOf(error: unknown): { message: string; code: string; status: number } | null {
+/** Code and HTTP status of what an operator can end. */
+const OPERATORS = {
+  BLOB_STORE: { code: 'CONTENT_UNAVAILABLE', status: 503 },
+  DISK_FULL: { code: 'DISK_FULL', status: 507 },
+  DATABASE: { code: 'DATABASE_UNAVAILABLE', status: 503 },
+} as const
+
+/** What a client is told of an error, and whether an operator has to do something about it. */
+export type ToldError = { message: string; code: string; status: number; isOperators?: boolean }
+
+/** What is told of an error that the client has led to, or that an operator can end; null for one that nobody foresaw. */
+export function toldOf(error: unknown): ToldError | null {
   if (error === REQUEST_OVER) return { message: 'The request was given up.', code: 'CANCELLED', status: 499 }
   if (error instanceof TooBusy) return { message: error.message, code: 'TOO_MANY_REQUESTS', status: 429 }
   // query_canceled: by its time-out, as long as the client is there
   if ((error as { code?: unknown } | null)?.code === '57014')
     return { message: 'The database took too long: ask for less.', code: 'TIMED_OUT', status: 503 }
-  return null
+  const failure = keepingFailureOf(error) ?? databaseFailureOf(error)
+  if (!failure) return null
+  const { code, status } = OPERATORS[failure.kind]
+  return { message: failure.reason, code, status, isOperators: true }
 }

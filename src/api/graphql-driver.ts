@@ -16,7 +16,6 @@ import { createHandler } from 'graphql-http/lib/use/fastify'
 import type { Context as SocketContext } from 'graphql-ws'
 import { useServer } from 'graphql-ws/use/ws'
 import { WebSocketServer } from 'ws'
-import { BlobsAway } from '../content/blobs/blob-store.js'
 import { forClient, type ClientScope } from '../platform/client-sessions.js'
 import { inSpan } from '../platform/traces.js'
 import { isAuthorized } from './bearer.js'
@@ -31,8 +30,8 @@ export type DriverOptions = GqlModuleOptions & {
   clients: Clients
   /** makes what the resolvers of one operation share */
   makeContext: (client: string, signal: AbortSignal) => ApiContext
-  /** takes notice of an exception that no client caused */
-  report: (error: unknown) => void
+  /** takes notice of an exception that no client caused. @returns the id under which the log tells of it */
+  report: (error: unknown) => string
 }
 
 const LARGEST_MESSAGE = 256 * 1024
@@ -190,7 +189,7 @@ async function done(args: ExecutionArgs, executor: Executor, options: DriverOpti
   } catch (error) {
     const told = toldOf(error)
     if (!told) throw error
-    return { errors: [tooMany(told.message)] }
+    return { errors: [new GraphQLError(told.message, { extensions: { code: told.code } })] }
   }
 }
 
@@ -244,6 +243,9 @@ function endOf(reply: FastifyReply): AbortSignal {
   return abort.signal
 }
 
+/** What is told of an error that nobody foresaw. */
+const INTERNAL = 'Something went wrong inside the service.'
+
 type Told = { errors?: readonly (GraphQLError | GraphQLFormattedError)[] }
 
 /** What a client did is told as it is; what went wrong inside is logged, and told as nothing but that. */
@@ -253,13 +255,10 @@ function tell<Result extends Told>(result: Result, { report }: DriverOptions): R
     const original = error instanceof GraphQLError ? error.originalError : undefined
     if (!original || original instanceof GraphQLError) return error
     const told = toldOf(original)
-    if (!told) report(original)
-    const [message, code] = told
-      ? [told.message, told.code]
-      : original instanceof BlobsAway
-        ? [BlobsAway.told, 'CONTENT_UNAVAILABLE']
-        : ['Something went wrong inside the service.', 'INTERNAL']
-    return new GraphQLError(message, { path: error.path, extensions: { code } })
+    if (told && !told.isOperators)
+      return new GraphQLError(told.message, { path: error.path, extensions: { code: told.code } })
+    const extensions = { code: told?.code ?? 'INTERNAL', failureId: report(original) }
+    return new GraphQLError(told?.message ?? INTERNAL, { path: error.path, extensions })
   })
   return { ...result, errors }
 }

@@ -8,7 +8,8 @@ export type IntakeRequest = { id: number; bytes: ArrayBuffer; lengths: number[];
 
 /** What became of them, in their order, and what they say of themselves where they were to be read; or what failed. */
 export type IntakeAnswer =
-  { id: number; blobs: BlobName[]; metadata: RawMetadata[] } | { id: number; failed: Error; isAway: boolean }
+  | { id: number; blobs: BlobName[]; metadata: RawMetadata[] }
+  | { id: number; failed: Error; isAway: boolean; of: Pick<NodeJS.ErrnoException, 'code' | 'syscall'> }
 
 const blobs = blobsAt(workerData as string)
 
@@ -24,8 +25,9 @@ async function take({ id, bytes, lengths, isRead }: IntakeRequest): Promise<Inta
     await durable
     return { id, blobs: names, metadata }
   } catch (error) {
-    // of an error's class nothing passes to the other thread
-    return { id, failed: error as Error, isAway: error instanceof BlobsAway }
+    // of an error's class, and of fields of its own, nothing passes to the other thread
+    const { code, syscall } = error as NodeJS.ErrnoException
+    return { id, failed: error as Error, isAway: error instanceof BlobsAway, of: { code, syscall } }
   }
 }
 

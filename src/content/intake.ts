@@ -61,7 +61,8 @@ export class Intake {
     worker.on('message', (answer: IntakeAnswer) => {
       const waiting = this.waiting.get(answer.id)
       this.waiting.delete(answer.id)
-      if ('failed' in answer) waiting?.reject(answer.isAway ? new BlobsAway(answer.failed.message) : answer.failed)
+      if ('failed' in answer)
+        waiting?.reject(answer.isAway ? new BlobsAway(answer.failed.message) : Object.assign(answer.failed, answer.of))
       else waiting?.resolve(answer)
     })
     worker.once('error', (error: Error) => this.lose(worker, error))

@@ -1,6 +1,7 @@
 import type { AccessModel, Authentication, Protocol, Security } from './access-model.js'
 import type { CopyPlace } from './collection.js'
 import type { DeletionPolicy } from './deletion-policy.js'
+import type { ConnectionRemedy, WorkFailure } from './failures.js'
 import type { Flags } from './flags.js'
 import type { CollectionSettings, MaildropSize } from './maildrop.js'
 import type { MessageData, Origin } from './message.js'
@@ -17,6 +18,9 @@ export type AccountEvent =
   | ConnectionLost
   | LoginWasRefused
   | ServerThrottled
+  | WorkStopped
+  | WorkHindered
+  | WorkUnhindered
   | WentOffline
   | WentOnline
   | CollectionChanged
@@ -127,8 +131,19 @@ export type ConnectionLost = Event<
   {
     /** one sentence for a person */
     reason: string
+    /** what a person can do about it; RETRIES_BY_ITSELF where it is not said */
+    remedy?: ConnectionRemedy
   }
 >
+
+/** Mailfold cannot work for the account, by a failure that is no answer of its mail server; it is tried again. */
+export type WorkStopped = Event<'WorkStopped', WorkFailure>
+
+/** Mailfold cannot do a part of its work for the account (keep raw messages); the rest goes on, and that part is tried again. */
+export type WorkHindered = Event<'WorkHindered', WorkFailure>
+
+/** The part of the work that could not be done is done again. */
+export type WorkUnhindered = Event<'WorkUnhindered', Record<never, never>>
 
 /** The server refused the login; nothing is tried until the credentials change. */
 export type LoginWasRefused = Event<

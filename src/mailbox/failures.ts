@@ -31,6 +31,63 @@ export type ServerFailure =
       code?: string | null
     }
 
+/** What a person can do about what keeps an account from being worked on. */
+export type ConnectionRemedy =
+  | 'RETRIES_BY_ITSELF'
+  | 'WAIT'
+  | 'CHANGE_CREDENTIALS'
+  | 'CHANGE_SETTINGS'
+  | 'ASK_MAIL_PROVIDER'
+  | 'FREE_DISK_SPACE'
+  | 'CHECK_DATABASE'
+  | 'CHECK_BLOB_STORE'
+  | 'REPORT_BUG'
+
+/** What failed where it was not the mail server: a full disk, the database, the blob store, stored credentials, or Mailfold itself. */
+export type WorkFailureKind = 'DISK_FULL' | 'DATABASE' | 'BLOB_STORE' | 'CREDENTIALS' | 'BUG'
+
+/** A failure of the work for an account that is no answer of its mail server. */
+export type WorkFailure = {
+  /** what failed */
+  kind: WorkFailureKind
+  /** one sentence for a person */
+  reason: string
+  /** the id under which the log tells more; a failure that lasts keeps it */
+  failureId: string
+}
+
+/** What a person can do about a failure of Mailfold's own work. */
+export function remedyOfWork(kind: WorkFailureKind): ConnectionRemedy {
+  switch (kind) {
+    case 'DISK_FULL':
+      return 'FREE_DISK_SPACE'
+    case 'DATABASE':
+      return 'CHECK_DATABASE'
+    case 'BLOB_STORE':
+      return 'CHECK_BLOB_STORE'
+    case 'CREDENTIALS':
+      return 'CHANGE_CREDENTIALS'
+    case 'BUG':
+      return 'REPORT_BUG'
+  }
+}
+
+/** What a person can do about a failure of a mail server. */
+export function remedyForPerson(failure: ServerFailure): ConnectionRemedy {
+  switch (remedyOf(failure)) {
+    case 'reauthenticate':
+      return 'CHANGE_CREDENTIALS'
+    case 'wait':
+      return 'WAIT'
+    case 'change settings':
+      return 'CHANGE_SETTINGS'
+    case 'report':
+      return 'ASK_MAIL_PROVIDER'
+    case 'retry':
+      return 'RETRIES_BY_ITSELF'
+  }
+}
+
 /** What may be done about a failure, decided here and nowhere else. */
 export function remedyOf(failure: ServerFailure): Remedy {
   switch (failure.kind) {

@@ -1,6 +1,9 @@
 import type { Database, Queryable } from './database.js'
 import type { SecretBox } from './secrets.js'
 
+/** An account's password cannot be opened: its row is missing or damaged, or was sealed with another master key. */
+export class CredentialsUnreadable extends Error {}
+
 /** The accounts' passwords: sealed before they reach the database, opened for a login, never logged or returned. */
 export class Credentials {
   constructor(
@@ -23,11 +26,17 @@ export class Credentials {
     await session.query('delete from credentials where account_id = $1', [accountId])
   }
 
-  /** @throws Error when there is none, or the master key is not the one it was sealed with */
+  /** @throws CredentialsUnreadable */
   async passwordOf(accountId: string): Promise<string> {
     const sql = 'select wrapped_key, sealed from credentials where account_id = $1'
     const { rows } = await this.database.pool.query<{ wrapped_key: Buffer; sealed: Buffer }>(sql, [accountId])
-    if (!rows[0]) throw new Error(`account ${accountId} has no credentials`)
-    return this.box.open({ wrappedKey: rows[0].wrapped_key, sealed: rows[0].sealed }, accountId)
+    if (!rows[0]) throw new CredentialsUnreadable('The credentials of the account are not there.')
+    try {
+      return this.box.open({ wrappedKey: rows[0].wrapped_key, sealed: rows[0].sealed }, accountId)
+    } catch {
+      throw new CredentialsUnreadable(
+        'The credentials of the account cannot be opened: they are damaged, or were sealed with another master key.',
+      )
+    }
   }
 }

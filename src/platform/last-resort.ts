@@ -1,5 +1,4 @@
-import { v7 as newId } from 'uuid'
-import type { Logger } from './logs.js'
+import { newFailureId, type Logger } from './logs.js'
 
 /**
  * Catches what nothing else has caught. A promise that nobody awaits fails alone: the function it belongs to has ended, and everything else goes on, so the
@@ -10,10 +9,13 @@ import type { Logger } from './logs.js'
  */
 export function catchTheRest(logger: Logger, stop: (reason: string) => void): void {
   process.on('unhandledRejection', (reason) => {
-    logger.error({ err: reason, failureId: newId() }, 'a promise failed that nobody awaits: a bug; the process goes on')
+    logger.error(
+      { err: reason, failureId: newFailureId() },
+      'a promise failed that nobody awaits: a bug; the process goes on',
+    )
   })
   process.once('uncaughtException', (error) => {
-    const failureId = newId()
+    const failureId = newFailureId()
     logger.fatal({ err: error, failureId }, 'an exception was not caught: a bug; the process stops')
     process.on('uncaughtException', (later) => logger.fatal({ err: later }, 'an exception while the process stops'))
     stop(`an unexpected error, ${failureId} in the log: ${error.message}`)

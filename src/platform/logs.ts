@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { pino, type Logger } from 'pino'
 
 export type { Logger } from 'pino'
@@ -18,4 +19,9 @@ export function makeLogger(level: string): Logger {
     },
     pino.destination({ dest: 2, sync: true }),
   )
+}
+
+/** A short id of a failure: it stands in the log, and in what a person is told, so that the one is found by the other. */
+export function newFailureId(): string {
+  return randomBytes(4).toString('hex')
 }

@@ -1,4 +1,5 @@
 import type { AccessModel, Authentication, Protocol, Security, ServerSettings } from '../mailbox/access-model.js'
+import type { ConnectionRemedy, WorkFailureKind } from '../mailbox/failures.js'
 import type { ConnectionSchedule } from '../mailbox/connection-schedule.js'
 import { DEFAULT_POLICY, type DeletionPolicy } from '../mailbox/deletion-policy.js'
 import { DEFAULT_COLLECTION, type CollectionSettings, type MaildropSize } from '../mailbox/maildrop.js'
@@ -6,10 +7,21 @@ import { FIRST_CONFLICT_POLICY, type ConflictPolicy } from '../mailbox/operation
 import { FIRST_SELECTION, type Selection } from '../mailbox/selection.js'
 import { shardInSql } from '../event-store/shards.js'
 import type { Queryable } from '../platform/database.js'
+import type { ConnectionFailure } from './row-changes.js'
 
 /** How an account's connection stands. */
 export type ConnectionState =
-  'CONNECTING' | 'CONNECTED' | 'DISCONNECTED' | 'THROTTLED' | 'LOGIN_REFUSED' | 'OFFLINE' | 'NO_SESSION'
+  'CONNECTING' | 'CONNECTED' | 'DISCONNECTED' | 'THROTTLED' | 'LOGIN_REFUSED' | 'FAILED' | 'OFFLINE' | 'NO_SESSION'
+
+/** What keeps an account from being worked on. */
+export type AccountFailure = {
+  /** what failed; null where it was the mail server, or the network */
+  kind: WorkFailureKind | null
+  remedy: ConnectionRemedy
+  /** the id under which the log tells more; null for a failure of the mail server */
+  failureId: string | null
+  since: Date
+}
 
 /** An account as it is kept; without its credentials. */
 export type AccountView = ServerSettings & {
@@ -19,6 +31,8 @@ export type AccountView = ServerSettings & {
   state: ConnectionState
   since: Date
   detail: string | null
+  /** what failed; null where nothing does */
+  failure: AccountFailure | null
   throttledUntil: Date | null
   /** until when a client wants no connection; null where it wants one, or did not say until when */
   offlineUntil: Date | null
@@ -53,6 +67,7 @@ export type AccountRecord = {
   connection_state: ConnectionState
   connection_since: Date
   connection_detail: string | null
+  connection_failure?: ConnectionFailure | null
   throttled_until: Date | null
   offline_until?: Date | null
   server: string | null
@@ -134,6 +149,7 @@ export function accountView(row: AccountRecord): AccountView {
     state: row.connection_state,
     since: new Date(row.connection_since),
     detail: row.connection_detail,
+    failure: failureOf(row),
     throttledUntil: row.throttled_until && new Date(row.throttled_until),
     offlineUntil: row.offline_until ? new Date(row.offline_until) : null,
     server: row.server,
@@ -148,4 +164,18 @@ export function accountView(row: AccountRecord): AccountView {
     currentAsOf: row.current_as_of ? new Date(row.current_as_of) : null,
     version: Number(row.version),
   }
+}
+
+/** What a state of a connection says of the remedy by itself. */
+const REMEDIES: Partial<Record<ConnectionState, ConnectionRemedy>> = {
+  DISCONNECTED: 'RETRIES_BY_ITSELF',
+  THROTTLED: 'WAIT',
+  LOGIN_REFUSED: 'CHANGE_CREDENTIALS',
+}
+
+function failureOf(row: AccountRecord): AccountFailure | null {
+  const { connection_failure: failure, connection_state: state } = row
+  if (failure) return { ...failure, kind: failure.kind ?? null, since: new Date(failure.since) }
+  const remedy = REMEDIES[state]
+  return remedy ? { kind: null, remedy, failureId: null, since: new Date(row.connection_since) } : null
 }

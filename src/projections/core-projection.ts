@@ -13,7 +13,7 @@ import type { At, MailboxChange, MessageChange, OperationChange, RowChange } fro
  */
 export class CoreProjection implements InlineProjection {
   /** Raised when the same events make other rows than before: streams folded by an earlier one are folded again. */
-  readonly version = 8
+  readonly version = 9
 
   async fold(session: Writes, accountId: string, events: readonly RecordedEvent[]): Promise<void> {
     const ofMessages: At<MessageChange>[] = []

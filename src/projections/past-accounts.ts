@@ -82,6 +82,7 @@ const NEW_ACCOUNT = {
   collection: null,
   maildrop: null,
   current_as_of: null,
+  connection_failure: null,
 }
 
 function foldChange(rows: Rows, accountId: string, change: MailboxChange): void {

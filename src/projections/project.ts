@@ -1,5 +1,6 @@
 import type { CopyPlace } from '../mailbox/collection.js'
 import type { AccountEvent, MailboxListing, RecordedEvent, StoredContent } from '../mailbox/events.js'
+import { remedyOfWork, type WorkFailure } from '../mailbox/failures.js'
 import { hasFlag, type Flags } from '../mailbox/flags.js'
 import { attachmentsOf, type MessageData } from '../mailbox/message.js'
 import type { MessageIdentity, ServerPlace } from '../mailbox/server-place.js'
@@ -41,9 +42,16 @@ const projectors: Projectors = {
   ConnectionEstablished: ({ capabilities, server }, recordedAt) => [
     { change: 'set account', columns: { ...connection('CONNECTED', recordedAt), capabilities, server } },
   ],
-  ConnectionLost: ({ reason }, recordedAt) => [
-    { change: 'set account', columns: connection('DISCONNECTED', recordedAt, reason) },
+  ConnectionLost: ({ reason, remedy }, recordedAt) => {
+    const failure = remedy === undefined ? null : { remedy, failureId: null, since: recordedAt }
+    const columns = { ...connection('DISCONNECTED', recordedAt, reason), connection_failure: failure }
+    return [{ change: 'set account', columns }]
+  },
+  WorkStopped: (failure, recordedAt) => [
+    { change: 'set account', columns: { ...connection('FAILED', recordedAt), ...failed(failure, recordedAt) } },
   ],
+  WorkHindered: (failure, recordedAt) => [{ change: 'set account', columns: failed(failure, recordedAt) }],
+  WorkUnhindered: () => [{ change: 'set account', columns: { connection_detail: null, connection_failure: null } }],
   LoginWasRefused: ({ serverSaid }, recordedAt) => [
     { change: 'set account', columns: connection('LOGIN_REFUSED', recordedAt, serverSaid) },
   ],
@@ -229,7 +237,13 @@ function connection(state: string, since: string, detail: string | null = null) 
     connection_detail: detail,
     throttled_until: null,
     offline_until: null,
+    connection_failure: null,
   }
+}
+
+/** What fails that is no answer of the mail server, and since when. */
+function failed({ kind, reason, failureId }: WorkFailure, since: string) {
+  return { connection_detail: reason, connection_failure: { kind, remedy: remedyOfWork(kind), failureId, since } }
 }
 
 /** @param isPending whether only what is shown is so, and the server has it as before */

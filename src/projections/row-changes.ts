@@ -1,4 +1,5 @@
 import type { CopyState } from '../mailbox/collection.js'
+import type { ConnectionRemedy, WorkFailureKind } from '../mailbox/failures.js'
 import type { DeletionPolicy } from '../mailbox/deletion-policy.js'
 import type { CollectionSettings, MaildropSize } from '../mailbox/maildrop.js'
 import type { MailboxProblem } from '../mailbox/events.js'
@@ -7,6 +8,14 @@ import type { ConflictPolicy, Effect, OperationOutcome, OperationState } from '.
 import type { ConnectionSchedule } from '../mailbox/connection-schedule.js'
 import type { Selection } from '../mailbox/selection.js'
 import type { ServerPlace } from '../mailbox/server-place.js'
+
+/** What keeps an account from being worked on, beside its reason: what failed (null for the mail server), and since when. */
+export type ConnectionFailure = {
+  kind?: WorkFailureKind
+  remedy: ConnectionRemedy
+  failureId: string | null
+  since: string
+}
 
 /** A row of `accounts`, as far as an event sets it. Keys are column names. */
 export type AccountColumns = Partial<{
@@ -22,6 +31,7 @@ export type AccountColumns = Partial<{
   connection_detail: string | null
   throttled_until: string | null
   offline_until: string | null
+  connection_failure: ConnectionFailure | null
   server: string | null
   capabilities: readonly string[]
   authentication: string

@@ -1,3 +1,4 @@
+import { anyFailure } from './any-failure.ts'
 import fc from 'fast-check'
 import type { CopyPlace } from '../../src/mailbox/collection.js'
 import type { AccountEvent, RecordedEvent } from '../../src/mailbox/events.js'
@@ -97,7 +98,7 @@ export class History {
   private connection(one: number): void {
     const said = { serverSaid: `no, ${one}` }
     const choice = one % 9
-    if (choice === 0) this.say('ConnectionLost', { reason: `lost ${one}` })
+    if (choice === 0) this.say(...(anyFailure(one) as ['WorkUnhindered', never]))
     else if (choice === 1)
       this.say('ConnectionEstablished', { capabilities: ['IMAP4rev2'], server: `Server ${one % 3}` })
     else if (choice === 2) this.say('LoginWasRefused', said)

@@ -79,8 +79,13 @@ export class OwnServices {
   }
 
   async restartPostgres(): Promise<void> {
-    await ended(this.postgres, 'SIGQUIT')
+    await this.stopPostgres()
     await this.startPostgres()
+  }
+
+  /** It is not there until it is restarted. */
+  async stopPostgres(): Promise<void> {
+    await ended(this.postgres, 'SIGQUIT')
   }
 
   /** Without anything that it has held. */

@@ -1,4 +1,6 @@
+import { keepingFailureOf } from '../../content/blobs/keeping-failure.js'
 import type { AccountEvent } from '../../mailbox/events.js'
+import { isHindered, isToBeProved } from '../../mailbox/work-failure.js'
 import { nextRun } from '../../mailbox/run-times.js'
 import { viewAccounts, type AccountView } from '../../projections/account-views.js'
 import { viewContentPlace } from '../../projections/message-views.js'
@@ -13,6 +15,7 @@ import { deleteCollected, recordDeleted } from './delete-collected.js'
 import { ImapMaildrop } from './imap-maildrop.js'
 import type { Maildrop } from './maildrop.js'
 import { Pop3Maildrop } from './pop3-maildrop.js'
+import { proveKeeping } from '../prove-keeping.js'
 import { dueAt, setDueAfterRun } from './schedule.js'
 
 /** Where the work of one account is done of which the mail is collected: short sessions, each when it is due. */
@@ -39,7 +42,7 @@ export class OfflineHome implements AccountHome {
 
   /** One run, if one is due; never two at a time. A run that was missed is made up once. */
   async sync(letGo: LetGo): Promise<void> {
-    const mine = this.turn.then(() => this.runIfDue(letGo))
+    const mine = this.turn.then(() => this.runIfDue(letGo)).catch((error: unknown) => this.stopped(error))
     this.turn = mine.catch(() => undefined)
     await mine
   }
@@ -56,11 +59,26 @@ export class OfflineHome implements AccountHome {
 
   /** All content that can be had is here; what is not is told so. */
   async fetch(messageId: string): Promise<void> {
-    const place = await viewContentPlace(this.tools.database.pool, messageId)
-    if (!place || (place.sha256 !== null && (await this.tools.blobs.has(place.sha256)))) return
-    const reason = 'The content of the message is not kept here.'
+    const reason = await this.whyUnavailable(messageId)
+    if (reason === null) return
     const unavailable: AccountEvent = { type: 'MessageContentUnavailable', data: { messageId, reason } }
     await this.tools.streams.record(this.accountId, [unavailable], 'CLIENT', await this.fence.token())
+  }
+
+  /** Why a message's content is not here; null where it is, or nobody waits for it. */
+  private async whyUnavailable(messageId: string): Promise<string | null> {
+    const { database, blobs } = this.tools
+    try {
+      const place = await viewContentPlace(database.pool, messageId)
+      if (!place || (place.sha256 !== null && (await blobs.has(place.sha256)))) return null
+      return 'The content of the message is not kept here.'
+    } catch (error) {
+      const found = keepingFailureOf(error)
+      if (!found) throw error
+      const [account] = await viewAccounts(database.pool, [this.accountId])
+      if (account) await this.attempts.hindered(account, found, error)
+      return found.reason
+    }
   }
 
   /** Somebody asks for a run now: a pause after a failure is over. */
@@ -73,6 +91,12 @@ export class OfflineHome implements AccountHome {
     this.stopping = true
     this.maildrop?.drop()
     await this.turn
+  }
+
+  /** Beside the server: what failed is told, and the job has failed. */
+  private async stopped(error: unknown): Promise<never> {
+    await this.attempts.stopped(null, error)
+    throw error
   }
 
   private async runIfDue(letGo: LetGo): Promise<void> {
@@ -104,7 +128,7 @@ export class OfflineHome implements AccountHome {
     const maildrop = await this.open(account)
     this.maildrop = maildrop
     const fence = await this.fence.renew()
-    await this.recordConnected(account, maildrop)
+    if (!isToBeProved(account)) await this.recordConnected(account, maildrop)
     const { lastListing } = this
     const tools: CollectTools = { ...this.tools, account, fence, lastListing, stopping: () => this.stopping }
     // until this run has come to its end, nothing is known of what it leaves
@@ -113,6 +137,7 @@ export class OfflineHome implements AccountHome {
     if (collected.isComplete) await deleteCollected(tools, maildrop, collected)
     if (this.stopping) return maildrop.drop()
     await recordDeleted(tools, await maildrop.end(), collected.there)
+    await this.proved(account, maildrop)
     const [now] = await viewAccounts(database.pool, [this.accountId])
     if (!now) return
     const isAtRest = collected.isComplete && !collected.wereAsked && account.deletionPolicy.kind === 'NEVER'
@@ -133,6 +158,13 @@ export class OfflineHome implements AccountHome {
     const connection = await ImapConnection.open(account, secret, policy, logger)
     connection.guard(isHeld)
     return new ImapMaildrop(connection, account.collection.removal, maxMessageBytes)
+  }
+
+  /** The run has come to its end: a failure of the work is over. */
+  private async proved(account: AccountView, maildrop: Maildrop): Promise<void> {
+    if (isToBeProved(account)) await this.recordConnected(account, maildrop)
+    if (isHindered(account)) await proveKeeping(this.tools.blobs)
+    await this.attempts.unhindered(account)
   }
 
   /** The state is recorded when it changes, not at each of many short connections. */

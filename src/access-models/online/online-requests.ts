@@ -16,7 +16,7 @@ import type { WantedMessages } from '../mail-work.js'
 import { Sessions } from './sessions.js'
 
 /** States in which there is no connection, and none is about to be made. */
-const WITHOUT: ReadonlySet<string> = new Set(['DISCONNECTED', 'THROTTLED', 'LOGIN_REFUSED', 'OFFLINE'])
+const WITHOUT: ReadonlySet<string> = new Set(['DISCONNECTED', 'THROTTLED', 'LOGIN_REFUSED', 'FAILED', 'OFFLINE'])
 
 /**
  * Work on mail while a session is open (ONLINE accounts): as for a DISCONNECTED one, only that the client waits for the server, and

@@ -4,6 +4,7 @@ import type { AccountView } from '../../projections/account-views.js'
 import { nodeId, streamCursor } from '../ids.js'
 import { AccessModelEnum, AuthenticationEnum, ConnectionStateEnum, ProtocolEnum, SecurityEnum } from './enums.js'
 import { Node } from './node.type.js'
+import { ConnectionRemedyEnum } from './remedy.type.js'
 
 @ObjectType({ description: 'Where an account is connected to. The password is never returned.' })
 export class AccountServer {
@@ -42,9 +43,26 @@ export class AccountConnection {
 
   @Field(() => String, {
     nullable: true,
-    description: 'Why, where there is a reason; often in the words of the server.',
+    description:
+      'Why, where there is a reason; often in the words of the server. Where the state is CONNECTED or NO_SESSION: what keeps a part of the work from being done.',
   })
   reason!: string | null
+
+  @Field(() => ConnectionRemedyEnum, {
+    nullable: true,
+    description: 'What a person can do about it; null where nothing fails.',
+  })
+  remedy!: ConnectionRemedyEnum | null
+
+  @Field(() => Date, { nullable: true, description: 'Since when that fails; null where nothing fails.' })
+  failingSince!: Date | null
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'The id under which the log tells more; null where nothing fails, and for what is told by the mail server or the network.',
+  })
+  failureId!: string | null
 
   @Field(() => Date, { nullable: true, description: 'When the pause that the server asked for is over.' })
   throttledUntil!: Date | null
@@ -138,6 +156,9 @@ export function accountOf(view: AccountView, at: number | null = null): Account 
       state: view.state as ConnectionStateEnum,
       since: view.since,
       reason: view.detail,
+      remedy: (view.failure?.remedy ?? null) as ConnectionRemedyEnum | null,
+      failingSince: view.failure?.since ?? null,
+      failureId: view.failure?.failureId ?? null,
       throttledUntil: view.throttledUntil,
       offlineUntil: view.offlineUntil,
     },

@@ -1,6 +1,8 @@
-import { createUnionType, Field, Float, ID, Int, InterfaceType, ObjectType } from '@nestjs/graphql'
+import { createUnionType, Field, Float, ID, Int, ObjectType } from '@nestjs/graphql'
 import type { RecordedEvent } from '../../mailbox/events.js'
 import { nodeId, streamCursor } from '../ids.js'
+import { Change } from './change-base.type.js'
+import { HindranceChange, hindranceOf } from './hindrance-change.type.js'
 import { Address } from './message.type.js'
 import {
   AccessModelEnum,
@@ -12,24 +14,6 @@ import {
   OriginEnum,
   OutcomeReasonEnum,
 } from './enums.js'
-
-@InterfaceType({ description: 'An event of an account: a fact that was recorded, at its place in the stream.' })
-export abstract class Change {
-  @Field({ description: 'Its place in the stream: `after` this, a subscription goes on with the next.' })
-  cursor!: string
-
-  @Field(() => Float, { description: 'Its number in the stream, from 1 without a gap.' })
-  version!: number
-
-  @Field({ description: 'When it was recorded.' })
-  recordedAt!: Date
-
-  @Field({ description: "The event's own name, as in docs/events.md." })
-  type!: string
-
-  @Field(() => CauseEnum, { description: 'Who made it necessary.' })
-  cause!: CauseEnum
-}
 
 @ObjectType({
   implements: () => [Change],
@@ -279,6 +263,7 @@ export const AccountChange = createUnionType({
   types: () =>
     [
       ConnectionChange,
+      HindranceChange,
       CurrentChange,
       ModelChange,
       MailboxChange,
@@ -301,6 +286,7 @@ export const AccountChange = createUnionType({
 
 type Kinds =
   | ConnectionChange
+  | HindranceChange
   | CurrentChange
   | ModelChange
   | MailboxChange
@@ -348,6 +334,12 @@ export function changeOf(event: RecordedEvent): Kinds {
       return Object.assign(new CurrentChange(), at)
     case 'WentOffline':
       return Object.assign(new ConnectionChange(), at, { state: ConnectionStateEnum.OFFLINE, reason: null })
+    case 'WorkStopped':
+      return Object.assign(new ConnectionChange(), at, { state: ConnectionStateEnum.FAILED, reason: event.data.reason })
+    case 'WorkHindered':
+      return Object.assign(new HindranceChange(), at, hindranceOf(event.data))
+    case 'WorkUnhindered':
+      return Object.assign(new HindranceChange(), at, hindranceOf(null))
     case 'ServerThrottled':
       return Object.assign(new ConnectionChange(), at, {
         state: ConnectionStateEnum.THROTTLED,

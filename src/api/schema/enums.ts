@@ -61,6 +61,7 @@ export enum ConnectionStateEnum {
   DISCONNECTED = 'DISCONNECTED',
   THROTTLED = 'THROTTLED',
   LOGIN_REFUSED = 'LOGIN_REFUSED',
+  FAILED = 'FAILED',
   OFFLINE = 'OFFLINE',
   NO_SESSION = 'NO_SESSION',
 }
@@ -73,6 +74,10 @@ registerEnumType(ConnectionStateEnum, {
     DISCONNECTED: { description: 'It was lost, or could not be had; it is tried again at growing intervals.' },
     THROTTLED: { description: 'The server asked for a pause; nothing is tried until it is over.' },
     LOGIN_REFUSED: { description: 'The server refused the login; nothing is tried until the credentials change.' },
+    FAILED: {
+      description:
+        'Mailfold cannot work for the account, by what is no answer of its mail server: see `reason` and `remedy`. It is tried again at growing intervals.',
+    },
     OFFLINE: { description: 'A client wants none: see `goOffline`.' },
     NO_SESSION: { description: 'There is none, since no session is open (ONLINE accounts): see `openSession`.' },
   },

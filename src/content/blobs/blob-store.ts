@@ -19,7 +19,7 @@ export function blobNameOf(content: Buffer): BlobName {
 /** The place of the blobs does not answer, or refuses: what it was asked for may be asked for again later. */
 export class BlobsAway extends Error {
   /** what a client is told of it */
-  static readonly told = 'Where raw messages are kept does not answer.'
+  static readonly told = 'The blob store is unavailable.'
 }
 
 /** The raw messages, by their SHA-256. Where they are kept is a setting (`blobPlace`). Each method but `open` may throw BlobsAway. */
