@@ -164,9 +164,7 @@ describe('failures: the database, or Mailfold itself', () => {
       await mine.other.append('INBOX', mail(++made, { subject: 'second' }))
       const seen = await failing(service, mine.id, { state: 'FAILED', remedy })
       expect(seen.reason).toBe(reason)
-      expect(await lineOf(service, mine.id)).toContain(
-        `FAILED  1 of 1 messages  ${reason}  (since ${seen.failingSince}`,
-      )
+      expect(await lineOf(service, mine.id)).toContain(`FAILED  1 of 1 message  ${reason}  (since ${seen.failingSince}`)
       await until(async () => {
         await syncNow(service, mine.id)
         return linesWith(service, seen.failureId).length >= 3

@@ -132,7 +132,7 @@ test('killed again and again under load, service or Postgres: all tables follow 
     else {
       process.kill(-Number((await postmaster())[0]), 'SIGKILL')
       const { code } = await service.ended()
-      expect([kill, code]).toEqual([kill, 1])
+      expect([kill, code]).toEqual([kill, 69])
       expect(service.said()).toContain('the embedded Postgres has ended')
     }
     if (follower.told.length > length + 1) killedBusy++
