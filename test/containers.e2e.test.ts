@@ -185,6 +185,10 @@ describe('the compose file', () => {
     }
   })
 
+  test('operator 9: has a place for certificate authorities of your own', () => {
+    for (const [, { environment }] of built) expect(environment?.['MAILFOLD_TLS_CA']).toBe('${MAILFOLD_TLS_CA:-}')
+  })
+
   test('starts processes that are ready, and work together, with what it sets: run without containers', async () => {
     const own = await OwnServices.start()
     const data = await mkdtemp(join(tmpdir(), 'mailfold-compose-'))
@@ -197,6 +201,7 @@ describe('the compose file', () => {
           MAILFOLD_DATA: data,
           MAILFOLD_TOKEN: '',
           MAILFOLD_ALLOW_PLAINTEXT: 'false',
+          MAILFOLD_TLS_CA: '',
         }),
       ),
     )

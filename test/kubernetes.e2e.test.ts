@@ -4,7 +4,9 @@ import { ServiceMonitor } from '@kubernetes-models/prometheus-operator/monitorin
 import { execFile } from 'node:child_process'
 import { Deployment } from 'kubernetes-models/apps/v1/Deployment'
 import { readdirSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { parseAllDocuments } from 'yaml'
 import { settingDefinitions } from '../src/platform/settings.ts'
@@ -31,7 +33,8 @@ type Pod = {
   serviceAccountName?: string
   securityContext?: object
   containers: Container[]
-  volumes?: { name: string; persistentVolumeClaim?: { claimName: string } }[]
+  enableServiceLinks?: boolean
+  volumes?: { name: string; persistentVolumeClaim?: { claimName: string }; configMap?: { name: string } }[]
 }
 type Resource = {
   apiVersion: string
@@ -89,6 +92,37 @@ describe.each(OVERLAYS)('the overlay %s', (overlay) => {
     // the schemas do refuse what is wrong
     const wrong = { metadata: {}, spec: { replicas: 'one' } } as never
     expect(() => new Deployment(wrong).validate()).toThrow()
+  })
+
+  test('operator 9: renders without a warning', async () => {
+    expect((await run('kubectl', ['kustomize', `k8s/overlays/${overlay}`])).stderr).toBe('')
+  })
+
+  test('operator 9: has no setting set by the names of its services', () => {
+    for (const { spec } of pods()) expect(spec.enableServiceLinks).toBe(false)
+  })
+
+  test('operator 9: has a place for certificate authorities of your own', async () => {
+    const copy = await mkdtemp(join(tmpdir(), 'mailfold-k8s-'))
+    try {
+      await cp('k8s', copy, { recursive: true })
+      await writeFile(join(copy, 'components/tls-ca/ca.pem'), '-----BEGIN CERTIFICATE-----')
+      const path = join(copy, 'overlays', overlay, 'kustomization.yaml')
+      await writeFile(path, `${await readFile(path, 'utf8')}components: [../../components/tls-ca]\n`)
+      const { stdout, stderr } = await run('kubectl', ['kustomize', join(copy, 'overlays', overlay)])
+      expect(stderr).toBe('')
+      const resourcesWith = parseAllDocuments(stdout).map((document) => document.toJS() as Resource)
+      const names = resourcesWith.filter(({ kind }) => kind === 'ConfigMap').map(({ metadata }) => metadata.name)
+      for (const { spec } of resourcesWith.filter(({ kind }) => kind === 'Deployment')) {
+        const { containers: [container] = [], volumes = [] } = spec.template?.spec ?? {}
+        const setting = container?.env?.find(({ name }) => name === 'MAILFOLD_TLS_CA')
+        const mount = container?.volumeMounts?.find(({ mountPath }) => setting?.value === `${mountPath}/ca.pem`)
+        expect(names).toContain(volumes.find(({ name }) => name === mount?.name)?.configMap?.name)
+        expect(container?.volumeMounts?.map(({ mountPath }) => mountPath)).toContain('/data')
+      }
+    } finally {
+      await rm(copy, { recursive: true, force: true })
+    }
   })
 
   test('runs nothing as root, nothing that can be written to, and nothing that is not pinned', () => {
@@ -178,6 +212,20 @@ describe.each(OVERLAYS)('the overlay %s', (overlay) => {
       for (const { labelSelector } of spec.topologySpreadConstraints ?? [])
         expect(pods().some(({ metadata }) => isWithin(labelSelector.matchLabels, metadata.labels))).toBe(true)
   })
+})
+
+test('operator 9: the examples for systemd and for proxies set what can be set, and keep WebSockets open', async () => {
+  const [unit = '', nginx = '', caddy = ''] = await Promise.all(
+    ['mailfold.service', 'nginx.conf', 'Caddyfile'].map((file) => readFile(`docs/examples/${file}`, 'utf8')),
+  )
+  for (const [, name = ''] of unit.matchAll(/Environment=(MAILFOLD_[A-Z_]+)=/g))
+    expect(Object.keys(settingDefinitions)).toContain(name)
+  const timeout = /^TimeoutStopSec=(\d+)s$/m.exec(unit)?.[1]
+  expect(Number(timeout) * 1_000).toBeGreaterThan(Number(settingDefinitions.MAILFOLD_STOP_TIMEOUT.default))
+  const port = settingDefinitions.MAILFOLD_PORT.default
+  for (const proxy of [nginx, caddy]) expect(proxy).toContain(`127.0.0.1:${port}`)
+  for (const line of ['proxy_http_version 1.1', 'proxy_set_header Upgrade', 'proxy_read_timeout 1h'])
+    expect(nginx).toContain(line)
 })
 
 test('what is watched, drawn and scaled by is measured', async () => {
