@@ -22,7 +22,16 @@ import { whole } from './partial.js'
 import { withDatabase } from './with-database.js'
 
 /** What nothing else follows from, in an order in which it can be put back. All other tables are folded from it. */
-export const TABLES = ['store', 'streams', 'events', 'appends', 'consumers', 'credentials', 'blob_removals'] as const
+export const TABLES = [
+  'store',
+  'streams',
+  'events',
+  'appends',
+  'consumers',
+  'credentials',
+  'master_key',
+  'blob_removals',
+] as const
 
 /** What says what a backup holds; written last, so that a folder without it is none. */
 type Manifest = {

@@ -3,12 +3,11 @@ import { nodeId } from '../api/ids.js'
 import { dialPolicyOf } from '../access-models/dial-policy.js'
 import { ServerFailed } from '../mailbox/failures.js'
 import { describeDiscrepancy } from '../mailbox/server-check.js'
-import { Credentials } from '../platform/credentials.js'
 import { counted } from '../platform/exit-codes.js'
 import type { Database } from '../platform/database.js'
 import { makeLogger } from '../platform/logs.js'
+import { openCredentials } from '../platform/master-key.js'
 import { authoritiesOfService, trusting } from '../platform/platform.js'
-import { loadMasterKey, SecretBox } from '../platform/secrets.js'
 import type { Settings } from '../platform/settings.js'
 import { viewAccounts, type AccountView } from '../projections/account-views.js'
 import { ImapConnection } from '../protocols/imap/imap-connection.js'
@@ -53,8 +52,7 @@ async function checkOne(database: Database, settings: Settings, account: Account
 }
 
 async function open(database: Database, settings: Settings, account: AccountView): Promise<ImapConnection> {
-  const box = new SecretBox(await loadMasterKey(settings.MAILFOLD_DATA, settings.MAILFOLD_MASTER_KEY))
-  const secret = await new Credentials(database, box).passwordOf(account.accountId)
+  const secret = await (await openCredentials(database, settings)).passwordOf(account.accountId)
   const secureContext = await trusting(await authoritiesOfService(settings))
   const policy = dialPolicyOf({ settings, secureContext })
   return ImapConnection.open(account, secret, policy, makeLogger(settings.MAILFOLD_LOG_LEVEL))

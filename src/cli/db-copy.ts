@@ -35,7 +35,8 @@ export async function copyDatabase(url: string, { json }: { json?: boolean }): P
   say({ copied: true }, 'All is copied: start the service with DATABASE_URL, and the same MAILFOLD_DATA.')
 }
 
-async function refuseARunningService({ pool }: Database): Promise<void> {
+/** @throws StartFailure where the service runs on a database */
+export async function refuseARunningService({ pool }: Database): Promise<void> {
   const { rowCount } = await pool.query('select from workers where expires_at > now()')
   if (rowCount) throw new StartFailure('the service runs on this database: stop it first')
 }

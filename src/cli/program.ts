@@ -167,6 +167,18 @@ export async function run(argv: readonly string[]): Promise<number> {
     })
 
   program
+    .command('rotate-key')
+    .description('seal all credentials with a new master key; cut off, it is gone on with when it is run again')
+    .option('--beside', 'while the service runs, each of whose processes was started with both keys')
+    .option('--lost', 'the key is lost: take the present one for good, and ask for new credentials of each account')
+    .addOption(json)
+    .addHelpText('after', DATABASE_HELP)
+    .action(async (options: import('./rotate-key.js').RotateOptions) => {
+      const { rotateKey } = await import('./rotate-key.js')
+      await rotateKey(options)
+    })
+
+  program
     .command('db')
     .description('work on the database')
     .command('copy')

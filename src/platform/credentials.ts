@@ -13,7 +13,9 @@ export class Credentials {
 
   /** Keeps a password, in the transaction of the event that makes it valid. */
   async keep(session: Queryable, accountId: string, password: string): Promise<void> {
-    const { wrappedKey, sealed } = this.box.seal(password, accountId)
+    // held until the transaction ends, so that the key is not changed meanwhile
+    const { rows } = await session.query<{ sealed: Buffer }>('select sealed from master_key for share')
+    const { wrappedKey, sealed } = this.box.seal(password, accountId, rows[0]?.sealed ?? Buffer.alloc(0))
     await session.query(
       `insert into credentials (account_id, wrapped_key, sealed) values ($1, $2, $3)
        on conflict (account_id) do update set wrapped_key = excluded.wrapped_key, sealed = excluded.sealed, changed_at = now()`,

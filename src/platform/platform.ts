@@ -4,12 +4,13 @@ import { join } from 'node:path'
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
 import { v7 as newId } from 'uuid'
 import type { MigrationInterface } from 'typeorm'
-import { Credentials } from './credentials.js'
+import type { Credentials } from './credentials.js'
 import { Database } from './database.js'
 import { prepareDataFolder, startEmbeddedPostgres, type EmbeddedPostgres } from './embedded-postgres.js'
 import { EXIT } from './exit-codes.js'
 import { makeLogger, type Logger } from './logs.js'
-import { loadMasterKey, loadToken, SecretBox } from './secrets.js'
+import { openCredentials } from './master-key.js'
+import { loadToken } from './secrets.js'
 import { Metrics } from './metrics.js'
 import { Peers } from './peers.js'
 import type { Settings } from './settings.js'
@@ -53,7 +54,6 @@ export class Platform {
     await prepareDataFolder(folder)
     const secureContext = await trusting(settings.MAILFOLD_TLS_CA)
     await keepAuthorities(folder, settings.MAILFOLD_TLS_CA)
-    const box = new SecretBox(await loadMasterKey(folder, settings.MAILFOLD_MASTER_KEY))
     const token = await loadToken(folder, settings.MAILFOLD_TOKEN)
     const embedded = settings.DATABASE_URL === undefined ? await startEmbeddedPostgres(folder, spawned) : null
     const url = embedded?.url ?? settings.DATABASE_URL ?? ''
@@ -61,16 +61,21 @@ export class Platform {
       longestPause: settings.MAILFOLD_LEASE,
       longestStatement: settings.MAILFOLD_STATEMENT_TIMEOUT,
     })
-    return new Platform(
-      settings,
-      makeLogger(settings.MAILFOLD_LOG_LEVEL),
-      database,
-      url,
-      new Credentials(database, box),
-      token,
-      secureContext,
-      embedded?.ended ?? new Promise(() => undefined),
-    )
+    try {
+      return new Platform(
+        settings,
+        makeLogger(settings.MAILFOLD_LOG_LEVEL),
+        database,
+        url,
+        await openCredentials(database, settings),
+        token,
+        secureContext,
+        embedded?.ended ?? new Promise(() => undefined),
+      )
+    } catch (error) {
+      await database.close()
+      throw error
+    }
   }
 
   /** Whether no other process works on the database: an embedded one is of one process. */

@@ -54,6 +54,14 @@ export const settingDefinitions = {
     undefined,
     'master key for credentials (64 hexadecimal digits), instead of the key file in MAILFOLD_DATA',
   ),
+  MAILFOLD_MASTER_KEY_BEFORE: setting(
+    z
+      .string()
+      .regex(/^[0-9a-fA-F]{64}$/, 'must be 64 hexadecimal digits')
+      .optional(),
+    undefined,
+    'the master key before, while `mailfold rotate-key` seals the credentials with the new one',
+  ),
   MAILFOLD_LOG_LEVEL: setting(
     z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
     'warn',

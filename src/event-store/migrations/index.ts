@@ -10,6 +10,7 @@ import { Lists1764700000000 } from './0008-lists.js'
 import { Shards1764800000000 } from './0009-shards.js'
 import { Problems1765000000000 } from './0011-problems.js'
 import { Failures1765200000000 } from './0012-failures.js'
+import { MasterKey1765300000000 } from './0013-master-key.js'
 import { WithoutContent1764900000000 } from './0010-without-content.js'
 
 /** Every migration, oldest first; run at start. */
@@ -26,4 +27,5 @@ export const MIGRATIONS: (new () => MigrationInterface)[] = [
   WithoutContent1764900000000,
   Problems1765000000000,
   Failures1765200000000,
+  MasterKey1765300000000,
 ]
