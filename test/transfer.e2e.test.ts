@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import yauzl from 'yauzl'
 import { Dovecot } from './support/dovecot.ts'
+import { connectThroughWire } from './support/disconnected.ts'
 import { mail, variedMail } from './support/mail.ts'
 import { OfflineAccount, sha256 } from './support/maildrop.ts'
 import { fillMaildir } from './support/maildir.ts'
@@ -139,6 +140,32 @@ describe('what is exported', () => {
     await run('import', source, '--account', copy.id, '--mailbox', 'Again')
     await until(async () => (await filesBelow(join(service.folder, 'blobs'))).every(({ name }) => name !== sha))
   })
+})
+
+test('operator 5: messages of which only the index is here are fetched by the hundred, not one by one', async () => {
+  const MANY = 250
+  await fillMaildir(dovecot.mailOf('index-only'), null, MANY, (number) => variedMail(1_000 + number))
+  await fillMaildir(dovecot.mailOf('index-only'), 'Other', 5, (number) => variedMail(2_000 + number))
+  const { id, wire } = await connectThroughWire(service, dovecot, 'index-only', 'DISCONNECTED')
+  try {
+    const before = wire.asked.join('').length
+    const target = join(folder, 'index-only.mbox')
+    const exported = await run('export', target, '--account', id)
+    expect([exported.code, exported.code === 0 ? '' : exported.stderr, service.said()]).toEqual([0, '', ''])
+    const text = await readFile(target, 'latin1')
+    expect(text.match(/^From \S+ /gm)).toHaveLength(MANY + 5)
+    expect(text).not.toMatch(/^X-Mailfold-Missing: /m)
+    const fetches =
+      wire.asked
+        .join('')
+        .slice(before)
+        .match(/UID FETCH [^\r]*BODY/g) ?? []
+    expect(fetches.length).toBeGreaterThan(0)
+    // two pages, of two mailboxes at most
+    expect(fetches.length).toBeLessThanOrEqual(6)
+  } finally {
+    wire.stop()
+  }
 })
 
 describe('the command line', () => {

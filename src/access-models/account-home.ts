@@ -49,6 +49,8 @@ export interface AccountHome {
   operate(letGo: LetGo): Promise<void>
   /** Has a message's content, or a piece of it, fetched; the outcome is an event, or passes through memory. */
   fetch(messageId: string, piece: ContentPiece | null, letGo: LetGo): Promise<void>
+  /** Has the contents of several messages fetched together, of a DISCONNECTED account; each is told by an event, and one for all that one of them could not be had. */
+  fetchTogether(messageIds: readonly string[], letGo: LetGo): Promise<void>
   /** Has a server asked what a client waits to know. */
   answer(questionId: string, letGo: LetGo): Promise<void>
   /** Somebody asks for work to be done now: a pause that is only Mailfold's own is over. */

@@ -1,7 +1,7 @@
 import type { AccessModel } from '../mailbox/access-model.js'
 import type { ContentPiece } from '../mailbox/content-piece.js'
 import type { AccountEvent } from '../mailbox/events.js'
-import { ServerFailed } from '../mailbox/failures.js'
+import { endedByServer, type ServerFailed } from '../mailbox/failures.js'
 import { isToBeProved } from '../mailbox/work-failure.js'
 import { FenceRefused, StreamNotFound } from '../event-store/streams.js'
 import { withSmallHeap } from '../platform/heap.js'
@@ -25,6 +25,7 @@ import { isConnectionWanted } from './online/session-terms.js'
 import { SideConnection } from './online/side-connection.js'
 import { Keeping } from './keeping.js'
 import { recordSize } from './record-size.js'
+import { tellUnavailable } from './tell-unavailable.js'
 
 /** A job gives its worker back after this long, and asks for another if there is more to do. */
 const SLICE = 10_000
@@ -236,20 +237,27 @@ export class HeldHome implements AccountHome {
     if (!isDone && !this.stopping) await this.tellUnavailable(messageId)
   }
 
+  /** Fetches the contents of several messages at once; that one of them could not be had is told for the first of those. */
+  async fetchTogether(messageIds: readonly string[], letGo: LetGo): Promise<void> {
+    let left = messageIds
+    await this.inTurn(async (account, connection) => {
+      const tools = { ...this.selectedTools(connection, Infinity), interrupted: () => this.stopping }
+      if (account.model === 'DISCONNECTED')
+        left = (await this.keeping.now(account, () => this.selected.fetchAsked(tools, messageIds))) ?? left
+      await this.watch(account, connection)
+    }, letGo)
+    if (left[0] && !this.stopping) await this.tellUnavailable(left[0], 'It could not be fetched with others.')
+  }
+
   /** Whoever waits for a content is told that there is no connection to fetch it by. */
-  private async tellUnavailable(messageId: string): Promise<void> {
-    const [account] = await viewAccounts(this.tools.database.pool, [this.accountId])
-    const reason = (account?.state === 'FAILED' && account.detail) || 'There is no connection to the server.'
-    const unavailable = { type: 'MessageContentUnavailable' as const, data: { messageId, reason } }
-    const { streams } = this.tools
-    await this.unlessTaken(async () => {
-      await streams.record(this.accountId, [unavailable], 'CLIENT', await this.fence.token())
-    })
+  private async tellUnavailable(messageId: string, why?: string): Promise<void> {
+    const tools = { ...this.tools, accountId: this.accountId }
+    await this.unlessTaken(async () => tellUnavailable(tools, messageId, await this.fence.token(), why))
   }
 
   private async isLarge(messageId: string): Promise<boolean> {
-    if (this.model !== 'ONLINE') return false
-    return ((await viewContentPlace(this.tools.database.pool, messageId))?.size ?? 0) > LARGE
+    const place = this.model === 'ONLINE' ? await viewContentPlace(this.tools.database.pool, messageId) : null
+    return (place?.size ?? 0) > LARGE
   }
 
   /** Does something over the second connection of an ONLINE account that has one already. @returns whether it was done */
@@ -329,10 +337,7 @@ export class HeldHome implements AccountHome {
     if (this.model !== account.model) await this.changeModel(account)
     if (account.model === 'OFFLINE') return false
     const isWanted = !isOnline || this.isLookDue(account) || (isAsked && this.connection !== null)
-    if (!isWanted && !(await this.isConnectionWanted())) {
-      await this.endSession(account)
-      return false
-    }
+    if (!isWanted && !(await this.isConnectionWanted())) return this.endSession(account).then(() => false)
     if (!this.attempts.mayBegin(account)) {
       if (isOnline) await giveUp(this.recordTools(account), 'UNSENT')
       await this.hangUp(account)
@@ -519,13 +524,8 @@ export class HeldHome implements AccountHome {
   }
 
   private selectedTools(connection: ImapConnection, deadline: number): SelectedTools {
-    const { accountId, fence } = this
-    const { mailboxes } = this
+    const { accountId, fence, mailboxes } = this
     const interrupted = () => Date.now() >= deadline || this.isWanted || mailboxes.hasChanged || mailboxes.isListChanged
     return { ...this.tools, accountId, connection, fence: fence.held, interrupted }
   }
-}
-
-function endedByServer(host: string): ServerFailed {
-  return new ServerFailed({ kind: 'ConnectionLost', host, reason: 'the server ended it' })
 }

@@ -8,10 +8,11 @@ import { PassingContent } from '../content/passing-content.js'
 import { textsAlone, textsOf } from '../content/texts-alone.js'
 import { Feeds } from '../event-store/feeds.js'
 import { Streams } from '../event-store/streams.js'
-import { FetchContent } from '../mailbox/commands.js'
+import { FetchContent, FetchContents } from '../mailbox/commands.js'
 import { pieceKey, type ByteRange, type ContentPiece } from '../mailbox/content-piece.js'
 import type { Structure } from '../mailbox/message.js'
 import { Platform } from '../platform/platform.js'
+import { viewContentsOf } from '../projections/selection-views.js'
 import { viewMessageOwner, viewOnlineMessage, type OnlineMessage } from '../projections/message-views.js'
 
 /** A raw message that is at hand: bytes, and a stream of them or of a part. */
@@ -62,6 +63,31 @@ export class MessageContents {
     const fetched = await this.atHand(messageId, outcome.sha256)
     if (fetched) return fetched
     throw missed(outcome.reason)
+  }
+
+  /**
+   * Has the contents of several messages fetched together that are not here, and waits until they are, or one of them cannot be had. It is for
+   * speed alone: `raw` has each of them fetched that is missing still, and says why it cannot be had.
+   */
+  async together(accountId: string, messageIds: readonly string[], signal: AbortSignal): Promise<void> {
+    const { database, settings } = this.platform
+    const found = await viewContentsOf(database.reads, accountId, settings.MAILFOLD_MAX_MESSAGE_BYTES, messageIds)
+    const waiting = new Set(found.map(({ messageId }) => messageId))
+    if (waiting.size < 2) return
+    const version = await this.streams.version(accountId)
+    const ask = () => this.commands.execute<FetchContents, boolean>(new FetchContents(accountId, [...waiting]))
+    if (!(await ask())) return
+    const again = setInterval(() => void ask().catch(() => undefined), AGAIN)
+    try {
+      const deadline = AbortSignal.any([signal, AbortSignal.timeout(settings.MAILFOLD_CONTENT_TIMEOUT)])
+      for await (const { type, data } of this.feeds.follow(accountId, version, deadline)) {
+        if (type === 'MessageContentUnavailable' && waiting.has(data.messageId)) return
+        if (type === 'MessageContentStored' || type === 'MessageExpunged') waiting.delete(data.messageId)
+        if (waiting.size === 0) return
+      }
+    } finally {
+      clearInterval(again)
+    }
   }
 
   /**

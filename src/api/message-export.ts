@@ -38,6 +38,8 @@ export async function* exportedMessages(
   for (;;) {
     const page = await viewMessageList(session, accountId, mailboxId, filter, { size: PAGE, from, direction: 'newer' })
     for (const { mailboxId: id, path } of await viewMailboxList(session, { accounts: [accountId] })) paths.set(id, path)
+    const ids = page.messages.map(({ messageId }) => messageId)
+    await contents.together(accountId, ids, signal)
     for (const message of [...page.messages].reverse()) {
       const { size, content } = await contentOf(contents, message, signal)
       try {

@@ -45,6 +45,14 @@ export class FetchContent {
   ) {}
 }
 
+/** Have the contents of several messages of a DISCONNECTED account fetched together. @returns whether it is such an account */
+export class FetchContents {
+  constructor(
+    readonly accountId: string,
+    readonly messageIds: readonly string[],
+  ) {}
+}
+
 /** Have a message's content forgotten, and that of all its copies in the account. */
 export class ForgetMessage {
   constructor(

@@ -153,3 +153,8 @@ export function isRefusal(
 ): error is ServerFailed & { failure: Extract<ServerFailure, { kind: 'CommandRefused' }> } {
   return error instanceof ServerFailed && error.failure.kind === 'CommandRefused'
 }
+
+/** The failure of a connection that the server has ended. */
+export function endedByServer(host: string): ServerFailed {
+  return new ServerFailed({ kind: 'ConnectionLost', host, reason: 'the server ended it' })
+}

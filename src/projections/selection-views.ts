@@ -12,6 +12,8 @@ export type SelectedContent = {
   size: number
 }
 
+type ContentRecord = { message_id: string; path: string; uid_validity: string; uid: string; size: string }
+
 /** How much of what is selected there is, and is here: messages, and their bytes. */
 export type SelectionProgress = { messages: number; bytes: number; messagesHere: number; bytesHere: number }
 
@@ -78,13 +80,7 @@ export async function viewContentsToFetch(
   except: readonly string[],
   limit: number,
 ): Promise<SelectedContent[]> {
-  const { rows } = await session.query<{
-    message_id: string
-    path: string
-    uid_validity: string
-    uid: string
-    size: string
-  }>({
+  const { rows } = await session.query<ContentRecord>({
     name: 'contents-to-fetch',
     text: `with ${SELECTED},
            missing as (
@@ -101,10 +97,39 @@ export async function viewContentsToFetch(
            order by internal_date desc, message_id desc`,
     values: [accountId, ...AS_IT_IS, maxBytes, except, limit],
   })
-  return rows.map((row) => {
-    const { message_id: messageId, path, uid_validity: uidValidity } = row
-    return { messageId, path, uidValidity, uid: Number(row.uid), size: Number(row.size) }
+  return rows.map(selectedContent)
+}
+
+/** Of some messages those whose raw ones are not here and can be fetched, be they selected or not. */
+export async function viewContentsOf(
+  session: Queryable,
+  accountId: string,
+  maxBytes: number,
+  messageIds: readonly string[],
+): Promise<SelectedContent[]> {
+  const { rows } = await session.query<ContentRecord>({
+    name: 'contents-of',
+    text: `select message_id, server_path as path, place.uid_validity, place.uid, message.size
+           from messages as message
+             join server_messages as place using (message_id)
+             join mailboxes on mailboxes.mailbox_id = place.mailbox_id
+           where message.account_id = $1 and message_id = any($2::uuid[]) and message.content_sha256 is null and not message.forgotten
+             and message.size <= $3 and server_path is not null
+             and not exists (select from server_places as pending where pending.message_id = message.message_id and state <> 'THERE')
+           order by message.internal_date, message_id`,
+    values: [accountId, messageIds, maxBytes],
   })
+  return rows.map(selectedContent)
+}
+
+function selectedContent({
+  message_id: messageId,
+  path,
+  uid_validity: uidValidity,
+  uid,
+  size,
+}: ContentRecord): SelectedContent {
+  return { messageId, path, uidValidity, uid: Number(uid), size: Number(size) }
 }
 
 /** How far the copying of what is selected has come. */

@@ -140,6 +140,11 @@ export class JobQueues implements OnApplicationBootstrap, OnApplicationShutdown 
     this.add(model, 'content', data, { deduplication: { id: pieceKey(messageId, piece) } })
   }
 
+  /** Asks for the contents of several messages, to be fetched together. */
+  askContents({ accountId, model }: AccountModel, messageIds: readonly string[]): void {
+    this.add(model, 'contents', { accountId, messageIds }, { deduplication: { id: `contents:${messageIds[0]}` } })
+  }
+
   /** Asks again for what came to a process that has not the account. @param delay milliseconds */
   askElsewhere(model: AccessModel, name: string, data: JobData, delay: number): void {
     this.add(model, name, data, { ...BACKGROUND, delay, deduplication: { id: `elsewhere:${name}:${data.accountId}` } })

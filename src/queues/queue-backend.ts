@@ -17,12 +17,13 @@ import { openQueuePool } from '../platform/database.js'
 import { StartFailure } from '../platform/start-failure.js'
 
 /**
- * What a job says: which account (none for a shard's sweep), and, for a content job, which message. What is to be done is decided when it
+ * What a job says: which account (none for a shard's sweep), and, for a content job, which message or messages. What is to be done is decided when it
  * runs.
  */
 export type JobData = {
   accountId: string
   messageId?: string
+  messageIds?: readonly string[]
   piece?: ContentPiece
   questionId?: string
   shard?: number

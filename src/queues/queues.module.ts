@@ -1,6 +1,6 @@
 import { Module, type DynamicModule, type Type } from '@nestjs/common'
 import { CommandHandler, CqrsModule, EventsHandler, type ICommandHandler, type IEventHandler } from '@nestjs/cqrs'
-import { FetchContent, Forgotten, SyncNow, WorkNeeded } from '../mailbox/commands.js'
+import { FetchContent, FetchContents, Forgotten, SyncNow, WorkNeeded } from '../mailbox/commands.js'
 import { OperationWaits, QuestionWaits } from '../mailbox/online-commands.js'
 import { AccessModelsModule } from '../access-models/access-models.module.js'
 import { Sessions } from '../access-models/online/sessions.js'
@@ -94,6 +94,21 @@ class FetchContentHandler implements ICommandHandler<FetchContent, boolean> {
   }
 }
 
+@CommandHandler(FetchContents)
+class FetchContentsHandler implements ICommandHandler<FetchContents, boolean> {
+  constructor(
+    private readonly platform: Platform,
+    private readonly queues: JobQueues,
+  ) {}
+
+  async execute({ accountId, messageIds }: FetchContents): Promise<boolean> {
+    const [account] = await viewAccounts(this.platform.database.pool, [accountId])
+    if (account?.model !== 'DISCONNECTED') return false
+    this.queues.askContents(account, messageIds)
+    return true
+  }
+}
+
 const ASKING = [
   JobQueues,
   AskForWork,
@@ -101,6 +116,7 @@ const ASKING = [
   AskForAnswer,
   SyncNowHandler,
   FetchContentHandler,
+  FetchContentsHandler,
   PassedContent,
   ...FAILED_JOBS,
 ]

@@ -303,6 +303,7 @@ export class ShardWorkers implements OnModuleDestroy {
     const home = this.homes.of(accountId, model)
     await this.inPlace(data, (letGo) => {
       if (name === 'content' && data.messageId) return home.fetch(data.messageId, data.piece ?? null, letGo)
+      if (name === 'contents' && data.messageIds) return home.fetchTogether(data.messageIds, letGo)
       if (name === 'operate') return home.operate(letGo)
       if (name === 'question' && data.questionId) return home.answer(data.questionId, letGo)
       if (name === 'sync now') home.hurry()

@@ -15,6 +15,7 @@ import type { Database } from '../../platform/database.js'
 import { releaseBuffers } from '../../platform/heap.js'
 import type { Logger } from '../../platform/logs.js'
 import {
+  viewContentsOf,
   viewContentsToDrop,
   viewContentsToFetch,
   viewSelections,
@@ -95,6 +96,21 @@ export class SelectedContents {
   /** Copies what is selected, then drops what is not. @returns whether something is left */
   async copy(tools: SelectedTools): Promise<boolean> {
     return (await this.fetch(tools)) || (await this.drop(tools))
+  }
+
+  /** Copies messages for which a client waits, be they selected or not. @returns those that could not be had */
+  async fetchAsked(tools: SelectedTools, messageIds: readonly string[]): Promise<string[]> {
+    const { database, accountId, maxMessageBytes } = tools
+    for (const messageId of messageIds) this.wasAsked(messageId)
+    const view = () => viewContentsOf(database.pool, accountId, maxMessageBytes, messageIds)
+    try {
+      for (const group of Map.groupBy(await view(), ({ path }) => path).values())
+        if (!tools.interrupted()) await this.fetchGroup(tools, group)
+    } finally {
+      await this.hand(tools)
+      await this.committing
+    }
+    return (await view()).map(({ messageId }) => messageId)
   }
 
   /** Copies as far as time allows. @returns whether something is left */

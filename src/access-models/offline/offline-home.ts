@@ -65,6 +65,11 @@ export class OfflineHome implements AccountHome {
     await this.tools.streams.record(this.accountId, [unavailable], 'CLIENT', await this.fence.token())
   }
 
+  /** Nothing is asked of its server: what is missing is told for one of them. */
+  async fetchTogether([messageId]: readonly string[]): Promise<void> {
+    if (messageId !== undefined) await this.fetch(messageId)
+  }
+
   /** Why a message's content is not here; null where it is, or nobody waits for it. */
   private async whyUnavailable(messageId: string): Promise<string | null> {
     const { database, blobs } = this.tools
