@@ -14,10 +14,14 @@ import {
 import type { Database, Queryable } from '../platform/database.js'
 import { newFailureId, type Logger } from '../platform/logs.js'
 import { viewAccounts, type AccountModel, type AccountView } from '../projections/account-views.js'
+import { noteComplete } from '../projections/completeness-views.js'
 import { viewMessageCount } from '../projections/mailbox-views.js'
 import type { Fence } from './fence.js'
 import type { HostLimits } from './host-limits.js'
 import { workFailureOf, type FoundFailure } from './work-failure.js'
+
+/** Milliseconds for which it is not noted again that all of an account's mail is here: each time is a write. */
+const NOTED_FOR = 60_000
 
 /** What attempts to work on a server need. */
 export type AttemptTools = {
@@ -37,6 +41,8 @@ export class Attempts {
   private messages: number | null = null
   /** the failure of Mailfold's own work that was told last; null once the work was done again */
   private last: WorkFailure | null = null
+  /** until when it is not noted again that all is here */
+  private notedUntil = 0
 
   constructor(
     private readonly accountId: string,
@@ -71,6 +77,7 @@ export class Attempts {
 
   /** Records a failure and asks for the next attempt, as the failure's remedy says. */
   async failed(account: AccountView, error: unknown): Promise<void> {
+    this.notedUntil = 0
     if (error instanceof StreamNotFound) return
     if (error instanceof FenceRefused) return this.fence.lost()
     await this.forgetFailuresAfterProgress()
@@ -107,6 +114,13 @@ export class Attempts {
   async unhindered(account: WorkStanding): Promise<void> {
     this.last = null
     if (isHindered(account)) await this.decide(decideUnhindered)
+  }
+
+  /** Called when all of the account's mail was found to be here; that is noted now and then. */
+  async complete(): Promise<void> {
+    if (Date.now() < this.notedUntil) return
+    this.notedUntil = Date.now() + NOTED_FOR
+    await noteComplete(this.tools.database.pool, this.accountId)
   }
 
   /** Called when the work for the account was proved to go on. */

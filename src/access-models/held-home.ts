@@ -142,7 +142,8 @@ export class HeldHome implements AccountHome {
       // everything was looked at over this connection, or since
       const isUpToDate = !more && !mailboxes.isListChanged
       if (isUpToDate && account.model === 'ONLINE') await this.isCurrentNow(account)
-      if (!isUpToDate) this.tools.ask(account)
+      if (isUpToDate) await this.attempts.complete()
+      else this.tools.ask(account)
       await this.watch(account, connection, isUpToDate && mailboxes.checkedAt > this.measuredAt)
     }, letGo)
   }

@@ -26,6 +26,7 @@ import { ModelResolver } from './resolvers/model.resolver.js'
 import { OfflineResolver } from './resolvers/offline.resolver.js'
 import { SearchResolver } from './resolvers/search.resolver.js'
 import { SelectionResolver } from './resolvers/selection.resolver.js'
+import { SyncResolver } from './resolvers/sync.resolver.js'
 import { SessionResolver } from './resolvers/session.resolver.js'
 import { DifferenceResolver, HistoryResolver } from './resolvers/history.resolver.js'
 import { Nodes } from './nodes.js'
@@ -54,6 +55,7 @@ export const RESOLVERS = [
   OperationResolver,
   AccountOperationsResolver,
   SelectionResolver,
+  SyncResolver,
   SessionResolver,
   CandidatesResolver,
   CandidateGroupResolver,

@@ -148,7 +148,9 @@ export class OfflineHome implements AccountHome {
     const isAtRest = collected.isComplete && !collected.wereAsked && account.deletionPolicy.kind === 'NEVER'
     this.lastListing = isAtRest ? collected.listing : null
     const next = nextRun(began, now.collection.everyMinutes, maildrop.capabilities, Math.random())
-    ask(now, Math.max(0, (await setDueAfterRun(database.pool, this.accountId, due, next)) - Date.now()))
+    const dueNext = await setDueAfterRun(database.pool, this.accountId, due, next)
+    if (collected.isComplete) await this.attempts.complete()
+    ask(now, Math.max(0, dueNext - Date.now()))
   }
 
   private async open(account: AccountView): Promise<Maildrop> {

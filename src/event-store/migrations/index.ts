@@ -11,6 +11,7 @@ import { Shards1764800000000 } from './0009-shards.js'
 import { Problems1765000000000 } from './0011-problems.js'
 import { Failures1765200000000 } from './0012-failures.js'
 import { MasterKey1765300000000 } from './0013-master-key.js'
+import { CompleteAt1765400000000 } from './0014-complete-at.js'
 import { WithoutContent1764900000000 } from './0010-without-content.js'
 
 /** Every migration, oldest first; run at start. */
@@ -28,4 +29,5 @@ export const MIGRATIONS: (new () => MigrationInterface)[] = [
   Problems1765000000000,
   Failures1765200000000,
   MasterKey1765300000000,
+  CompleteAt1765400000000,
 ]
