@@ -171,3 +171,12 @@ test('operator 2: README.md, package.json and what the packages ask for agree on
     for (const version of asked?.node ? named : [])
       expect([path, version, satisfies(version, asked?.node ?? '')]).toEqual([path, version, true])
 })
+
+test('operator 8: an installation without what builds does not try to build', async () => {
+  const { scripts } = JSON.parse(await readFile('package.json', 'utf8')) as { scripts: { prepare: string } }
+  const at = await folder(0o700)
+  // `npm ci --omit=dev` runs it where only dependencies are
+  await mkdir(join(at, 'node_modules/.bin'), { recursive: true })
+  execFileSync('sh', ['-c', scripts.prepare], { cwd: at, stdio: 'pipe' })
+  expect(await readdir(at)).toEqual(['node_modules'])
+})
