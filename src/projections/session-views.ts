@@ -17,10 +17,10 @@ async function sessionsOf(session: Queryable, column: 'account_id' | 'session_id
     account_id: string
     opened_at: Date
     idle_seconds: number
-    expires_at: Date
+    left: number
   }>({
     name: `sessions-by-${column}`,
-    text: `select session_id, account_id, opened_at, idle_seconds, expires_at from sessions
+    text: `select session_id, account_id, opened_at, idle_seconds, extract(epoch from expires_at - now())::float as left from sessions
            where ${column} = $1 and expires_at > now() order by opened_at, session_id`,
     values: [id],
   })
@@ -29,7 +29,8 @@ async function sessionsOf(session: Queryable, column: 'account_id' | 'session_id
     accountId: row.account_id,
     openedAt: row.opened_at.getTime(),
     idleSeconds: row.idle_seconds,
-    expiresAt: row.expires_at.getTime(),
+    // the database's clock says how long it is open; this process's may say another time
+    expiresAt: Date.now() + row.left * 1_000,
   }))
 }
 

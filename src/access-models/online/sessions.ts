@@ -17,9 +17,12 @@ export class Sessions {
   async open(accountId: string, idleSeconds: number): Promise<Session> {
     const openedAt = Date.now()
     const session = { sessionId: newId(), accountId, openedAt, idleSeconds, expiresAt: openedAt + idleSeconds * 1_000 }
+    // by the database's clock, which every process compares with; what has ended by itself goes
     await this.platform.database.pool.query(
-      'insert into sessions (session_id, account_id, opened_at, idle_seconds, expires_at) values ($1, $2, $3, $4, $5)',
-      [session.sessionId, accountId, new Date(openedAt), idleSeconds, new Date(session.expiresAt)],
+      `with ended as (delete from sessions where account_id = $2 and expires_at <= now())
+       insert into sessions (session_id, account_id, opened_at, idle_seconds, expires_at)
+       values ($1, $2, now(), $3::int, now() + make_interval(secs => $3::int))`,
+      [session.sessionId, accountId, idleSeconds],
     )
     return session
   }
@@ -59,9 +62,8 @@ export class Sessions {
     })
     if (noted.length > 0)
       await session.query(
-        `update sessions set expires_at = greatest(expires_at, $2::timestamptz + make_interval(secs => idle_seconds))
-         where session_id = any($1::uuid[])`,
-        [noted.map(({ sessionId }) => sessionId), new Date(now)],
+        `update sessions set expires_at = now() + make_interval(secs => idle_seconds) where session_id = any($1::uuid[])`,
+        [noted.map(({ sessionId }) => sessionId)],
       )
     return used
   }
