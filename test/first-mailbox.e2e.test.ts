@@ -267,9 +267,11 @@ test('the same mailbox is connected once', async () => {
     username: 'alice',
     password: PASSWORD,
   }
-  expect(await service.ask(CONNECT, { input })).toMatchObject({
-    connectAccount: { account: null, errors: [{ __typename: 'AlreadyConnected' }] },
-  })
+  // core 13: the name of a host is the same in any case
+  for (const host of ['localhost', 'LocalHost'])
+    expect(await service.ask(CONNECT, { input: { ...input, host } })).toMatchObject({
+      connectAccount: { account: null, errors: [{ __typename: 'AlreadyConnected' }] },
+    })
 })
 
 test('an operation that could answer without end is refused before it is run', async () => {

@@ -56,3 +56,9 @@ test('accounts that keep their connections log in without a bound, until the hos
   expect(limits.login('a', 62_000)).toBe(0)
   expect(limits.login('a', 11 * 60_000)).toBe(0)
 })
+
+test('core 13: a host is the same one in any case', () => {
+  const limits = new HostLimits({ ...bounds, loginsPerMinute: 100 })
+  for (const host of ['mail.example', 'Mail.Example']) expect(limits.take(host, 0)).toHaveProperty('release')
+  expect(limits.take('MAIL.EXAMPLE', 0)).toHaveProperty('wait')
+})

@@ -27,7 +27,9 @@ export class ConnectAccountHandler implements ICommandHandler<ConnectAccount, Co
     private readonly bus: EventBus,
   ) {}
 
-  async execute({ server, model, password }: ConnectAccount): Promise<ConnectOutcome> {
+  async execute({ server: given, model, password }: ConnectAccount): Promise<ConnectOutcome> {
+    // names of hosts are the same in any case (RFC 4343)
+    const server = { ...given, host: given.host.toLowerCase() }
     const failure =
       whyNotTried(server, model, password) ??
       (await this.isConnected(server)) ??

@@ -61,7 +61,8 @@ export class HostLimits {
     return oldest + MINUTE - now + LOOK_AGAIN * Math.random()
   }
 
-  private of(host: string, now: number): Host {
+  private of(name: string, now: number): Host {
+    const host = name.toLowerCase()
     const known = this.hosts.get(host) ?? { open: 0, logins: [], refusals: [] }
     known.logins = known.logins.filter((at) => at > now - MINUTE)
     known.refusals = known.refusals.filter((at) => at > now - HALVED)

@@ -28,12 +28,44 @@ export function whyNoSchedule(schedule: ConnectionSchedule): { field: string; re
 /** The period without a connection that a moment is in; null where there is to be one. Both at once: there is to be one. */
 export function closedPeriodAt(schedule: ConnectionSchedule | null, now: Date): ClosedPeriod | null {
   if (schedule === null) return null
-  // a millisecond later, since `prev` leaves out the moment itself
-  const behind = new Date(now.getTime() + 1)
-  const since = parse(schedule.disconnectAt, schedule, behind).prev().toDate()
-  const opened = parse(schedule.connectAt, schedule, behind).prev().toDate()
+  const since = lastOf(schedule.disconnectAt, schedule, now)
+  const opened = lastOf(schedule.connectAt, schedule, now)
   if (opened >= since) return null
-  return { since, until: parse(schedule.connectAt, schedule, now).next().toDate() }
+  return { since, until: nextOf(schedule.connectAt, schedule, now) }
+}
+
+const HOUR = 3_600_000
+
+/** The first moment of an expression after another. */
+function nextOf(expression: string, schedule: ConnectionSchedule, after: Date): Date {
+  return tried(after, 1, (from) => parse(expression, schedule, from).next().toDate())
+}
+
+/**
+ * The last moment of an expression up to another: the last of those that `nextOf` gives, one after the other. cron-parser's own `prev` passes over a time that
+ * the clocks have skipped, and finds one that came twice twice.
+ */
+function lastOf(expression: string, schedule: ConnectionSchedule, now: Date): Date {
+  let last = tried(new Date(now.getTime() - 3 * HOUR), -1, (from) => {
+    const backwards = parse(expression, schedule, from)
+    backwards.prev()
+    return backwards.prev().toDate()
+  })
+  for (;;) {
+    const next = nextOf(expression, schedule, last)
+    if (next > now) return last
+    last = next
+  }
+}
+
+/** Looks from a moment on, or from a day or two further: cron-parser 5 finds nothing over a change of the clocks by half an hour. */
+function tried(from: Date, direction: 1 | -1, look: (from: Date) => Date): Date {
+  for (let days = 0; ; days++)
+    try {
+      return look(new Date(from.getTime() + direction * days * 24 * HOUR))
+    } catch (error) {
+      if (days === 2) throw error
+    }
 }
 
 /**

@@ -45,6 +45,27 @@ test('every moment is in a period that holds it, or in none', () => {
   )
 })
 
+test.each([
+  ['Europe/Vienna', '2026-03-28T20:00:00Z', '2026-03-30T08:00:00Z'],
+  ['Europe/Vienna', '2026-10-24T20:00:00Z', '2026-10-26T08:00:00Z'],
+  ['America/New_York', '2026-03-07T20:00:00Z', '2026-03-09T12:00:00Z'],
+  ['America/New_York', '2026-10-31T20:00:00Z', '2026-11-02T12:00:00Z'],
+])('core 13: where the clocks of %s change, a period ends when it says (from %s to %s)', (timeZone, from, to) => {
+  const times = fc.record({ connect: fc.nat(4 * 60 - 1), disconnect: fc.nat(24 * 60 - 1) })
+  const moments = fc.date({ min: at(from), max: at(to), noInvalidDate: true })
+  const daily = (minutes: number) => `${minutes % 60} ${Math.floor(minutes / 60)} * * *`
+  fc.assert(
+    fc.property(times, moments, ({ connect, disconnect }, now) => {
+      const schedule = { connectAt: daily(connect), disconnectAt: daily(disconnect), timeZone }
+      const period = closedPeriodAt(schedule, now)
+      if (period === null) return
+      expect(period.since <= now && now < period.until).toBe(true)
+      expect(closedPeriodAt(schedule, period.until)).toBeNull()
+    }),
+    { numRuns: 150 },
+  )
+})
+
 test('what a client says by hand stands until the schedule says something again', () => {
   const now = at('2026-11-27T20:00:00Z')
   const until = '2026-11-30T07:00:00.000Z'
