@@ -3,6 +3,7 @@ import { link, open, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { EXIT } from './exit-codes.js'
 import { StartFailure } from './start-failure.js'
+import { syncFolder } from './sync-folder.js'
 
 /** A secret as it is stored: sealed with a key of its own, which the master key seals in turn (AES-256-GCM, both). */
 export type SealedSecret = { wrappedKey: Buffer; sealed: Buffer }
@@ -176,15 +177,6 @@ export async function renewKeyFile(folder: string): Promise<void> {
 /** Removes the key before: nothing is sealed with it any more. */
 export async function endKeyFiles(folder: string): Promise<void> {
   await rm(keyBeforePath(folder), { force: true })
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
 }
 
 const newKey = () => randomBytes(32).toString('hex')

@@ -1,7 +1,8 @@
 import { createReadStream, existsSync, type Dirent } from 'node:fs'
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
+import { syncFolder } from '../../platform/sync-folder.js'
 import type { ByteRange } from '../../mailbox/content-piece.js'
 import { blobPath, earlierBlobPath } from './blob-path.js'
 import { BlobStore, type BlobName, type Removed, type StoredBlob } from './blob-store.js'
@@ -103,12 +104,3 @@ async function blobsIn(folder: string): Promise<StoredBlob[]> {
 }
 
 const pathOf = ({ parentPath, name }: Dirent) => join(parentPath, name)
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}

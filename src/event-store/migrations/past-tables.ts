@@ -1,44 +1,35 @@
 /**
- * Makes the table of the past of mailboxes anew, with the columns that the live one has by then and with all rows that it holds, so that a process of the
- * version before goes on with it: that writes whole rows, and reads by names.
+ * Makes a table of the past anew, with the columns that the live one has by then and with all rows that it holds, so that a process of the version before goes
+ * on with it: that writes whole rows, and reads by names.
+ *
+ * @param live the live table @param more the columns that the past has beside those, and its key
  */
-export const WIDER_PAST_MAILBOXES = `
-  create table past_mailboxes_wider (
-    like mailboxes, at_version bigint not null, removed boolean not null,
-    primary key (account_id, mailbox_id, at_version)
-  );
+const wider = (live: string, more: string) => `
+  create table past_${live}_wider (like ${live}, at_version bigint not null, ${more});
   do $$
   declare
     kept text := (
       select string_agg(quote_ident(attname), ', ') from pg_attribute
-      where attrelid = 'past_mailboxes'::regclass and attnum > 0 and not attisdropped
+      where attrelid = 'past_${live}'::regclass and attnum > 0 and not attisdropped
     );
   begin
-    execute format('insert into past_mailboxes_wider (%1$s) select %1$s from past_mailboxes', kept);
+    execute format('insert into past_${live}_wider (%1$s) select %1$s from past_${live}', kept);
   end $$;
-  drop table past_mailboxes;
-  alter table past_mailboxes_wider rename to past_mailboxes;
+  drop table past_${live};
+  alter table past_${live}_wider rename to past_${live};
+`
+
+const MAILBOX_INDEXES = `
   create index past_mailboxes_removed on past_mailboxes (account_id) where removed;
   create index past_mailboxes_by_id on past_mailboxes (mailbox_id);
 `
 
-/** Makes the table of the past of accounts anew, in the same way. */
-export const WIDER_PAST_ACCOUNTS = `
-  create table past_accounts_wider (
-    like accounts, at_version bigint not null, primary key (account_id, at_version)
-  );
-  do $$
-  declare
-    kept text := (
-      select string_agg(quote_ident(attname), ', ') from pg_attribute
-      where attrelid = 'past_accounts'::regclass and attnum > 0 and not attisdropped
-    );
-  begin
-    execute format('insert into past_accounts_wider (%1$s) select %1$s from past_accounts', kept);
-  end $$;
-  drop table past_accounts;
-  alter table past_accounts_wider rename to past_accounts;
-`
+/** Widens the table of the past of mailboxes. */
+export const WIDER_PAST_MAILBOXES =
+  wider('mailboxes', 'removed boolean not null, primary key (account_id, mailbox_id, at_version)') + MAILBOX_INDEXES
+
+/** Widens the table of the past of accounts. */
+export const WIDER_PAST_ACCOUNTS = wider('accounts', 'primary key (account_id, at_version)')
 
 /**
  * Makes the tables of the past of accounts and mailboxes anew, with the columns that the live ones have by then. What they held
