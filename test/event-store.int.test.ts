@@ -205,7 +205,7 @@ test.each(readdirSync('test/fixtures/events'))(
     const count = Number(rows[0]?.count)
     await pool.query('insert into streams (account_id, version) values ($1, $2)', [id, count])
     expect(await streams.read(id, 0, 1_000)).toHaveLength(count)
-    expect(await rebuildAccount(store.database, store.projection, id)).toBeGreaterThan(3)
+    expect(await rebuildAccount(store.database, store.projection, id)).toBeGreaterThan(0)
     expect(await verifyAccount(store.database, store.projection, id)).toBe(0)
   },
 )

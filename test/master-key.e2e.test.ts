@@ -50,14 +50,14 @@ test('core 10: a start with a master key that does not open what is there is ref
   const refusal = (name: string) =>
     new RegExp(`^mailfold: ${name} is not the master key with which the credentials in the database are sealed: .*\\n$`)
   expect(await run(['start'], { MAILFOLD_MASTER_KEY: key() })).toMatchObject({
-    code: 1,
+    code: 78,
     stderr: expect.stringMatching(refusal('MAILFOLD_MASTER_KEY')) as string,
   })
   await writeFile(file, key())
-  expect(await run(['start'])).toMatchObject({ code: 1, stderr: expect.stringMatching(refusal(file)) as string })
+  expect(await run(['start'])).toMatchObject({ code: 78, stderr: expect.stringMatching(refusal(file)) as string })
   await rm(file)
   expect(await run(['start'])).toMatchObject({
-    code: 1,
+    code: 78,
     stderr: expect.stringMatching(/^mailfold: \S+master\.key is not there, and the credentials .*\n$/) as string,
   })
   // none was made in its place
@@ -75,7 +75,7 @@ test('core 10: of an installation of before, the key that opens a credential is 
     await service.end('SIGTERM')
   }
   await forget()
-  expect(await run(['start'], { MAILFOLD_MASTER_KEY: key() })).toMatchObject({ code: 1 })
+  expect(await run(['start'], { MAILFOLD_MASTER_KEY: key() })).toMatchObject({ code: 78 })
   await service.launch()
   const database = await service.database()
   expect((await database.query('select from master_key')).rowCount).toBe(1)
@@ -85,7 +85,7 @@ test('core 10: of an installation of before, the key that opens a credential is 
 
 test('core 10: rotate-key seals all credentials with a new key in its file; it has the service stopped for that', async () => {
   expect(await run(['rotate-key'])).toMatchObject({
-    code: 1,
+    code: 69,
     stderr: expect.stringContaining('stop it first') as string,
   })
   await service.end('SIGTERM')
@@ -94,7 +94,7 @@ test('core 10: rotate-key seals all credentials with a new key in its file; it h
   expect([told.code, told.stderr, JSON.parse(told.stdout)]).toEqual([0, '', { resealed: 1, unreadable: 0 }])
   expect(await readFile(file, 'utf8')).not.toBe(before)
   await expect(readFile(`${file}.before`)).rejects.toThrow('ENOENT')
-  expect(await run(['start'], { MAILFOLD_MASTER_KEY: before.trim() })).toMatchObject({ code: 1 })
+  expect(await run(['start'], { MAILFOLD_MASTER_KEY: before.trim() })).toMatchObject({ code: 78 })
   await service.launch()
   await works()
 })
@@ -133,7 +133,7 @@ test('core 10: processes that know both keys go on while the key is changed to o
 
 test('core 10: a key that is lost is given up on purpose; each account then says that it needs new credentials', async () => {
   await service.end('SIGTERM')
-  expect((await run(['start'])).code).toBe(1)
+  expect((await run(['start'])).code).toBe(78)
   expect(await run(['rotate-key', '--lost'])).toMatchObject({ code: 0, stderr: '' })
   await service.launch()
   await failing(service, mine.id, { state: 'FAILED', remedy: 'CHANGE_CREDENTIALS' })

@@ -177,5 +177,5 @@ test('a backup has what is in the bucket, and a restore puts it there', async ()
 test('a start without the bucket says so in one line', async () => {
   const environment = { ...s3.environment, MAILFOLD_BLOBS: 's3://nowhere', MAILFOLD_PORT: '0' }
   const { code, stderr } = await mailfold(['start'], { ...environment, MAILFOLD_DATA: folders[1], NODE_OPTIONS: '' })
-  expect([code, stderr]).toEqual([1, expect.stringContaining('MAILFOLD_BLOBS: s3://nowhere cannot be used')])
+  expect([code, stderr]).toEqual([69, expect.stringContaining('MAILFOLD_BLOBS: s3://nowhere cannot be used')])
 })

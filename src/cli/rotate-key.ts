@@ -1,5 +1,6 @@
 import { giveUpCredentials, openCredentials, rotateMasterKey } from '../platform/master-key.js'
 import { endKeyFiles, loadMasterKeys, renewKeyFile } from '../platform/secrets.js'
+import { EXIT } from '../platform/exit-codes.js'
 import { StartFailure } from '../platform/start-failure.js'
 import { sayTo } from './backup.js'
 import { refuseARunningService } from './db-copy.js'
@@ -33,6 +34,7 @@ export async function rotateKey({ json, beside, lost }: RotateOptions): Promise<
     if (!keys.before)
       throw new StartFailure(
         'there is no key to change from: set MAILFOLD_MASTER_KEY_BEFORE, or keep it in master.key.before',
+        EXIT.CONFIG,
       )
     const { resealed, unreadable } = await rotateMasterKey(database, keys)
     if (isFile) await endKeyFiles(settings.MAILFOLD_DATA)

@@ -1,5 +1,6 @@
 import { Credentials } from './credentials.js'
 import type { Database, Queryable } from './database.js'
+import { EXIT } from './exit-codes.js'
 import { isOpened, loadMasterKeys, sealCheck, SecretBox, type MasterKey, type MasterKeys } from './secrets.js'
 import type { Settings } from './settings.js'
 import { StartFailure } from './start-failure.js'
@@ -40,15 +41,16 @@ export async function checkMasterKey(database: Database, keys: MasterKeys): Prom
   const known = [keys.current, ...(keys.before ? [keys.before] : [])]
   if (!(await checkRow(pool))) {
     const sealing = await sealingKey(pool, known)
-    if (!sealing) throw new StartFailure(doesNotOpen(keys.current))
+    if (!sealing) throw new StartFailure(doesNotOpen(keys.current), EXIT.CONFIG)
     await pool.query('insert into master_key (sealed) values ($1) on conflict do nothing', [sealCheck(sealing.key)])
   }
   const row = await checkRow(pool)
   const isKnown = (sealed: Buffer) => known.some(({ key }) => isOpened(key, sealed))
-  if (!row || !isKnown(row.sealed)) throw new StartFailure(doesNotOpen(keys.current))
+  if (!row || !isKnown(row.sealed)) throw new StartFailure(doesNotOpen(keys.current), EXIT.CONFIG)
   if (row.sealed_before && !isKnown(row.sealed_before))
     throw new StartFailure(
       'the master key is being changed, and not all credentials are sealed with the new one: set MAILFOLD_MASTER_KEY_BEFORE to the key before, and run `mailfold rotate-key`',
+      EXIT.CONFIG,
     )
 }
 
