@@ -40,13 +40,10 @@ export class ChangeModelHandler implements ICommandHandler<ChangeModel, ModelOut
         // a run, or a sync, that is under way writes nothing more: it works by another model
         if (isChange && (now.model === 'OFFLINE') !== (model === 'OFFLINE'))
           await this.streams.retireFence(session, accountId)
-        return view
-      },
-      (now) => {
-        const change = decideModelChange(now, model, isConfirmed, maker)
         if ('preview' in change) preview = change.preview
         return change
       },
+      (change) => change,
     )
     if ('failure' in outcome || preview === null) return outcome as Extract<ModelOutcome, { failure: unknown }>
     if (outcome.events.length > 0) {

@@ -89,7 +89,7 @@ async function copyOut(session: pg.Client, blobs: BlobStore, folder: string, say
     say({ table: name, rows: out.rowCount }, `${name}: ${counted(out.rowCount, 'row')}`)
   }
   const { rows: migrations } = await session.query<{ name: string }>('select name from migrations order by id')
-  const names = await viewContentNames(session, null)
+  const names = await viewContentNames(session)
   await session.query('commit')
   const copied = await copyBlobs(blobs, new FileBlobs(join(folder, 'blobs')), names)
   return {

@@ -28,7 +28,7 @@ export async function verifyBlobs({ json }: { json?: boolean }): Promise<number>
     // what is being put right now may be referred to in a moment
     for await (const found of unreferredBlobs(database, blobs, new Date()))
       for (const { sha256, size: bytes } of found) tell({ sha256, problem: 'NOT_REFERRED_TO', bytes })
-    const names = await viewContentNames(database.pool, null)
+    const names = await viewContentNames(database.pool)
     for (const sha256 of names) {
       if (!(await blobs.has(sha256))) tell({ sha256, problem: 'MISSING' })
       else if ((await hashOf(blobs, sha256)) !== sha256) tell({ sha256, problem: 'DAMAGED' })

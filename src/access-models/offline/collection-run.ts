@@ -182,7 +182,7 @@ export class CollectionRun {
       this.there.set(messageId, (added[index] as Added).listed)
       if (content) this.fetched.add(messageId)
     }
-    await removeForgotten({ database, blobs }, messages, recorded)
+    await removeForgotten({ database }, messages, recorded)
   }
 }
 

@@ -1,12 +1,11 @@
 import type { AccountEvent } from '../../mailbox/events.js'
 import type { NewMessage } from '../../mailbox/local-mailboxes.js'
-import type { BlobStore } from '../../content/blobs/blob-store.js'
 import type { Database } from '../../platform/database.js'
 import { removeUnreferred } from '../unreferred.js'
 
 /** Removes what came again of messages that were forgotten: their contents were stored before that was known. */
 export async function removeForgotten(
-  tools: { database: Database; blobs: BlobStore },
+  tools: { database: Database },
   messages: readonly NewMessage[],
   recorded: readonly AccountEvent[],
 ): Promise<void> {

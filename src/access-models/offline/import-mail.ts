@@ -130,7 +130,7 @@ export class ImportMessagesHandler implements ICommandHandler<ImportMessages, Im
       },
     )
     const { events } = await recordKept(this.platform, hashes, decided)
-    await removeForgotten({ database: this.platform.database, blobs }, messages, events)
+    await removeForgotten(this.platform, messages, events)
     return events.filter(({ type }) => type === 'MessageAdded').length
   }
 }
