@@ -1,9 +1,4 @@
-import { execFileSync } from 'node:child_process'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { connect, createServer, type Server, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { createServer as createTlsServer } from 'node:tls'
+import { createServer, type Server, type Socket } from 'node:net'
 import { Dovecot } from './support/dovecot.ts'
 import { PASSWORD } from './support/imap-server.ts'
 import { honest, ScriptedImap } from './support/scripted-imap.ts'
@@ -120,49 +115,6 @@ test('a certificate that nobody vouches for is not trusted', async () => {
     expect(await failure({ port: dovecot.imapPort, security: 'STARTTLS' }, doubtful)).toBe('TlsNotTrusted')
   } finally {
     await doubtful.stop()
-  }
-})
-
-test('operator 1: a self-signed certificate is told with what to do here, and works once that is done, for the service and for check', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'mailfold-self-signed-'))
-  const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')]
-  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost']
-  execFileSync(
-    'openssl',
-    ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', certificate, ...subject],
-    {
-      stdio: 'ignore',
-    },
-  )
-  // its own certificate in front of the server
-  const front = createTlsServer({ key: await readFile(key), cert: await readFile(certificate) }, (socket) => {
-    const inner = connect(dovecot.imapPort, '127.0.0.1')
-    for (const each of [socket, inner]) each.on('error', () => undefined)
-    socket.pipe(inner).pipe(socket)
-  })
-  await new Promise<void>((done) => front.listen(0, '127.0.0.1', done))
-  const { port } = front.address() as { port: number }
-  const own = await Service.start({ MAILFOLD_TLS_CA: '' })
-  try {
-    type Payload = { connectAccount: { errors: { __typename: string; message: string }[] } }
-    const server = { model: 'DISCONNECTED', host: 'localhost', port, username: 'selma', password: PASSWORD }
-    for (const input of [server, { ...server, protocol: 'POP3', model: 'OFFLINE' }]) {
-      const { connectAccount } = await own.ask<Payload>(CONNECT, { input })
-      expect(connectAccount.errors).toEqual([
-        { __typename: 'TlsNotTrusted', message: expect.stringMatching(/self-signed.*MAILFOLD_TLS_CA/) as string },
-      ])
-      expect(connectAccount.errors[0]?.message).not.toMatch(/node/i)
-    }
-    await own.end('SIGTERM')
-    await own.launch(undefined, { MAILFOLD_TLS_CA: certificate })
-    await own.synced(await own.connect(server))
-    // the environment of the service is not that of a command beside it
-    const beside = { NODE_OPTIONS: '', MAILFOLD_DATA: own.folder, MAILFOLD_TLS_CA: '' }
-    expect(await mailfold(['check'], beside)).toMatchObject({ code: 0 })
-  } finally {
-    await own.stop()
-    front.close()
-    await rm(folder, { recursive: true, force: true })
   }
 })
 

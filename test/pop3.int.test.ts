@@ -23,6 +23,7 @@ const settings = (
   security: 'PLAINTEXT' | 'STARTTLS' | 'IMPLICIT_TLS' = 'PLAINTEXT',
 ) => ({
   ...({ protocol: 'POP3', host: '127.0.0.1', port, security, username: 'ada', authentication } as const),
+  certificateFingerprint: null,
 })
 
 async function withServer<T>(manner: Manner, held: Buffer[], work: (server: ScriptedPop3) => Promise<T>): Promise<T> {

@@ -22,6 +22,7 @@ test('reconnecting ten thousand times leaves memory and listeners as they were',
     security: 'PLAINTEXT',
     username: 'ada',
     authentication: 'PASSWORD',
+    certificateFingerprint: null,
   } as const
   const policy = {
     allowPlaintext: false,

@@ -10,7 +10,7 @@ import {
   type ConnectFailure,
   type ConnectOutcome,
 } from '../mailbox/commands.js'
-import { ServerFailed } from '../mailbox/failures.js'
+import { ServerFailed, type ServerFailure } from '../mailbox/failures.js'
 import { Streams } from '../event-store/streams.js'
 import { Platform } from '../platform/platform.js'
 import { viewAccounts } from '../projections/account-views.js'
@@ -36,9 +36,10 @@ export class ConnectAccountHandler implements ICommandHandler<ConnectAccount, Co
       (await tryLogin(this.platform, server, password))
     if (failure) return { failure }
     const accountId = newId()
-    const { protocol, host, port, security, username, authentication } = server
+    const { protocol, host, port, security, username, authentication, certificateFingerprint } = server
     const login = authentication === 'PASSWORD' ? {} : { authentication }
-    const data = { protocol, host, port, security, username, model, ...login }
+    const trust = certificateFingerprint === null ? {} : { certificateFingerprint }
+    const data = { protocol, host, port, security, username, model, ...login, ...trust }
     try {
       await this.streams.append(accountId, 0, [{ type: 'AccountConnected', data }], (session) =>
         this.platform.credentials.keep(session, accountId, password),
@@ -71,15 +72,17 @@ export class ChangeCredentialsHandler implements ICommandHandler<ChangeCredentia
     private readonly bus: EventBus,
   ) {}
 
-  async execute({ accountId, password }: ChangeCredentials): Promise<ConnectOutcome> {
+  async execute({ accountId, password, certificateFingerprint }: ChangeCredentials): Promise<ConnectOutcome> {
     const [account] = await viewAccounts(this.platform.database.pool, [accountId])
     if (!account) return { failure: { kind: 'AccountNotFound' } }
-    const failure = checkSettings(account, password) ?? (await tryLogin(this.platform, account, password))
+    const trust = certificateFingerprint === undefined ? {} : { certificateFingerprint }
+    const server = { ...account, ...trust }
+    const failure = checkSettings(server, password) ?? (await tryLogin(this.platform, server, password))
     if (failure) return { failure }
     await this.streams.decide(
       accountId,
       (session) => this.platform.credentials.keep(session, accountId, password),
-      () => [{ type: 'CredentialsChanged', data: {} }],
+      () => [{ type: 'CredentialsChanged', data: trust }],
     )
     this.bus.publish(new WorkNeeded(accountId, account.model))
     return { accountId }
@@ -92,7 +95,20 @@ function whyNotTried(server: ServerSettings, model: AccessModel, password: strin
   return checkSettings(server, password)
 }
 
+/** A certificate that no server has. */
+const NO_CERTIFICATE = ''
+
+/** Tries settings, and looks at the certificate where that is what they fail by. @returns why they do not work, null where they do */
 async function tryLogin(platform: Platform, server: ServerSettings, password: string): Promise<ConnectFailure | null> {
+  const failure = await tryOnce(platform, server, password)
+  if (failure?.kind !== 'TlsNotTrusted' || server.certificateFingerprint !== null) return failure
+  // the refusal of TLS does not tell the certificate: this one does, and ends before the login
+  const looked = await tryOnce(platform, { ...server, certificateFingerprint: NO_CERTIFICATE }, 'not the password')
+  const shown = looked?.kind === 'TlsNotTrusted' ? looked.certificateFingerprint : null
+  return { ...failure, certificateFingerprint: shown ?? null }
+}
+
+async function tryOnce(platform: Platform, server: ServerSettings, password: string): Promise<ServerFailure | null> {
   try {
     const policy = dialPolicyOf(platform)
     if (server.protocol === 'POP3') await (await Pop3Connection.open(server, password, policy)).quit()

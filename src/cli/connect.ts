@@ -13,11 +13,12 @@ export type ConnectOptions = {
   plaintext?: boolean
   xoauth2?: boolean
   wait: boolean
+  trustCertificate?: string
   json?: boolean
 }
 
 const CONNECT = `mutation ($input: ConnectAccountInput!) {
-  connectAccount(input: $input) { account { id } errors { __typename ... on UserError { message } } }
+  connectAccount(input: $input) { account { id } errors { __typename ... on UserError { message } ... on TlsNotTrusted { certificateFingerprint } } }
 }`
 
 const PROGRESS = `query ($id: ID!) {
@@ -38,13 +39,15 @@ export async function connect(url: string, options: ConnectOptions): Promise<num
   const input = { ...readAddress(url, options), password: await readPassword(options.passwordEnv) }
   const client = await ApiClient.find(process.env)
   type Payload = {
-    connectAccount: { account: { id: string } | null; errors: { __typename: string; message: string }[] }
+    connectAccount: { account: { id: string } | null; errors: Problem[] }
   }
   const { connectAccount } = await client.ask<Payload>(CONNECT, { input })
   const { account, errors } = connectAccount
   if (!account) {
     for (const error of errors)
-      process.stderr.write(options.json ? JSON.stringify(error) + '\n' : `mailfold: ${error.message}\n`)
+      process.stderr.write(
+        options.json ? JSON.stringify(error) + '\n' : `mailfold: ${error.message}\n${howToTrust(error)}`,
+      )
     return errors[0]?.__typename === 'LoginRefused' ? EXIT.NOT_PERMITTED : EXIT.UNAVAILABLE
   }
   process.stdout.write(
@@ -54,6 +57,14 @@ export async function connect(url: string, options: ConnectOptions): Promise<num
   return 0
 }
 
+type Problem = { __typename: string; message: string; certificateFingerprint?: string | null }
+
+/** What to do about a certificate that is not trusted; empty for every other error. */
+function howToTrust({ certificateFingerprint }: Problem): string {
+  if (!certificateFingerprint) return ''
+  return `If the server itself says that its certificate has this SHA-256, connect again with --trust-certificate ${certificateFingerprint}\n`
+}
+
 const SCHEMES: Record<string, { protocol: string; security: string }> = {
   'imaps:': { protocol: 'IMAP', security: 'IMPLICIT_TLS' },
   'imap:': { protocol: 'IMAP', security: 'STARTTLS' },
@@ -61,7 +72,7 @@ const SCHEMES: Record<string, { protocol: string; security: string }> = {
   'pop3:': { protocol: 'POP3', security: 'STARTTLS' },
 }
 
-function readAddress(url: string, { model, plaintext, xoauth2 }: ConnectOptions) {
+function readAddress(url: string, { model, plaintext, xoauth2, trustCertificate }: ConnectOptions) {
   const address = URL.canParse(url) ? new URL(url) : null
   const scheme = SCHEMES[address?.protocol ?? '']
   if (!address || !scheme || !address.hostname || !address.username) {
@@ -86,6 +97,7 @@ function readAddress(url: string, { model, plaintext, xoauth2 }: ConnectOptions)
     port: address.port ? Number(address.port) : null,
     username: decodeURIComponent(address.username),
     authentication: xoauth2 ? 'XOAUTH2' : 'PASSWORD',
+    ...(trustCertificate === undefined ? {} : { certificateFingerprint: trustCertificate }),
   }
 }
 

@@ -79,6 +79,7 @@ export async function run(argv: readonly string[]): Promise<number> {
       '--password-env <name>',
       'environment variable that holds the password; else it is asked for, or read from standard input',
     )
+    .option('--trust-certificate <sha256>', 'trust the one certificate that has this fingerprint, whoever signed it')
     .option('--plaintext', 'connect without TLS (only to this machine, unless the operator allows more)')
     .option('--xoauth2', 'log in with an OAuth 2.0 access token, given in the place of the password')
     .option('--no-wait', 'do not follow the first sync')

@@ -21,6 +21,21 @@ export type ServerSettings = {
   security: Security
   username: string
   authentication: Authentication
+  /**
+   * SHA-256 of the one certificate that is trusted, in DER: 32 pairs of hexadecimal digits in upper case, with colons between them. Null where the
+   * authorities decide whom to trust.
+   */
+  certificateFingerprint: string | null
+}
+
+/**
+ * Reads a certificate's fingerprint as people write it: in any case, with colons, spaces or nothing between the pairs.
+ *
+ * @returns it as ServerSettings has it; null for what is no SHA-256
+ */
+export function readFingerprint(written: string): string | null {
+  const digits = written.replace(/[:\s]/g, '').toUpperCase()
+  return /^[\dA-F]{64}$/.test(digits) ? (digits.match(/../g) ?? []).join(':') : null
 }
 
 /** Why a protocol cannot serve an access model, or null where it can. */

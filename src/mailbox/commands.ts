@@ -1,5 +1,5 @@
 import type { ContentPiece } from './content-piece.js'
-import type { AccessModel, ServerSettings } from './access-model.js'
+import { readFingerprint, type AccessModel, type ServerSettings } from './access-model.js'
 import type { ServerFailure } from './failures.js'
 
 /** Why an account was not connected, or its credentials not changed. */
@@ -27,6 +27,8 @@ export class ChangeCredentials {
   constructor(
     readonly accountId: string,
     readonly password: string,
+    /** the certificate that is trusted from now on, as ServerSettings has it; null for what the authorities say, undefined for what was before */
+    readonly certificateFingerprint?: string | null,
   ) {}
 }
 
@@ -106,5 +108,9 @@ export function checkSettings(server: ServerSettings, password: string): Connect
   if (/[\r\n\u0000]/.test(server.username)) return invalid('username', 'must be one line')
   // eslint-disable-next-line no-control-regex
   if (/[\r\n\u0000]/.test(password)) return invalid('password', 'must be one line')
+  if (server.certificateFingerprint === null) return null
+  if (server.security === 'PLAINTEXT') return invalid('certificateFingerprint', 'there is no certificate without TLS')
+  if (readFingerprint(server.certificateFingerprint) !== server.certificateFingerprint)
+    return invalid('certificateFingerprint', 'must be a SHA-256: 64 hexadecimal digits')
   return null
 }

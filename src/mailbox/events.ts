@@ -108,11 +108,19 @@ export type AccountConnected = Event<
     model: AccessModel
     /** how it logs in; a password where it is not said */
     authentication?: Authentication
+    /** SHA-256 of the one certificate that is trusted, in hexadecimal with colons; the authorities decide where it is not said */
+    certificateFingerprint?: string
   }
 >
 
 /** The account has new credentials, which were tried and work. */
-export type CredentialsChanged = Event<'CredentialsChanged', Record<never, never>>
+export type CredentialsChanged = Event<
+  'CredentialsChanged',
+  {
+    /** SHA-256 of the one certificate that is trusted from now on; null where the authorities decide again; as before where it is not said */
+    certificateFingerprint?: string | null
+  }
+>
 
 /** A connection to the server is up. */
 export type ConnectionEstablished = Event<

@@ -7,7 +7,13 @@ export type ServerFailure =
   | { kind: 'ConnectionRefused'; host: string; port: number }
   | { kind: 'ConnectionTimedOut'; host: string; port: number }
   /** the certificate is not from an authority that is trusted, not for this host, or not valid today */
-  | { kind: 'TlsNotTrusted'; host: string; reason: string }
+  | {
+      kind: 'TlsNotTrusted'
+      host: string
+      reason: string
+      /** of the certificate that the server showed, as ServerSettings has it; null, or not there, where nobody looked */
+      certificateFingerprint?: string | null
+    }
   /** STARTTLS is missing from the server's capabilities, or no TLS answered (RFC 8314, RFC 9051 §6.2.1) */
   | { kind: 'TlsNotOffered'; host: string; port: number }
   /** nothing is tried again until the credentials change (RFC 5530 AUTHENTICATIONFAILED) */

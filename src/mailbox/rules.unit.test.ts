@@ -60,6 +60,7 @@ test.each(['a\r\nb', 'a\nb', 'a\u0000b'])('a password that would end its command
     security: 'IMPLICIT_TLS',
     username: 'ada',
     authentication: 'PASSWORD',
+    certificateFingerprint: null,
   } as const
   expect(checkSettings(server, password)).toMatchObject({ kind: 'InvalidSettings', field: 'password' })
   expect(checkSettings({ ...server, username: password }, 'secret')).toMatchObject({

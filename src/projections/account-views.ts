@@ -73,6 +73,7 @@ export type AccountRecord = {
   server: string | null
   capabilities: string[]
   authentication: Authentication
+  certificate_fingerprint?: string | null
   deletion_policy: DeletionPolicy | null
   collection: CollectionSettings | null
   maildrop: (MaildropSize & { level: number; at: string }) | null
@@ -155,6 +156,7 @@ export function accountView(row: AccountRecord): AccountView {
     server: row.server,
     capabilities: row.capabilities,
     authentication: row.authentication,
+    certificateFingerprint: row.certificate_fingerprint ?? null,
     collection: row.collection ?? DEFAULT_COLLECTION,
     deletionPolicy: row.deletion_policy ?? DEFAULT_POLICY,
     maildrop: row.maildrop && { ...row.maildrop, at: new Date(row.maildrop.at) },

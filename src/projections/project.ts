@@ -22,7 +22,10 @@ export function project(event: RecordedEvent): RowChange[] {
 }
 
 const projectors: Projectors = {
-  AccountConnected: ({ protocol, host, port, security, username, model, authentication = 'PASSWORD' }, recordedAt) => [
+  AccountConnected: (
+    { protocol, host, port, security, username, model, authentication = 'PASSWORD', certificateFingerprint = null },
+    recordedAt,
+  ) => [
     {
       change: 'add account',
       columns: {
@@ -33,12 +36,21 @@ const projectors: Projectors = {
         username,
         model,
         authentication,
+        certificate_fingerprint: certificateFingerprint,
         connected_at: recordedAt,
         ...connection('CONNECTING', recordedAt),
       },
     },
   ],
-  CredentialsChanged: (_, recordedAt) => [{ change: 'set account', columns: connection('CONNECTING', recordedAt) }],
+  CredentialsChanged: ({ certificateFingerprint }, recordedAt) => [
+    {
+      change: 'set account',
+      columns: {
+        ...connection('CONNECTING', recordedAt),
+        ...(certificateFingerprint === undefined ? {} : { certificate_fingerprint: certificateFingerprint }),
+      },
+    },
+  ],
   ConnectionEstablished: ({ capabilities, server }, recordedAt) => [
     { change: 'set account', columns: { ...connection('CONNECTED', recordedAt), capabilities, server } },
   ],

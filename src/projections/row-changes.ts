@@ -35,6 +35,7 @@ export type AccountColumns = Partial<{
   server: string | null
   capabilities: readonly string[]
   authentication: string
+  certificate_fingerprint: string | null
   deletion_policy: DeletionPolicy
   collection: CollectionSettings
   maildrop: MaildropSize & { level: number; at: string }

@@ -8,6 +8,7 @@ const server = {
   port: 993,
   username: 'ada',
   authentication: 'PASSWORD',
+  certificateFingerprint: null,
 } as const
 
 /** Has a name resolved by a resolver that answers as told. @returns the address, or the kind of the failure */

@@ -2,7 +2,8 @@ import type { ServerSettings } from '../mailbox/access-model.js'
 import { ServerFailed, type ServerFailure } from '../mailbox/failures.js'
 
 /** What to do about a certificate that no known authority vouches for; Node's own words give advice for another program. */
-const TRUST = 'if it is your own, name a PEM file with it, or with its authority, in MAILFOLD_TLS_CA'
+const TRUST =
+  'if it is your own, trust it by its fingerprint (certificateFingerprint), or name a PEM file with it, or with its authority, in MAILFOLD_TLS_CA'
 
 /** What is wrong with a certificate, by the codes of Node's TLS; null where Node's own words say it. */
 const CERTIFICATE_PROBLEMS = new Map<string, string | null>([

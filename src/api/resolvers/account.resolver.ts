@@ -1,6 +1,12 @@
 import { CommandBus } from '@nestjs/cqrs'
 import { Args, Context, Float, ID, Mutation, Parent, Query, ResolveField, Resolver } from '@nestjs/graphql'
-import { defaultPort, defaultSecurity, type Authentication, type Protocol } from '../../mailbox/access-model.js'
+import {
+  defaultPort,
+  defaultSecurity,
+  readFingerprint,
+  type Authentication,
+  type Protocol,
+} from '../../mailbox/access-model.js'
 import { ChangeCredentials, ConnectAccount, SyncNow, type ConnectOutcome } from '../../mailbox/commands.js'
 import { Platform } from '../../platform/platform.js'
 import { viewAccounts } from '../../projections/account-views.js'
@@ -80,7 +86,8 @@ export class AccountResolver {
     const protocol: Protocol = input.protocol ?? 'IMAP'
     const port = input.port ?? defaultPort(protocol, security)
     const authentication: Authentication = input.authentication ?? 'PASSWORD'
-    const server = { protocol, host, port, security, username, authentication }
+    const certificateFingerprint = fingerprintOf(input.certificateFingerprint ?? null)
+    const server = { protocol, host, port, security, username, authentication, certificateFingerprint }
     return this.payload(
       await this.commands.execute<ConnectAccount, ConnectOutcome>(new ConnectAccount(server, model, password)),
     )
@@ -92,7 +99,9 @@ export class AccountResolver {
   async changeCredentials(
     @Args('input', { description: 'Account and password.' }) input: ChangeCredentialsInput,
   ): Promise<ConnectAccountPayload> {
-    const command = new ChangeCredentials(readIdOf('Account', input.accountId), input.password)
+    const { password, certificateFingerprint: given } = input
+    const fingerprint = given === undefined ? undefined : fingerprintOf(given)
+    const command = new ChangeCredentials(readIdOf('Account', input.accountId), password, fingerprint)
     return this.payload(await this.commands.execute<ChangeCredentials, ConnectOutcome>(command))
   }
 
@@ -116,6 +125,11 @@ export class AccountResolver {
     const [view] = await viewAccounts(this.platform.database.reads, [accountId])
     return view ? accountOf(view) : null
   }
+}
+
+/** A fingerprint as settings have it; what is none is left as it is, and refused with the settings. */
+function fingerprintOf(written: string | null): string | null {
+  return written === null ? null : (readFingerprint(written) ?? written)
 }
 
 /** An account's mailboxes, as it is shown. */

@@ -26,6 +26,13 @@ export class AccountServer {
   @Field(() => AuthenticationEnum, { description: 'How the account logs in.' })
   authentication!: AuthenticationEnum
 
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'SHA-256 of the one certificate that is trusted, in hexadecimal with colons; null where the authorities decide.',
+  })
+  certificateFingerprint!: string | null
+
   @Field(() => String, { nullable: true, description: 'What the server calls itself (RFC 2971).' })
   software!: string | null
 
@@ -149,6 +156,7 @@ export function accountOf(view: AccountView, at: number | null = null): Account 
       security: view.security as SecurityEnum,
       username: view.username,
       authentication: view.authentication as AuthenticationEnum,
+      certificateFingerprint: view.certificateFingerprint,
       software: view.server,
       capabilities: view.capabilities,
     },

@@ -36,6 +36,13 @@ export class ConnectAccountInput {
 
   @Field({ description: 'The password, or the access token; it is encrypted at rest, and never returned or logged.' })
   password!: string
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'The one certificate to trust, whoever signed it, whatever host it names and whenever it ends: its SHA-256, 64 hexadecimal digits with or without colons. TlsNotTrusted tells it: compare it with what the server itself says. Where none is given, the authorities decide.',
+  })
+  certificateFingerprint?: string | null
 }
 
 @InputType({ description: 'New credentials for an account; they are tried before they are saved.' })
@@ -45,6 +52,13 @@ export class ChangeCredentialsInput {
 
   @Field({ description: 'The new password.' })
   password!: string
+
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'The one certificate to trust from now on, by its SHA-256; null has the authorities decide. Where it is not given, nothing changes.',
+  })
+  certificateFingerprint?: string | null
 }
 
 @InterfaceType({ description: 'Why something that was asked for was not done. Nothing has changed.' })
@@ -64,10 +78,6 @@ export function plainError(name: string, description: string): new () => UserErr
 const HostNotFound = plainError('HostNotFound', 'No such host is known.')
 const ConnectionRefused = plainError('ConnectionRefused', 'The host refuses connections on the port.')
 const ConnectionTimedOut = plainError('ConnectionTimedOut', 'The host did not answer in time.')
-const TlsNotTrusted = plainError(
-  'TlsNotTrusted',
-  "The server's certificate is not trusted, not for this host, or not valid today.",
-)
 const TlsNotOffered = plainError('TlsNotOffered', 'The server offers no TLS where TLS is required.')
 const ProtocolNotSpoken = plainError('ProtocolNotSpoken', 'Something else than the protocol lives on the port.')
 const PlaintextNotAllowed = plainError(
@@ -87,6 +97,19 @@ export const AccountNotFound = plainError('AccountNotFound', 'There is no such a
 export class LoginRefused extends UserError {
   @Field({ description: "The server's own words." })
   serverSaid!: string
+}
+
+@ObjectType({
+  implements: () => [UserError],
+  description: "The server's certificate is not trusted, not for this host, or not valid today.",
+})
+export class TlsNotTrusted extends UserError {
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'SHA-256 of the certificate that the server showed, in hexadecimal with colons; null where it could not be read. With it as certificateFingerprint, that certificate is trusted.',
+  })
+  certificateFingerprint!: string | null
 }
 
 @ObjectType({ implements: () => [UserError], description: 'The server asks for a pause.' })
@@ -158,6 +181,11 @@ export function userErrorOf(failure: ConnectFailure): UserError {
   switch (failure.kind) {
     case 'LoginRefused':
       return Object.assign(new LoginRefused(), { message: describeFailure(failure), serverSaid: failure.serverSaid })
+    case 'TlsNotTrusted':
+      return Object.assign(new TlsNotTrusted(), {
+        message: describeFailure(failure),
+        certificateFingerprint: failure.certificateFingerprint ?? null,
+      })
     case 'Throttled':
       return Object.assign(new ServerThrottles(), {
         message: describeFailure(failure),
@@ -188,7 +216,6 @@ const plainErrors = {
   HostNotFound,
   ConnectionRefused,
   ConnectionTimedOut,
-  TlsNotTrusted,
   TlsNotOffered,
   ProtocolNotSpoken,
   PlaintextNotAllowed,

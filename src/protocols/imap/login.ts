@@ -1,7 +1,9 @@
 import { ImapFlow } from 'imapflow'
+import type { Socket } from 'node:net'
 import type { ServerSettings } from '../../mailbox/access-model.js'
 import { ServerFailed } from '../../mailbox/failures.js'
 import type { Logger } from '../../platform/logs.js'
+import { certificateCheck, requireTrusted } from '../certificate-trust.js'
 import { nameForTls, resolveServer, type DialPolicy } from '../dial.js'
 import type { SecretsTold } from '../secrets-told.js'
 import { failureOfError } from './failure-of-error.js'
@@ -29,20 +31,18 @@ export type Login = {
 export async function login({ server, secret, secrets, policy, logger, unparsed }: Login): Promise<ImapFlow> {
   const address = await resolveServer(server, policy)
   const servername = nameForTls(server.host)
-  const client = new ImapFlow({
+  const requireTrust = () => requireTrusted((client as unknown as { socket: Socket }).socket, server)
+  const client: ImapFlow = new ImapFlow({
     host: address,
     servername,
     port: server.port,
     secure: server.security === 'IMPLICIT_TLS',
     doSTARTTLS: server.security === 'IMPLICIT_TLS' ? undefined : server.security === 'STARTTLS',
-    auth:
-      server.authentication === 'XOAUTH2'
-        ? { user: server.username, accessToken: secret }
-        : { user: server.username, pass: secret },
+    auth: loginAfter(requireTrust, server, secret),
     qresync: true,
     disableAutoIdle: true,
     clientInfo: { name: 'Mailfold' },
-    tls: { secureContext: policy.secureContext },
+    tls: certificateCheck(server, policy.secureContext),
     connectionTimeout: policy.connectTimeout,
     greetingTimeout: policy.connectTimeout,
     socketTimeout: policy.answerTimeout,
@@ -63,6 +63,8 @@ export async function login({ server, secret, secrets, policy, logger, unparsed 
   }, policy.connectTimeout + policy.answerTimeout)
   try {
     await client.connect()
+    // a server that says PREAUTH has no login
+    requireTrust()
   } catch (error) {
     client.close()
     const { host, port } = server
@@ -72,6 +74,28 @@ export async function login({ server, secret, secrets, policy, logger, unparsed 
     clearTimeout(deadline)
   }
   return client
+}
+
+/**
+ * The login as imapflow reads it. The secret is there only after the server's certificate was compared with the one that the account trusts.
+ *
+ * @param requireTrust throws where the certificate is another
+ */
+function loginAfter(requireTrust: () => void, { username, authentication }: ServerSettings, secret: string) {
+  const isToken = authentication === 'XOAUTH2'
+  const guarded = () => {
+    requireTrust()
+    return secret
+  }
+  return {
+    user: username,
+    get accessToken() {
+      return isToken ? guarded() : undefined
+    },
+    get pass() {
+      return isToken ? undefined : guarded()
+    },
+  }
 }
 
 /** Until the login is through, silence and gibberish mean that something else lives on the port. */

@@ -2,6 +2,7 @@ import { connect as connectPlain, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { ServerSettings } from '../../mailbox/access-model.js'
 import { ServerFailed } from '../../mailbox/failures.js'
+import { certificateCheck, requireTrusted } from '../certificate-trust.js'
 import { nameForTls, type DialPolicy } from '../dial.js'
 import { failureOfPop3 } from './pop3-failures.js'
 
@@ -18,11 +19,20 @@ export async function dial(server: ServerSettings, address: string, policy: Dial
 }
 
 /** TLS on an open socket, with the server's certificate checked. @throws an error of Node's network or TLS */
-export async function secured(socket: Socket, { host }: ServerSettings, policy: DialPolicy): Promise<Socket> {
+export async function secured(socket: Socket, server: ServerSettings, policy: DialPolicy): Promise<Socket> {
+  const { host } = server
   const servername = nameForTls(host)
-  const { secureContext } = policy
-  const wrapped = connectTls({ socket, host, secureContext, ...(servername === undefined ? {} : { servername }) })
+  const wrapped = connectTls({
+    ...{ socket, host, ...certificateCheck(server, policy.secureContext) },
+    ...(servername === undefined ? {} : { servername }),
+  })
   await settled(wrapped, 'secureConnect', policy.connectTimeout)
+  try {
+    requireTrusted(wrapped, server)
+  } catch (error) {
+    wrapped.destroy()
+    throw error
+  }
   return wrapped
 }
 
