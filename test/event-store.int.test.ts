@@ -77,6 +77,28 @@ test('writers that race leave versions without a gap, and each event once', asyn
   expect(new Set(events.map((event) => JSON.stringify(event.data))).size).toBe(241)
 })
 
+test.each([
+  ['a little', 5_000, true],
+  ['a year', 365 * 86_400_000, false],
+])('core 13: after a clock that was ahead by %s, times are in order or right again', async (_, ahead, isInOrder) => {
+  const id = await account()
+  const { now } = Date
+  Date.now = () => now() + ahead
+  try {
+    await streams.append(id, 1, [lost('ahead')])
+  } finally {
+    Date.now = now
+  }
+  const before = Date.now()
+  await streams.append(id, 2, [lost('after')])
+  const [early, late] = (await streams.read(id, 1, 10)).map((event) => event.recordedAt.getTime()) as [number, number]
+  if (isInOrder) expect(late).toBe(early)
+  else expect(late).toBeLessThan(before + 60_000)
+  // what a moment shows has everything that was recorded by then
+  expect(await streams.versionAt(id, new Date(late))).toBe(3)
+  expect(await streams.versionAt(id, new Date(before - 60_000))).toBe(0)
+})
+
 test('a worker whose account was taken over cannot write any more, and the API can', async () => {
   const id = await account()
   const lease = await store.lease()

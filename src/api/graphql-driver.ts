@@ -53,6 +53,7 @@ export class GraphQLDriver extends AbstractGraphQLDriver<DriverOptions> {
   async start(options: DriverOptions): Promise<void> {
     if (!options.schema) throw new Error('there is no schema')
     const executor = new Executor(options.schema)
+    await executor.warmUp()
     const fastify = this.httpAdapterHost.httpAdapter.getInstance<FastifyInstance>()
     this.serveHttp(fastify, executor, options)
     this.serveSockets(fastify.server, executor, options)

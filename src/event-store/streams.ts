@@ -198,8 +198,7 @@ export class Streams {
     fence?: FenceToken,
   ): Promise<RecordedEvent[]> {
     if (events.length === 0) return []
-    // a clock that was set back does not put a stream's times out of order
-    const recordedAt = new Date(Math.max(Date.now(), head.recordedAt))
+    const recordedAt = timeAfter(head.recordedAt, Date.now())
     const numbered = events.map((event, index): RecordedEvent => {
       return { ...event, accountId, version: head.version + 1 + index, recordedAt, cause }
     })
@@ -223,6 +222,17 @@ export class Streams {
     })
     return numbered
   }
+}
+
+/** Milliseconds by which the clocks of processes may differ, and by which a clock is set back to be right. */
+const CLOCK_SLIP = 60_000
+
+/**
+ * The time of an append: never before the last one, unless the clock by which that was recorded was plainly ahead. Times are right again after that,
+ * rather than in order.
+ */
+function timeAfter(last: number, now: number): Date {
+  return new Date(last - now > CLOCK_SLIP ? now : Math.max(now, last))
 }
 
 /**
