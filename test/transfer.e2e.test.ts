@@ -220,6 +220,26 @@ describe('the command line', () => {
     expect(stderr).not.toContain('imported')
   })
 
+  test('an import that the service breaks off says how far it came', async () => {
+    const path = join(folder, 'broken-off.mbox')
+    await writeFile(path, 'From a@example.org Thu Jan  1 00:00:00 2026\n\nHello\n')
+    const breaks = createServer((request, response) => {
+      if (request.url === '/graphql') return response.end(JSON.stringify({ data: { accounts: [{ id: account.id }] } }))
+      response.write('{"imported":2,"skipped":0}\n', () => response.destroy())
+    })
+    await new Promise<void>((done) => breaks.listen(0, '127.0.0.1', done))
+    const { port } = breaks.address() as AddressInfo
+    const { code, stderr } = await mailfold(['import', path], {
+      ...service.clientEnvironment,
+      MAILFOLD_URL: `http://127.0.0.1:${port}`,
+    })
+    expect([code, stderr]).toEqual([
+      69,
+      expect.stringMatching(/^mailfold: the service broke the import off after \d messages?: [^\n]*\n$/),
+    ])
+    breaks.close()
+  })
+
   test.each(['SIGINT', 'SIGTERM'] as const)('operator 3: an export that %s ends leaves nothing', async (signal) => {
     // answers, and then sends no more
     const slow = createServer((request, response) => {
@@ -255,6 +275,21 @@ describe('what is imported', () => {
     expect(await flagsOf(other)).toEqual(await flagsOf(account))
     const again = await run('import', source, '--account', other.id, '--json')
     expect(JSON.parse(again.stdout.trim().split('\n').at(-1) ?? '')).toMatchObject({ imported: 0, skipped: COUNT + 5 })
+  })
+
+  test('from a Maildir without INBOX, as an export of one mailbox writes it, is taken as well', async () => {
+    const path = join(folder, 'one mailbox')
+    expect(
+      await run('export', path, '--format', 'maildir', '--account', account.id, '--mailbox', 'Work/2026/old'),
+    ).toMatchObject({ code: 0 })
+    expect(await readdir(path)).toEqual(expect.arrayContaining(['cur', 'new', 'tmp', '.Work.2026.old']))
+    // an export of before had nothing at the top
+    for (const name of ['cur', 'new', 'tmp']) await rm(join(path, name), { recursive: true })
+    const into = await empty('one-mailbox')
+    expect(await run('import', path, '--account', into.id)).toMatchObject({
+      code: 0,
+      stderr: '5 messages imported, 0 here already\n',
+    })
   })
 
   test('is never deleted on the server, nor taken for mail of the server', async () => {

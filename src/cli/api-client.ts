@@ -30,6 +30,35 @@ const REFUSALS: Record<string, ExitCode> = {
 
 const refusal = (code: unknown): ExitCode => REFUSALS[String(code)] ?? EXIT.UNAVAILABLE
 
+/** An error of a GraphQL answer. */
+type Told = { message: string; extensions?: { code?: unknown } }
+
+type GraphqlAnswer<Data> = { data?: Data; errors?: Told[] }
+
+const refused = (errors: readonly Told[]): ApiFailure =>
+  new ApiFailure(errors.map((error) => error.message).join('; '), refusal(errors[0]?.extensions?.code))
+
+/** A value in JSON; null for what is none. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}
+
+/** The token that the service made. @throws ApiFailure where it made none there; an error of the file system where it may not be read */
+async function tokenIn(folder: string): Promise<string> {
+  const token = await readFile(join(folder, 'token'), 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error
+    throw new ApiFailure(
+      'no token: set MAILFOLD_TOKEN, or MAILFOLD_DATA to the data folder of the service',
+      EXIT.CONFIG,
+    )
+  })
+  return token.trim()
+}
+
 /** A client of a running service, like any other: GraphQL over HTTP and WebSocket, with the token. */
 export class ApiClient {
   private constructor(
@@ -37,20 +66,22 @@ export class ApiClient {
     private readonly token: string,
   ) {}
 
-  /** Finds the service by MAILFOLD_URL and MAILFOLD_TOKEN, or by the settings of a service on this machine. @throws ApiFailure */
+  /**
+   * Finds the service by MAILFOLD_URL and MAILFOLD_TOKEN, or by the settings of a service on this machine.
+   *
+   * @throws ApiFailure where there is no token; BadSetting; an error of the file system where the token may not be read
+   */
   static async find(environment: NodeJS.ProcessEnv): Promise<ApiClient> {
-    try {
-      const settings = readSettings(environment)
-      const url = environment['MAILFOLD_URL'] ?? `http://127.0.0.1:${settings.MAILFOLD_PORT}`
-      const token = settings.MAILFOLD_TOKEN ?? (await readFile(join(settings.MAILFOLD_DATA, 'token'), 'utf8')).trim()
-      return new ApiClient(url.replace(/\/$/, ''), token)
-    } catch (error) {
-      if (error instanceof BadSetting) throw error
-      throw new ApiFailure(
-        'no token: set MAILFOLD_TOKEN, or MAILFOLD_DATA to the data folder of the service',
-        EXIT.CONFIG,
-      )
-    }
+    const settings = readSettings(environment)
+    const url = environment['MAILFOLD_URL'] || `http://127.0.0.1:${settings.MAILFOLD_PORT}`
+    if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
+      throw new BadSetting('MAILFOLD_URL: must be a URL that begins with http:// or https://')
+    return new ApiClient(url.replace(/\/$/, ''), settings.MAILFOLD_TOKEN ?? (await tokenIn(settings.MAILFOLD_DATA)))
+  }
+
+  /** Whether the service is there and takes the token: what would wait for it otherwise says so at once. @throws ApiFailure */
+  async reach(): Promise<void> {
+    await this.ask('{ __typename }')
   }
 
   /** Runs a query or mutation. @throws ApiFailure */
@@ -66,15 +97,21 @@ export class ApiClient {
     }).catch(() => {
       throw new ApiFailure(`no service answers at ${this.url}: is it started?`)
     })
-    const answer = (await response.json()) as {
-      data?: Data
-      errors?: { message: string; extensions?: { code?: string } }[]
-    }
-    if (answer.errors?.length) {
-      const code = response.status === 401 ? 401 : answer.errors[0]?.extensions?.code
-      throw new ApiFailure(answer.errors.map((error) => error.message).join('; '), refusal(code))
-    }
+    const answer = await this.readAnswer<Data>(response)
+    if (answer.errors?.length) throw refused(answer.errors)
     return answer.data as Data
+  }
+
+  /** @throws ApiFailure where something else than Mailfold answers, or the answer breaks off */
+  private async readAnswer<Data>(response: Response): Promise<GraphqlAnswer<Data>> {
+    const body = await response.text().catch(() => {
+      throw new ApiFailure(`the service at ${this.url} broke its answer off`)
+    })
+    const answer = parsed(body) as GraphqlAnswer<Data> | null
+    if (answer?.data || answer?.errors) return answer
+    throw new ApiFailure(
+      `what answers at ${this.url} is not Mailfold (HTTP ${response.status}): see MAILFOLD_URL and MAILFOLD_PORT`,
+    )
   }
 
   /** The id of the account that is named, or of the only one there is. @throws ApiFailure when there is none, or none is named of several */
@@ -105,19 +142,26 @@ export class ApiClient {
     throw new ApiFailure(error ?? `the service answered ${response.status}`, refusal(response.status))
   }
 
-  /** The results of a subscription, across reconnects: `after` goes on from the last cursor that was seen. @throws ApiFailure */
+  /**
+   * The results of a subscription, across reconnects: `after` goes on from the last cursor that was seen. A connection that is lost is told once, on
+   * standard error.
+   *
+   * @throws ApiFailure where the service refuses
+   */
   async *follow<Data>(
     query: string,
     variables: Record<string, unknown>,
     cursorOf: (data: Data) => string,
   ): AsyncGenerator<Data> {
     let after = variables['after']
+    let isLost = false
     for (let pause = 200; ; pause = Math.min(pause * 2, 10_000)) {
       const client = this.socket()
       try {
         for await (const { data, errors } of client.iterate<Data>({ query, variables: { ...variables, after } })) {
-          if (errors) throw new ApiFailure(errors.map((error) => error.message).join('; '))
+          if (errors) throw refused(errors)
           if (!data) continue
+          isLost = false
           yield data
           after = cursorOf(data)
           pause = 200
@@ -126,11 +170,12 @@ export class ApiClient {
       } catch (error) {
         if (error instanceof ApiFailure) throw error
         // a server that refuses says so by these codes; anything else is a connection that was lost
-        const { code } = error as { code?: number }
-        if (code === 4403 || Array.isArray(error))
-          throw code === 4403
-            ? new ApiFailure('the token is not the right one', EXIT.NOT_PERMITTED)
-            : new ApiFailure(String((error as unknown[])[0]), EXIT.USAGE)
+        if ((error as { code?: number }).code === 4403)
+          throw new ApiFailure('the token is not the right one', EXIT.NOT_PERMITTED)
+        if (Array.isArray(error)) throw refused(error as Told[])
+        if (!isLost)
+          process.stderr.write(`mailfold: no connection to ${this.url}: it is tried again until there is one\n`)
+        isLost = true
         await new Promise((resolve) => setTimeout(resolve, pause))
       } finally {
         void client.dispose()

@@ -1,4 +1,3 @@
-import cliProgress from 'cli-progress'
 import { nodeId, readIdOf } from '../api/ids.js'
 import { counted } from '../platform/exit-codes.js'
 import type { Database } from '../platform/database.js'
@@ -11,6 +10,7 @@ import {
   type FoldProgress,
 } from '../projections/rebuild.js'
 import { theAccount } from './api-client.js'
+import { progressBar } from './progress-bar.js'
 import { withDatabase } from './with-database.js'
 
 /** Verifies or rebuilds one account, or all. @returns the exit code: 1 when a verified row differs, or a log is damaged */
@@ -40,7 +40,7 @@ async function foldOne(command: 'verify' | 'rebuild', database: Database, accoun
   const work = { verify: verifyAccount, rebuild: rebuildAccount }[command]
   const account = nodeId('Account', accountId)
   const say = (told: object, text: string) => process.stdout.write((json ? JSON.stringify(told) : text) + '\n')
-  const bar = new cliProgress.SingleBar({ format: `{bar} {value} of {total} events`, hideCursor: true })
+  const bar = progressBar('{bar} {value} of {total} events')
   if (!json) bar.start(0, 0)
   const progress = ({ done, total }: FoldProgress) => {
     bar.setTotal(total)

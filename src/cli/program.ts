@@ -42,13 +42,13 @@ export async function run(argv: readonly string[]): Promise<number> {
   let exitCode = 0
   // whoever reads what is printed may have enough of it, as head(1) has
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-    process.exit(0)
+    process.exit(error.code === 'EPIPE' ? 0 : sayFailure(Object.assign(error, { path: 'standard output' })))
   })
   const program = new Command('mailfold')
     .description('Mailbox sync service: IMAP4 and POP3 in, events and GraphQL out')
     .version('0.1.0')
   program.exitOverride()
+  program.configureOutput({ outputError: (told, write) => write(told.replace(/^error: /, 'mailfold: ')) })
   program.addHelpText('after', EXIT_HELP)
   program.hook('preAction', (_, command) => {
     // said also where another setting cannot be used: it may be the one that was meant
@@ -255,6 +255,8 @@ export async function run(argv: readonly string[]): Promise<number> {
     await program.parseAsync([...argv])
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.USAGE
+    const { endProgressBars } = await import('./progress-bar.js')
+    endProgressBars()
     return sayFailure(error)
   }
   return exitCode
@@ -263,6 +265,5 @@ export async function run(argv: readonly string[]): Promise<number> {
 /** A command ends at once, with the exit code that shells expect; what must not stay is removed at the exit. The service has its own way to stop. */
 function endOnSignals(): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-    // after the other listeners, of which a progress bar has one that shows the cursor again
-    process.on(signal, () => setImmediate(() => process.exit(128 + constants.signals[signal])))
+    process.on(signal, () => process.exit(128 + constants.signals[signal]))
 }

@@ -26,6 +26,7 @@ export type TailOptions = { after?: string; all?: boolean; json?: boolean }
 export async function tail(account: string | undefined, { after, all, json }: TailOptions): Promise<void> {
   if (all && account !== undefined) throw new ApiFailure('give an account or --all, not both', EXIT.USAGE)
   const client = await ApiClient.find(process.env)
+  await client.reach()
   const told = all ? tailStore(client, after) : tailAccount(client, await client.account(account), after)
   for await (const each of told) process.stdout.write((json ? JSON.stringify(each) : line(each)) + '\n')
 }

@@ -1,14 +1,13 @@
-import cliProgress from 'cli-progress'
 import { createReadStream, createWriteStream, existsSync } from 'node:fs'
 import { access, constants, mkdir, readdir, stat, utimes } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { extract, pack } from 'tar-stream'
 import { counted, EXIT, fileFailure } from '../platform/exit-codes.js'
 import { ApiClient, ApiFailure } from './api-client.js'
 import { whole } from './partial.js'
+import { progressBar } from './progress-bar.js'
 
 /** What `export` may be told. */
 export type ExportOptions = {
@@ -47,6 +46,7 @@ export async function exportMail(target: string, options: ExportOptions): Promis
     if (toStandardOutput) await pipeline(content, process.stdout, { end: false })
     else await whole(target, (partial) => write(content, partial, options.format))
   } catch (error) {
+    if (toStandardOutput) Object.assign(error as Error, { path: 'standard output' })
     if (error instanceof ApiFailure || fileFailure(error)) throw error
     throw new ApiFailure('the service broke the export off: nothing was written')
   }
@@ -122,24 +122,35 @@ export async function importMail(source: string, { account: given, mailbox, json
   const found = await stat(source).catch(() => null)
   if (!found) throw new ApiFailure(`there is no ${source}`, EXIT.NO_INPUT)
   const isMaildir = found.isDirectory()
-  if (isMaildir && !existsSync(join(source, 'cur')))
+  await access(source, isMaildir ? constants.R_OK | constants.X_OK : constants.R_OK)
+  if (isMaildir && (await foldersOf(source)).length === 0)
     throw new ApiFailure(`${source} is no Maildir: it has no folder cur`, EXIT.DATA)
   const client = await ApiClient.find(process.env)
   const account = await client.account(given)
   const progress = new Progress(isMaildir ? await sizeOf(source) : found.size, json === true)
-  const body = (isMaildir ? tarOf(source) : createReadStream(source)).pipe(progress.counter())
+  const body = progress.counter()
+  let unreadable = null as Error | null
+  pipeline(isMaildir ? tarOf(source) : createReadStream(source), body).catch((error: Error) => (unreadable = error))
   const query = new URLSearchParams({ format: isMaildir ? 'maildir' : 'mbox', mailbox })
-  const response = await client.request(`/accounts/${account}/import?${query.toString()}`, {
-    method: 'POST',
-    headers: { 'content-type': isMaildir ? 'application/x-tar' : 'application/mbox' },
-    body: Readable.toWeb(body) as never,
-    duplex: 'half',
-  } as RequestInit)
   type Told = { imported: number; skipped: number; done?: boolean; error?: string | null }
   let last: Told = { imported: 0, skipped: 0 }
-  for await (const line of createInterface({ input: Readable.fromWeb(response.body as never) })) {
-    last = { ...last, ...(JSON.parse(line) as Told) }
-    progress.tell({ imported: last.imported, skipped: last.skipped })
+  try {
+    const response = await client.request(`/accounts/${account}/import?${query.toString()}`, {
+      method: 'POST',
+      headers: { 'content-type': isMaildir ? 'application/x-tar' : 'application/mbox' },
+      body: Readable.toWeb(body) as never,
+      duplex: 'half',
+    } as RequestInit)
+    for await (const line of linesOf(response)) {
+      last = { ...last, ...(JSON.parse(line) as Told) }
+      progress.tell({ imported: last.imported, skipped: last.skipped })
+    }
+  } catch (error) {
+    if (unreadable && fileFailure(unreadable)) throw unreadable
+    if (error instanceof ApiFailure) throw error
+    throw new ApiFailure(
+      `the service broke the import off after ${counted(last.imported, 'message')}: run it again, and it passes over those`,
+    )
   }
   const { imported, skipped, done, error } = last
   // of an import that was refused as a whole there is nothing to count
@@ -151,10 +162,20 @@ export async function importMail(source: string, { account: given, mailbox, json
   return error ? EXIT.DATA : EXIT.UNAVAILABLE
 }
 
-/** Folders of a Maildir that hold messages, as paths in it. */
+/** The lines of an answer, as they come. */
+async function* linesOf(response: Response): AsyncGenerator<string> {
+  let rest = ''
+  for await (const piece of Readable.fromWeb(response.body as never).setEncoding('utf8')) {
+    const lines = (rest + String(piece)).split('\n')
+    rest = lines.pop() ?? ''
+    yield* lines
+  }
+}
+
+/** Folders of a Maildir that hold messages, as paths in it. One that was exported without INBOX has nothing at the top. */
 async function foldersOf(maildir: string): Promise<string[]> {
-  const names = await readdir(maildir)
-  const mailboxes = ['', ...names.filter((name) => name.startsWith('.') && existsSync(join(maildir, name, 'cur')))]
+  const names = ['', ...(await readdir(maildir)).filter((name) => name.startsWith('.'))]
+  const mailboxes = names.filter((name) => existsSync(join(maildir, name, 'cur')))
   return mailboxes.flatMap((mailbox) => ['cur', 'new'].map((name) => join(mailbox, name)))
 }
 
@@ -191,12 +212,7 @@ const TOLD_AGAIN = 1024 * 1024
 
 /** Shows how far a transfer is: a bar on standard error, or JSON lines. */
 class Progress {
-  private readonly bar = new cliProgress.SingleBar({
-    format: '{bar} {percentage} % of {total} bytes',
-    hideCursor: true,
-    noTTYOutput: false,
-    stream: process.stderr,
-  })
+  private readonly bar = progressBar('{bar} {percentage} % of {total} bytes')
   private bytes = 0
   /** bytes that were told of last */
   private told = 0

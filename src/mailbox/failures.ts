@@ -132,7 +132,7 @@ export function describeFailure(failure: ServerFailure): string {
     case 'ProtocolNotSpoken':
       return `What answers on port ${failure.port} of ${failure.host} does not speak the protocol.`
     case 'PlaintextNotAllowed':
-      return `A connection without TLS to ${failure.host} is not allowed: it is not on loopback.`
+      return `A connection without TLS to ${failure.host} is not allowed: it is not on loopback (see MAILFOLD_ALLOW_PLAINTEXT).`
     case 'HostNotAllowed':
       return `Mail hosts may not be where ${failure.host} is: see MAILFOLD_MAIL_HOSTS.`
     case 'Throttled':

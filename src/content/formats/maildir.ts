@@ -37,11 +37,16 @@ export function maildirOf(messages: AsyncIterable<ExportedMessage>): Readable {
   const tar = pack()
   const write = async () => {
     const made = new Set<string>()
-    for await (const message of messages) {
-      const folder = folderOf(message.path)
+    const make = async (folder: string) => {
       if (!made.has(folder))
         for (const name of ['cur', 'new', 'tmp']) await add(tar, { name: join(folder, name), type: 'directory' })
       made.add(folder)
+    }
+    // whatever is in it: without these three it is no Maildir
+    await make('')
+    for await (const message of messages) {
+      const folder = folderOf(message.path)
+      await make(folder)
       const { messageId, flags, internalDate, size, content } = message
       const letters = FLAGS.filter(([, flag]) => hasFlag(flags, flag)).map(([letter]) => letter)
       const seconds = Math.max(0, Math.floor(internalDate.getTime() / 1000))
