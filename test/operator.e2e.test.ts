@@ -1,5 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -155,4 +156,96 @@ test('tail, like every command, says at once that the service is not there, or i
   })
   web.close()
   other.close()
+})
+
+test('a first start on a disk that is too small says so', async () => {
+  const start = await mailfold(['start'], { MAILFOLD_PORT: '0', MAILFOLD_DATA: join(small, 'too much') })
+  expect(start).toEqual({ code: 69, stdout: '', stderr: oneLine('No space left on device') })
+})
+
+describe('on a full disk', () => {
+  beforeAll(async () => {
+    await writeFile(join(small, 'fill'), Buffer.alloc(2 ** 20)).catch(() => undefined)
+  })
+
+  test('a first start says so', async () => {
+    const start = await mailfold(['start'], { MAILFOLD_PORT: '0', MAILFOLD_DATA: join(small, 'data') })
+    expect(start).toEqual({ code: 73, stdout: '', stderr: oneLine('data cannot be written: the disk is full') })
+  })
+
+  test('a backup says so, and leaves nothing', async () => {
+    const target = join(small, 'backup')
+    const { code, stderr } = await mailfold(['backup', target], { MAILFOLD_DATA: service.folder })
+    expect([code, stderr]).toEqual([73, oneLine('the disk is full')])
+    expect(existsSync(`${target}.partial`)).toBe(false)
+  })
+
+  test('an export says so, and leaves nothing', async () => {
+    const answers = createServer((request, response) => {
+      if (request.method === 'POST') response.end(JSON.stringify({ data: { accounts: [{ id: 'QWNjb3VudDox' }] } }))
+      else response.writeHead(200, { 'mailfold-messages': '1', 'mailfold-bytes': '4' }).end('From '.repeat(100_000))
+    })
+    await new Promise<void>((done) => answers.listen(0, '127.0.0.1', done))
+    const target = join(small, 'all.mbox')
+    const { port } = answers.address() as AddressInfo
+    const { code, stderr } = await run(['export', target], { MAILFOLD_URL: `http://127.0.0.1:${port}` })
+    expect([code, stderr]).toEqual([73, `mailfold: ${target}: the disk is full\n`])
+    expect(existsSync(`${target}.partial`)).toBe(false)
+    const full = `exec dist/bundle/main.js export - > /dev/full`
+    const said = spawn('sh', ['-c', full], {
+      env: { ...process.env, ...service.clientEnvironment, MAILFOLD_URL: `http://127.0.0.1:${port}` },
+    })
+    let stderrOfFull = ''
+    said.stderr.on('data', (chunk: Buffer) => (stderrOfFull += chunk.toString()))
+    expect(await new Promise((done) => said.once('close', done))).toBe(73)
+    expect(stderrOfFull).toBe('mailfold: standard output: the disk is full\n')
+    answers.close()
+  })
+})
+
+test('what this user may not use is told as that, and not as missing', async () => {
+  const nobody = Number(execFileSync('id', ['-u', 'nobody']).toString())
+  // the checkout may lie where nobody may go: what is run is what is copied
+  const copy = await mkdtemp(join(tmpdir(), 'mailfold-copy-'))
+  await chmod(copy, 0o755)
+  execFileSync('cp', ['-r', 'dist', 'package.json', 'node_modules', copy])
+  await writeFile(join(service.folder, 'token'), 'a-token-of-somebody', { mode: 0o600 })
+  const asNobodyDoes = (...args: string[]) => {
+    const child = spawn(join(copy, 'node_modules/.bin/node'), [join(copy, 'dist/bundle/main.js'), ...args], {
+      uid: nobody,
+      gid: nobody,
+      env: { PATH: process.env['PATH'], MAILFOLD_DATA: service.folder },
+      cwd: '/',
+    })
+    let stderr = ''
+    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
+    return new Promise((done) => child.once('close', (code) => done({ code, stderr })))
+  }
+  await chmod(service.folder, 0o711)
+  for (const command of ['accounts', 'verify', 'start'])
+    expect([command, await asNobodyDoes(command)]).toEqual([
+      command,
+      { code: 77, stderr: oneLine('this user may not use it') },
+    ])
+  await rm(copy, { recursive: true, force: true })
+})
+
+test('a data folder that is a file, and an address of a database that is none, are told in one line', async () => {
+  const file = join(folder, 'a file')
+  await writeFile(file, '')
+  const start = (environment: NodeJS.ProcessEnv) => mailfold(['start'], { MAILFOLD_PORT: '0', ...environment })
+  expect(await start({ MAILFOLD_DATA: file })).toEqual({ code: 73, stdout: '', stderr: oneLine('is no folder') })
+  for (const url of ['postgres://user:50%off@localhost/mail', 'postgres://user:p#w@localhost/mail'])
+    expect(await start({ MAILFOLD_DATA: folder, DATABASE_URL: url })).toEqual({
+      code: 78,
+      stdout: '',
+      stderr: oneLine('DATABASE_URL'),
+    })
+  const blobs = await start({ MAILFOLD_DATA: join(folder, 'data'), MAILFOLD_BLOBS: 's3://none', AWS_REGION: '' })
+  expect(blobs).toEqual({ code: 69, stdout: '', stderr: oneLine('MAILFOLD_BLOBS') })
+  expect(await start({ MAILFOLD_DATA: folder, MAILFOLD_TRACES: 'yes', MAILFOLD_LOG_LEVEL: 'loud' })).toEqual({
+    code: 78,
+    stdout: '',
+    stderr: oneLine('MAILFOLD_LOG_LEVEL: must be fatal, .*MAILFOLD_TRACES: must be true or false'),
+  })
 })

@@ -5,6 +5,7 @@ import { setShardCount } from '../event-store/leases.js'
 import { MIGRATIONS } from '../event-store/migrations/index.js'
 import { Database } from '../platform/database.js'
 import { counted, EXIT } from '../platform/exit-codes.js'
+import { databaseAddress } from '../platform/settings.js'
 import { StartFailure } from '../platform/start-failure.js'
 import { columnsOf, foldAll, refuseWhatIsNotEmpty, sayTo, TABLES } from './backup.js'
 import { withDatabase } from './with-database.js'
@@ -18,8 +19,9 @@ import { withDatabase } from './with-database.js'
  */
 export async function copyDatabase(url: string, { json }: { json?: boolean }): Promise<void> {
   const say = sayTo(json)
-  if (!/^postgres(ql)?:\/\//.test(url))
-    throw new StartFailure('the database to copy to must begin with postgres://', EXIT.USAGE)
+  const address = databaseAddress.safeParse(url)
+  if (!address.success)
+    throw new StartFailure(`the database to copy to ${address.error.issues[0]?.message ?? ''}`, EXIT.USAGE)
   await withDatabase(async (from) => {
     await refuseARunningService(from)
     const shards = await from.pool.query('select from shards')

@@ -11,6 +11,10 @@ export async function whole<T>(target: string, make: (partial: string) => Promis
     const made = await make(partial)
     await rename(partial, target)
     return made
+  } catch (error) {
+    // what a write fails with does not name the file
+    if ((error as NodeJS.ErrnoException).syscall === 'write') Object.assign(error as Error, { path: target })
+    throw error
   } finally {
     await rm(partial, { recursive: true, force: true })
     process.off('exit', remove)

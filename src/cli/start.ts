@@ -222,7 +222,9 @@ function nestLogger(logger: Logger): LoggerService {
     typeof message === 'string' ? message : String((message as Error)?.message ?? message)
   return {
     log: (message: unknown) => logger.debug(text(message)),
-    error: (message: unknown, ...more: unknown[]) => logger.error({ more }, text(message)),
+    // what ends a start is said by the start itself
+    error: (message: unknown, ...more: unknown[]) =>
+      more.includes('ExceptionHandler') ? undefined : logger.error({ more }, text(message)),
     warn: (message: unknown) => logger.warn(text(message)),
     debug: (message: unknown) => logger.trace(text(message)),
     verbose: (message: unknown) => logger.trace(text(message)),

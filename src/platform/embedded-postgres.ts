@@ -23,7 +23,7 @@ import {
   WORKING_DIRECTORY,
   type PostgresAccount,
 } from './postgres-runtime.js'
-import { EXIT } from './exit-codes.js'
+import { EXIT, systemFailure } from './exit-codes.js'
 import { StartFailure } from './start-failure.js'
 
 /** A running Postgres of this process's own. */
@@ -205,7 +205,7 @@ async function initialise(start: Start): Promise<void> {
     throw new StartFailure(
       `the embedded Postgres needs a line in /etc/passwd for the user that runs it (${process.getuid?.()}): run as a user that is there, or set DATABASE_URL`,
     )
-  throw new StartFailure(`the embedded Postgres could not be set up: ${lastLine(said())}`)
+  throw new StartFailure(`the embedded Postgres could not be set up: ${complaintOf(said())}`)
 }
 
 /** Unix socket paths end at about 100 bytes: a deep data folder gets its socket elsewhere, in a folder of its own. */
@@ -249,7 +249,7 @@ async function untilReady(child: ChildProcess, cluster: string): Promise<void> {
   child.once('error', () => (ended = true))
   const ready = join(cluster, 'postmaster.pid')
   for (let waited = 0; ; waited += 10) {
-    if (ended) throw new StartFailure(`the embedded Postgres did not start: ${lastLine(said())}`)
+    if (ended) throw new StartFailure(`the embedded Postgres did not start: ${complaintOf(said())}`)
     if (waited > 60_000) throw new StartFailure('the embedded Postgres did not start within a minute')
     // the eighth line of postmaster.pid is its state
     const state = (await readFile(ready, 'utf8').catch(() => '')).split('\n')
@@ -266,7 +266,12 @@ function collect(child: ChildProcess): () => string {
   return () => said
 }
 
-const lastLine = (text: string) => text.trim().split('\n').at(-1) ?? 'it said nothing'
+/** Of what Postgres has said, the line that tells what is wrong, without its time and process. */
+function complaintOf(text: string): string {
+  const lines = text.trim().split('\n')
+  const complaint = lines.find((line) => /\b(FATAL|PANIC|error): |could not/.test(line)) ?? lines.at(-1)
+  return complaint?.replace(/^\S+ \S+ \S+ \[\d+\] /, '') || 'it said nothing'
+}
 
 async function stop(child: ChildProcess, patience: number): Promise<void> {
   const hasEnded = () => child.pid === undefined || child.exitCode !== null || child.signalCode !== null
@@ -284,10 +289,14 @@ async function stop(child: ChildProcess, patience: number): Promise<void> {
   child.kill('SIGKILL')
 }
 
+/** @throws an error of the file system where that cannot be known, since this user may not look */
 async function exists(path: string): Promise<boolean> {
   return access(path, constants.F_OK).then(
     () => true,
-    () => false,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return false
+      throw error
+    },
   )
 }
 
@@ -301,13 +310,15 @@ export async function prepareDataFolder(folder: string): Promise<void> {
     await mkdir(folder, { recursive: true, mode: 0o711 })
     if (!(await stat(folder)).isDirectory()) throw Object.assign(new Error(), { code: 'ENOTDIR' })
     const probe = join(folder, `.write-${randomBytes(4).toString('hex')}`)
-    await writeFile(probe, '')
-    await rm(probe)
+    // on a full disk an empty file can be made
+    await writeFile(probe, 'probe').finally(() => rm(probe, { force: true }))
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error'
+    const { code = 'unknown error' } = error as NodeJS.ErrnoException
+    // mkdir says so of a file in the place of the folder
+    const failure = systemFailure(code === 'EEXIST' ? 'ENOTDIR' : code)
     throw new StartFailure(
-      `the data folder ${folder} cannot be written (${code}): set MAILFOLD_DATA`,
-      EXIT.CANNOT_CREATE,
+      `the data folder ${folder} cannot be written: ${failure?.reason ?? code}: set MAILFOLD_DATA`,
+      failure?.exitCode ?? EXIT.CANNOT_CREATE,
     )
   }
 }

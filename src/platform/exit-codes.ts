@@ -36,11 +36,21 @@ const OF_SYSTEM: Record<string, [ExitCode, string]> = {
   ENAMETOOLONG: [EXIT.CANNOT_CREATE, 'the name is too long'],
 }
 
+/** What an error of the system is in words, and the exit code; null for a code that is not known. */
+export function systemFailure(code: string): { reason: string; exitCode: ExitCode } | null {
+  const known = OF_SYSTEM[code]
+  return known ? { exitCode: known[0], reason: known[1] } : null
+}
+
+/** Of a write that fails, Node does not say into which file. */
+const WITHOUT_PATH = ['ENOSPC', 'EDQUOT']
+
 /** What to say of an error of the file system, and the exit code; null for any other error. */
 export function fileFailure(error: unknown): { message: string; exitCode: ExitCode } | null {
-  const { code, path } = error as NodeJS.ErrnoException
-  const known = OF_SYSTEM[code ?? '']
-  return known && path !== undefined ? { message: `${path}: ${known[1]}`, exitCode: known[0] } : null
+  const { code = '', path } = error as NodeJS.ErrnoException
+  const known = systemFailure(code)
+  if (!known || (path === undefined && !WITHOUT_PATH.includes(code))) return null
+  return { message: path === undefined ? known.reason : `${path}: ${known.reason}`, exitCode: known.exitCode }
 }
 
 /** A number with its noun: "1 shard", "2 shards". */

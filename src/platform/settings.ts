@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { EXIT } from './exit-codes.js'
 
 const flag = z
-  .enum(['true', 'false', '1', '0'])
+  .enum(['true', 'false', '1', '0'], 'must be true or false')
   .transform((value) => value === 'true' || value === '1')
   .describe('true or false')
 
@@ -24,6 +24,24 @@ const setting = <T>(parse: z.ZodType<T>, fallback: string | undefined, about: st
 })
 
 const ENTRY_OF_HOSTS = 'must be public, private, loopback, or networks such as 10.1.0.0/16, with commas between'
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+
+/** Where a Postgres is, as its clients can read it: a password may need some characters written with %. */
+export const databaseAddress = z
+  .string()
+  .regex(/^postgres(ql)?:\/\//, 'must begin with postgres://')
+  .refine(isAddress, 'is no address: in a user name or password %, #, / and @ are written %25, %23, %2F and %40')
+
+function isAddress(url: string): boolean {
+  try {
+    new URL(url)
+    decodeURIComponent(url)
+    return true
+  } catch {
+    return false
+  }
+}
 
 /** Most shards that the accounts can be divided into. */
 export const MOST_SHARDS = 1_024
@@ -63,7 +81,7 @@ export const settingDefinitions = {
     'the master key before, while `mailfold rotate-key` seals the credentials with the new one',
   ),
   MAILFOLD_LOG_LEVEL: setting(
-    z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
+    z.enum(LOG_LEVELS, `must be ${LOG_LEVELS.slice(0, -1).join(', ')} or ${LOG_LEVELS.at(-1)}`),
     'warn',
     'least level that is logged',
   ),
@@ -196,10 +214,7 @@ export const settingDefinitions = {
     'milliseconds that the stop itself may take: jobs put their work down, connections are closed',
   ),
   DATABASE_URL: setting(
-    z
-      .string()
-      .regex(/^postgres(ql)?:\/\//, 'must begin with postgres://')
-      .optional(),
+    databaseAddress.optional(),
     undefined,
     'Postgres 15 or later to use, instead of the embedded one',
   ),
