@@ -158,6 +158,28 @@ test('tail, like every command, says at once that the service is not there, or i
   other.close()
 })
 
+test('check tells of messages that are not read yet', async () => {
+  const own = await Service.start({ MAILFOLD_TLS_CA: dovecot.authorityFile })
+  try {
+    const account = await own.connect({
+      host: 'localhost',
+      port: dovecot.imapsPort,
+      username: 'many',
+      password: PASSWORD,
+    })
+    type Some = { account: { progress: { done: number } } }
+    const query = 'query ($id: ID!) { account(id: $id) { progress { done } } }'
+    await until(async () => (await own.ask<Some>(query, { id: account })).account.progress.done > 0)
+    await own.end('SIGKILL')
+    const { code, stdout } = await mailfold(['check'], { MAILFOLD_DATA: own.folder })
+    expect(stdout).toMatch(/INBOX: \d+ of the server's messages are not read yet\n/)
+    expect(stdout).not.toContain('all is recorded')
+    expect(code).toBe(1)
+  } finally {
+    await own.stop()
+  }
+})
+
 test('a first start on a disk that is too small says so', async () => {
   const start = await mailfold(['start'], { MAILFOLD_PORT: '0', MAILFOLD_DATA: join(small, 'too much') })
   expect(start).toEqual({ code: 69, stdout: '', stderr: oneLine('No space left on device') })

@@ -78,6 +78,12 @@ async function compareMailbox(
   if (connection.unlisted > 0) differences.push({ kind: 'NOT_LISTED', path, messages: connection.unlisted })
   for (const uid of uidValidity === null ? [] : await viewUnreadableUids(session, { mailboxId, uidValidity }))
     if (server.has(uid)) differences.push({ kind: 'UNREADABLE', path, uid })
-  // what has not been read yet is not missing
-  return place.complete ? differences : differences.filter(({ kind }) => kind !== 'NOT_RECORDED')
+  return place.complete ? differences : countUnread(path, differences)
+}
+
+/** While a mailbox is read for the first time, the messages that are not recorded are counted, and not listed. */
+function countUnread(path: string, differences: readonly Discrepancy[]): Discrepancy[] {
+  const others = differences.filter(({ kind }) => kind !== 'NOT_RECORDED')
+  const messages = differences.length - others.length
+  return messages === 0 ? others : [...others, { kind: 'NOT_READ_YET', path, messages }]
 }

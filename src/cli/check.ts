@@ -23,6 +23,7 @@ export async function check(account: string | undefined, { json }: { json?: bool
   return withDatabase(async (database, settings) => {
     const accounts = await viewAccounts(database.pool, await accountsOf(database, account))
     let code = 0
+    if (accounts.length === 0 && !json) process.stdout.write('There is no account.\n')
     for (const each of accounts) code = Math.max(code, await checkOne(database, settings, each, json === true))
     return code
   })

@@ -4,6 +4,8 @@ import { sameFlags, type Flags } from './flags.js'
 export type Discrepancy =
   /** the server has a message that is not recorded, or one is recorded that it does not have */
   | { kind: 'NOT_RECORDED' | 'NOT_ON_SERVER'; path: string; uid: number }
+  /** messages that the server has and the first reading of the mailbox has not come to */
+  | { kind: 'NOT_READ_YET'; path: string; messages: number }
   | { kind: 'FLAGS'; path: string; uid: number; recorded: Flags; server: Flags }
   /** the message is recorded, and nothing of it could be read */
   | { kind: 'UNREADABLE'; path: string; uid: number }
@@ -41,6 +43,8 @@ export function describeDiscrepancy(each: Discrepancy): string {
   switch (each.kind) {
     case 'NOT_RECORDED':
       return `${each.path}: the server has UID ${each.uid}, which is not recorded`
+    case 'NOT_READ_YET':
+      return `${each.path}: ${each.messages} of the server's messages are not read yet`
     case 'NOT_ON_SERVER':
       return `${each.path}: UID ${each.uid} is recorded, and the server does not have it`
     case 'FLAGS':
