@@ -9,6 +9,7 @@ import { Dovecot } from './support/dovecot.ts'
 import { PASSWORD } from './support/imap-server.ts'
 import { variedMail } from './support/mail.ts'
 import { fillMaildir } from './support/maildir.ts'
+import { OwnServices } from './support/own-services.ts'
 import { mailfold, Service, until, type Finished } from './support/service.ts'
 
 /** Enough that the first sync is cut off where a test cuts it off. */
@@ -250,6 +251,37 @@ test('what this user may not use is told as that, and not as missing', async () 
       { code: 77, stderr: oneLine('this user may not use it') },
     ])
   await rm(copy, { recursive: true, force: true })
+})
+
+test('a start that is refused, since the service runs on its folder, changes nothing there', async () => {
+  const start = await mailfold(['start'], { MAILFOLD_PORT: '0', MAILFOLD_DATA: service.folder })
+  expect(start).toEqual({ code: 69, stdout: '', stderr: oneLine('in use by another Mailfold') })
+  expect(existsSync(join(service.folder, 'tls-ca.pem'))).toBe(true)
+})
+
+test('a database in which no tables can be made, or that goes away, is told in one line, and every command ends', async () => {
+  const own = await OwnServices.start()
+  const owner = own.database()
+  try {
+    await owner.query('create role guest login')
+    const guest = own.databaseUrl.replace('owner@', 'guest@')
+    for (const command of ['start', 'verify']) {
+      const run = await mailfold([command], { MAILFOLD_PORT: '0', MAILFOLD_DATA: folder, DATABASE_URL: guest })
+      expect([command, run]).toEqual([command, { code: 77, stdout: '', stderr: oneLine('grant its role the schema') }])
+    }
+    const environment = { MAILFOLD_DATA: folder, DATABASE_URL: own.databaseUrl }
+    expect(await mailfold(['migrate'], environment)).toMatchObject({ code: 0 })
+    const session = await owner.connect()
+    await session.query('begin; lock table streams')
+    const verified = mailfold(['verify'], environment)
+    const end = `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'mailfold' and wait_event_type = 'Lock'`
+    await until(async () => (await owner.query(end)).rowCount === 1)
+    expect(await verified).toEqual({ code: 69, stdout: '', stderr: oneLine('database') })
+    session.release()
+  } finally {
+    await owner.end()
+    await own.stop()
+  }
 })
 
 test('a data folder that is a file, and an address of a database that is none, are told in one line', async () => {

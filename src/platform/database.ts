@@ -2,6 +2,7 @@ import pg from 'pg'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DataSource, type MigrationInterface } from 'typeorm'
 import { ClientSessions, insideSession } from './client-sessions.js'
+import { EXIT } from './exit-codes.js'
 import { StartFailure } from './start-failure.js'
 import { together } from './together.js'
 
@@ -45,7 +46,7 @@ export class Database {
    *
    * @param patience milliseconds for which a transaction may do nothing; after that Postgres ends it, so that a process that stands still
    *   keeps no lock from the one that takes its work over (0: for ever). And milliseconds that a statement of a client may take.
-   * @throws StartFailure when the database cannot be reached or is older than Postgres 15
+   * @throws StartFailure when the database cannot be reached, is older than Postgres 15, or does not let its tables be made
    */
   static async open(
     url: string,
@@ -72,7 +73,13 @@ export class Database {
     }
     const pool = (source.driver as unknown as { master: pg.Pool }).master
     survive(pool)
-    await migrateAlone(source, pool)
+    try {
+      await migrateAlone(source, pool)
+    } catch (error) {
+      // sessions that are left would keep a command from ending
+      await source.destroy()
+      throw migrationFailure(error)
+    }
     const forClients = openPool(url, {
       max: CLIENT_SESSIONS,
       application_name: 'mailfold-clients',
@@ -190,6 +197,19 @@ async function migrateAlone(source: DataSource, pool: pg.Pool): Promise<void> {
   } finally {
     guard.release()
   }
+}
+
+/** Postgres's code for what a role may not do. */
+const INSUFFICIENT_PRIVILEGE = '42501'
+
+/** Since Postgres 15 only the owner of a database may make tables in its schema public. */
+function migrationFailure(error: unknown): unknown {
+  const { code, message } = error as Error & { code?: string }
+  if (code !== INSUFFICIENT_PRIVILEGE) return error
+  return new StartFailure(
+    `the tables cannot be made or changed: ${message}: name the owner of the database in DATABASE_URL, or grant its role the schema public`,
+    EXIT.NOT_PERMITTED,
+  )
 }
 
 /** TypeORM parses URLs by its own rules, which know no Unix socket; the embedded database's address is taken apart here. */

@@ -53,7 +53,6 @@ export class Platform {
     const folder = settings.MAILFOLD_DATA
     await prepareDataFolder(folder)
     const secureContext = await trusting(settings.MAILFOLD_TLS_CA)
-    await keepAuthorities(folder, settings.MAILFOLD_TLS_CA)
     const token = await loadToken(folder, settings.MAILFOLD_TOKEN)
     const embedded = settings.DATABASE_URL === undefined ? await startEmbeddedPostgres(folder, spawned) : null
     const url = embedded?.url ?? settings.DATABASE_URL ?? ''
@@ -62,6 +61,8 @@ export class Platform {
       longestStatement: settings.MAILFOLD_STATEMENT_TIMEOUT,
     })
     try {
+      // not before the folder is known to be this process's own: it may be that of a service that runs
+      await keepAuthorities(folder, settings.MAILFOLD_TLS_CA)
       return new Platform(
         settings,
         makeLogger(settings.MAILFOLD_LOG_LEVEL),
