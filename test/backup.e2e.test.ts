@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ImapFlow } from 'imapflow'
@@ -142,6 +142,13 @@ test('what is no backup, is damaged, or has no place, is told in one line', asyn
     blobs: 4,
     missing: [blob.split('/').at(-1)],
   })
+
+  const cutOff = join(folder, 'cut-off')
+  await cp(copy, cutOff, { recursive: true })
+  await truncate(join(cutOff, 'tables/events.copy.gz'), 100)
+  expect(await fails(65, ['restore', cutOff], await fresh())).toMatch(/^mailfold: .*damaged: tables\/events.*\n$/)
+  await truncate(join(cutOff, 'manifest.json'), 100)
+  expect(await fails(65, ['restore', cutOff], await fresh())).toMatch(/^mailfold: .*damaged: its manifest.*\n$/)
 
   const manifest = JSON.parse(await readFile(join(copy, 'manifest.json'), 'utf8')) as { migrations: string[] }
   await writeFile(join(damaged, 'manifest.json'), JSON.stringify({ ...manifest, migrations: ['FromTheFuture'] }))

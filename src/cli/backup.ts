@@ -157,11 +157,20 @@ async function readManifest(folder: string): Promise<Manifest> {
   const text = await readFile(join(folder, 'manifest.json'), 'utf8').catch(() => null)
   if (text === null)
     throw new ApiFailure(`${folder} is no backup, or one that was cut off: it has no manifest.json`, EXIT.NO_INPUT)
-  const manifest = JSON.parse(text) as Manifest
+  const manifest = manifestIn(text, folder)
   const known = MIGRATIONS.map((migration) => new migration().name)
   if (!manifest.migrations.every((name, at) => name === known[at]))
     throw new ApiFailure(`${folder} was made by a newer Mailfold`, EXIT.DATA)
   return manifest
+}
+
+/** @throws ApiFailure when it is no manifest, or one that was cut off */
+function manifestIn(text: string, folder: string): Manifest {
+  try {
+    return JSON.parse(text) as Manifest
+  } catch {
+    throw new ApiFailure(`${folder} is damaged: its manifest.json cannot be read`, EXIT.DATA)
+  }
 }
 
 /** @throws ApiFailure when there is something already */
@@ -178,7 +187,11 @@ async function copyIn(session: pg.Client, manifest: Manifest, folder: string, sa
   await session.query('delete from store')
   for (const { name, columns, rows: count } of manifest.tables) {
     const into = session.query(copyFrom(`copy ${name} (${columns.join()}) from stdin`))
-    await pipeline(createReadStream(tablePath(folder, name)), createGunzip(), into)
+    await pipeline(createReadStream(tablePath(folder, name)), createGunzip(), into).catch((error: unknown) => {
+      // an error of zlib: the file was changed, or copied only in part
+      if (!(error as NodeJS.ErrnoException).code?.startsWith('Z_')) throw error
+      throw new ApiFailure(`${folder} is damaged: ${tablePath('', name)} cannot be read to its end`, EXIT.DATA)
+    })
     if (into.rowCount !== count)
       throw new ApiFailure(`${name} has ${into.rowCount} rows, and should have ${count}`, EXIT.DATA)
     say({ table: name, rows: count }, `${name}: ${counted(count, 'row')}`)
