@@ -1,5 +1,5 @@
 import { createReadStream, createWriteStream, existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip, createGzip } from 'node:zlib'
@@ -13,6 +13,7 @@ import { MIGRATIONS } from '../event-store/migrations/index.js'
 import { Database } from '../platform/database.js'
 import { prepareDataFolder, startEmbeddedPostgres } from '../platform/embedded-postgres.js'
 import { counted, EXIT } from '../platform/exit-codes.js'
+import { makeFolder } from '../platform/make-folder.js'
 import { readSettings } from '../platform/settings.js'
 import { viewContentNames } from '../projections/content-views.js'
 import { CoreProjection } from '../projections/core-projection.js'
@@ -62,7 +63,7 @@ export async function backup(folder: string, { json }: { json?: boolean }): Prom
   const say = sayTo(json)
   return withDatabase(async (database, settings) => {
     const manifest = await whole(folder, async (partial) => {
-      await mkdir(join(partial, 'tables'), { recursive: true, mode: 0o700 })
+      await makeFolder(join(partial, 'tables'), 0o700)
       const blobs = blobsAt(blobPlace(settings))
       const made = await database.alone((session) => copyOut(session, blobs, partial, say))
       await writeFile(join(partial, 'manifest.json'), JSON.stringify(made, null, 2))

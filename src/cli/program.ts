@@ -2,6 +2,7 @@ import { Command, CommanderError, Option } from 'commander'
 import { constants } from 'node:os'
 import { EXIT } from '../platform/exit-codes.js'
 import { describeSettings, unknownSettings } from '../platform/settings.js'
+import { ApiFailure } from './api-client.js'
 import { sayFailure } from './say-failure.js'
 
 const FOLLOWS = `
@@ -242,6 +243,7 @@ export async function run(argv: readonly string[]): Promise<number> {
       defined.option('--blobs', 'compare the raw messages that are kept with what refers to them instead')
     defined.action(async (account: string | undefined, options: { json?: boolean; blobs?: boolean }) => {
       if (options.blobs) {
+        if (account !== undefined) throw new ApiFailure('--blobs compares those of all accounts: give none', EXIT.USAGE)
         const { verifyBlobs } = await import('./verify-blobs.js')
         exitCode = await verifyBlobs(options)
         return

@@ -1,4 +1,4 @@
-import { giveUpCredentials, openCredentials, rotateMasterKey } from '../platform/master-key.js'
+import { giveUpCredentials, openCredentials, opensAny, rotateMasterKey } from '../platform/master-key.js'
 import { endKeyFiles, loadMasterKeys, renewKeyFile } from '../platform/secrets.js'
 import { EXIT } from '../platform/exit-codes.js'
 import { StartFailure } from '../platform/start-failure.js'
@@ -20,7 +20,13 @@ export async function rotateKey({ json, beside, lost }: RotateOptions): Promise<
   await withDatabase(async (database, settings) => {
     if (!beside) await refuseARunningService(database)
     if (lost) {
-      await giveUpCredentials(database, await loadMasterKeys(settings, true))
+      const present = await loadMasterKeys(settings, true)
+      if (await opensAny(database, present))
+        throw new StartFailure(
+          'the master key opens the credentials: it is not lost, and no account needs new ones',
+          EXIT.USAGE,
+        )
+      await giveUpCredentials(database, present)
       return say(
         { lost: true },
         'The master key is taken for good: each account says CHANGE_CREDENTIALS, and needs new ones.',

@@ -24,6 +24,7 @@ import {
   type PostgresAccount,
 } from './postgres-runtime.js'
 import { EXIT, systemFailure } from './exit-codes.js'
+import { makeFolder } from './make-folder.js'
 import { StartFailure } from './start-failure.js'
 
 /** A running Postgres of this process's own. */
@@ -66,7 +67,7 @@ export async function startEmbeddedPostgres(
   const cluster = join(folder, 'postgres')
   const account = await postgresAccount(cluster)
   const programs = await postgresPrograms(account)
-  await mkdir(cluster, { recursive: true, mode: 0o700 })
+  await makeFolder(cluster, 0o700)
   if (account) await giveTo(account, cluster)
   await chmod(cluster, 0o700)
   // Postgres starts in the cluster's folder, and names it so where a parent folder keeps its account out
@@ -307,7 +308,7 @@ async function exists(path: string): Promise<boolean> {
  */
 export async function prepareDataFolder(folder: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true, mode: 0o711 })
+    await makeFolder(folder, 0o711)
     if (!(await stat(folder)).isDirectory()) throw Object.assign(new Error(), { code: 'ENOTDIR' })
     const probe = join(folder, `.write-${randomBytes(4).toString('hex')}`)
     // on a full disk an empty file can be made

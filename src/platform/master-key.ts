@@ -82,6 +82,12 @@ export async function rotateMasterKey(
   return done
 }
 
+/** Whether the current key opens any of the credentials that there are. */
+export async function opensAny(database: Database, { current }: MasterKeys): Promise<boolean> {
+  const { rowCount } = await database.pool.query('select from credentials limit 1')
+  return rowCount === 1 && (await sealingKey(database.pool, [current])) !== undefined
+}
+
 /** Takes the current key for good, although it does not open the credentials: their accounts need new ones. */
 export async function giveUpCredentials(database: Database, { current }: MasterKeys): Promise<void> {
   await database.pool.query(
