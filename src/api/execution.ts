@@ -28,6 +28,7 @@ import { checkArguments } from './argument-check.js'
 import type { ApiContext } from './context.js'
 import { measureDocument, MOST_SELECTIONS, tooExpensive } from './document-size.js'
 import { introspectionEstimator } from './introspection-cost.js'
+import { hasTooManyFields } from './variables-size.js'
 
 /** Documents whose parsed, validated and compiled forms are kept, and their characters in all. */
 const KEPT_DOCUMENTS = 500
@@ -40,6 +41,8 @@ const MOST_COMPILED = 500
 const LONGEST_KEY = 1_000
 /** Times that the introspection is run before the service listens; at the fourth it is about as fast as ever. */
 const WARM_UP_TURNS = 4
+/** Characters of an error that are told of a value which cannot be used. */
+const LONGEST_MESSAGE = 1_000
 /** What a request may cost: about one for each field that it can answer with. */
 export const HIGHEST_COST = 20_000
 
@@ -131,7 +134,10 @@ export class Executor {
     // which operation is meant is not known; the execution says so
     if (!operation) return 0
     const definitions = operation.variableDefinitions ?? []
-    const { errors } = getVariableValues(this.schema, definitions, { ...variableValues }, { maxErrors: 20 })
+    const given = { ...variableValues }
+    if (hasTooManyFields(given))
+      return [asBadInput(new GraphQLError('An object among the variables has too many fields.'))]
+    const { errors } = getVariableValues(this.schema, definitions, given, { maxErrors: 5 })
     if (errors) return errors.map(asBadInput)
     const source = this.sources.get(document)
     const key = source === undefined ? null : keyOf(source, operation, variableValues)
@@ -224,7 +230,8 @@ function keyOf(
 
 function asBadInput(error: GraphQLError): GraphQLError {
   const { nodes, source, positions, path, extensions } = error
-  return new GraphQLError(error.message, {
+  // it has the value that was given
+  return new GraphQLError(error.message.slice(0, LONGEST_MESSAGE), {
     ...{ nodes, source, positions, path },
     extensions: { ...extensions, code: 'BAD_USER_INPUT' },
   })

@@ -70,6 +70,16 @@ test('variables that do not fit are bad input, whatever the cost', async () => {
   expect(await outcomeOf(source, { id: { a: 1 } })).toMatchObject({ code: 'BAD_USER_INPUT' })
 })
 
+test('an input with thousands of fields that it does not have, or a long value, is refused in few words', async () => {
+  const source = 'mutation ($input: ConnectAccountInput!) { connectAccount(input: $input) { account { id } } }'
+  const fields = Object.fromEntries(Array.from({ length: 40_000 }, (_, at) => [`pasword${at}`, 'x']))
+  for (const input of [fields, { host: [fields] }, 'x'.repeat(500_000), { model: 'x'.repeat(500_000) }]) {
+    const { code, message } = await outcomeOf(source, { input })
+    expect(code).toBe('BAD_USER_INPUT')
+    expect(message?.length).toBeLessThanOrEqual(1_000)
+  }
+})
+
 test('a cost is not taken for that of the same document with other conditions', async () => {
   const executor = new Executor(schema)
   const source = `query ($all: Boolean!, $id: ID!) { account(id: $id) { id ${times(90, (at) => `a${at}: mailboxes @include(if: $all) { id }`)} } }`
