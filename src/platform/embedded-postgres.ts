@@ -319,7 +319,8 @@ export async function prepareDataFolder(folder: string): Promise<void> {
     const failure = systemFailure(code === 'EEXIST' ? 'ENOTDIR' : code)
     throw new StartFailure(
       `the data folder ${folder} cannot be written: ${failure?.reason ?? code}: set MAILFOLD_DATA`,
-      failure?.exitCode ?? EXIT.CANNOT_CREATE,
+      // what is to be made is not what was named and is missing
+      code === 'ENOENT' ? EXIT.CANNOT_CREATE : (failure?.exitCode ?? EXIT.CANNOT_CREATE),
     )
   }
 }
