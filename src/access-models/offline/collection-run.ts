@@ -220,7 +220,6 @@ export class CollectionRun {
       if (content) this.fetched.add(messageId)
     }
     await removeForgotten({ database }, messages, recorded)
-    await this.tools.progressed()
   }
 }
 
