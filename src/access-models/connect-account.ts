@@ -104,8 +104,8 @@ async function tryLogin(platform: Platform, server: ServerSettings, password: st
   if (failure?.kind !== 'TlsNotTrusted' || server.certificateFingerprint !== null) return failure
   // the refusal of TLS does not tell the certificate: this one does, and ends before the login
   const looked = await tryOnce(platform, { ...server, certificateFingerprint: NO_CERTIFICATE }, 'not the password')
-  const shown = looked?.kind === 'TlsNotTrusted' ? looked.certificateFingerprint : null
-  return { ...failure, certificateFingerprint: shown ?? null }
+  const certificateFingerprint = looked?.kind === 'TlsNotTrusted' ? looked.certificateFingerprint : null
+  return { ...failure, certificateFingerprint }
 }
 
 async function tryOnce(platform: Platform, server: ServerSettings, password: string): Promise<ServerFailure | null> {

@@ -41,7 +41,7 @@ const MOST_COMPILED = 500
 const LONGEST_KEY = 1_000
 /** Times that the introspection is run before the service listens; at the fourth it is about as fast as ever. */
 const WARM_UP_TURNS = 4
-/** Characters of an error that are told of a value which cannot be used. */
+/** Most characters of the message about a value that cannot be used. */
 const LONGEST_MESSAGE = 1_000
 /** What a request may cost: about one for each field that it can answer with. */
 export const HIGHEST_COST = 20_000
@@ -230,7 +230,7 @@ function keyOf(
 
 function asBadInput(error: GraphQLError): GraphQLError {
   const { nodes, source, positions, path, extensions } = error
-  // it has the value that was given
+  // the message repeats the value, however long that is
   return new GraphQLError(error.message.slice(0, LONGEST_MESSAGE), {
     ...{ nodes, source, positions, path },
     extensions: { ...extensions, code: 'BAD_USER_INPUT' },

@@ -139,7 +139,7 @@ async function askForPassword(): Promise<string> {
   process.stderr.write('Password: ')
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() })
   const prompt = createInterface({ input: process.stdin, output: silent, terminal: true })
-  // the terminal hands Ctrl-C on as a character here, of which no signal comes
+  // readline takes Ctrl-C for itself here: the process gets no signal unless it sends one
   prompt.once('SIGINT', () => process.kill(process.pid, 'SIGINT'))
   const given = await new Promise<string>((resolve) => {
     prompt.once('line', resolve).once('close', () => resolve(''))

@@ -11,8 +11,8 @@ export type ServerFailure =
       kind: 'TlsNotTrusted'
       host: string
       reason: string
-      /** of the certificate that the server showed, as ServerSettings has it; null, or not there, where nobody looked */
-      certificateFingerprint?: string | null
+      /** of the certificate that the server showed, as ServerSettings has it; null where nobody looked */
+      certificateFingerprint: string | null
     }
   /** STARTTLS is missing from the server's capabilities, or no TLS answered (RFC 8314, RFC 9051 §6.2.1) */
   | { kind: 'TlsNotOffered'; host: string; port: number }

@@ -32,7 +32,8 @@ export function failureOfNetwork(
   { host, port }: Pick<ServerSettings, 'host' | 'port'>,
 ): ServerFailure | null {
   const problem = CERTIFICATE_PROBLEMS.get(code)
-  if (problem !== undefined) return { kind: 'TlsNotTrusted', host, reason: problem ?? message }
+  if (problem !== undefined)
+    return { kind: 'TlsNotTrusted', host, reason: problem ?? message, certificateFingerprint: null }
   if (/^(ERR_SSL_|EPROTO)/.test(code)) return { kind: 'TlsNotOffered', host, port }
   if (code === 'ECONNREFUSED') return { kind: 'ConnectionRefused', host, port }
   if (/^(ENOTFOUND|EAI_)/.test(code)) return { kind: 'HostNotFound', host }

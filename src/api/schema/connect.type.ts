@@ -184,7 +184,7 @@ export function userErrorOf(failure: ConnectFailure): UserError {
     case 'TlsNotTrusted':
       return Object.assign(new TlsNotTrusted(), {
         message: describeFailure(failure),
-        certificateFingerprint: failure.certificateFingerprint ?? null,
+        certificateFingerprint: failure.certificateFingerprint,
       })
     case 'Throttled':
       return Object.assign(new ServerThrottles(), {
