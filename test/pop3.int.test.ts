@@ -39,7 +39,7 @@ async function withServer<T>(manner: Manner, held: Buffer[], work: (server: Scri
 }
 
 async function fetched(connection: Pop3Connection): Promise<Buffer[]> {
-  const listed = await connection.list()
+  const { messages: listed } = await connection.list()
   const found: Buffer[] = []
   for await (const message of connection.contents(listed.map(({ number }) => number))) {
     const chunks: Buffer[] = []

@@ -11,7 +11,7 @@ import type { Database } from '../platform/database.js'
 import type { AccountView } from '../projections/account-views.js'
 import { viewContentPlace, type ContentPlace } from '../projections/message-views.js'
 import type { ImapConnection } from '../protocols/imap/imap-connection.js'
-import { bytesOf, bytesOfPart, headerOfPart, partOf } from '../protocols/imap/reading.js'
+import { bytesOf, bytesOfPart, headerOfPart, partOf, wholeOf } from '../protocols/imap/reading.js'
 import type { Attempts } from './attempts.js'
 import { recordKept, removeUnreferred } from './unreferred.js'
 
@@ -64,7 +64,7 @@ async function tryToFetch(
     }
     const content = isPiece
       ? await pieceOf(connection, there.uid, piece)
-      : await connection.raw(there.uid, maxMessageBytes)
+      : await wholeOf(connection, there.uid, maxMessageBytes)
     if (!content) return 'The message is no longer on the server.'
     if (account.model === 'ONLINE') {
       return (await tools.passing.put(pieceKey(messageId, piece), content))

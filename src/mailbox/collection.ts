@@ -94,6 +94,10 @@ const isNamed = ({ uid, uidl }: Named) => uid !== null || uidl !== null
 const nameOf = ({ mailbox, uidValidity, uid, uidl }: Named) =>
   uid === null ? `${uidl}` : `${uidValidity}/${uid}/${mailbox}`
 
+/** A listed message's name, by which it is told again in another session as far as the server's names hold. */
+export const listedName = (message: ListedMessage) =>
+  isNamed(message) ? nameOf(message) : `${message.number}/${message.size}`
+
 /** Of the unknown messages, those of which the headers are worth asking for: a missing copy is as large. */
 export function worthALook(unknown: readonly ListedMessage[], missing: readonly ServerCopy[]): ListedMessage[] {
   const sizes = new Set(missing.map((copy) => copy.size))

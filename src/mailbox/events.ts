@@ -350,7 +350,7 @@ export type MailboxProblem = {
   kind: 'REFUSED' | 'INCOMPLETE'
   /** one sentence for a person; for REFUSED the server's own words */
   message: string
-  /** messages that the server counts and does not name; for INCOMPLETE */
+  /** messages that the server counts, and does not name or give; for INCOMPLETE */
   unlisted?: number
 }
 

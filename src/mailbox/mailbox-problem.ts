@@ -28,6 +28,27 @@ export function incompleteness(unlisted: number): MailboxProblem | null {
 }
 
 /**
+ * The problem of a mailbox that mail was collected from.
+ *
+ * @param refused why the server does not let it be read, in its words; null where it does
+ * @param unlisted messages that the server counts and does not list
+ * @param ungiven messages that it lists and does not give, and what it said of the first of them, where it said anything
+ */
+export function collectionProblem(
+  refused: string | null,
+  unlisted: number,
+  ungiven: { count: number; serverSaid: string | null },
+): MailboxProblem | null {
+  if (refused !== null) return { kind: 'REFUSED', message: refused }
+  const { count, serverSaid } = ungiven
+  if (count === 0) return incompleteness(unlisted)
+  const messages = count === 1 ? '1 message' : `${count} messages`
+  const said = serverSaid === null ? '' : `: ${serverSaid}`
+  const problem = { kind: 'INCOMPLETE' as const, message: `The server does not give ${messages}${said}` }
+  return { ...problem, unlisted: unlisted + count }
+}
+
+/**
  * What becomes of a mailbox's problem when the mailbox could be read.
  *
  * @param unlisted messages that the server counts and does not name; null where its messages were not compared

@@ -1,4 +1,5 @@
 import type { AccessModel } from '../mailbox/access-model.js'
+import type { MailboxProblem } from '../mailbox/events.js'
 import type { LocalMailbox, NewMessagesView } from '../mailbox/local-mailboxes.js'
 import type { LocalMessage } from '../mailbox/local-work.js'
 import type { Address, Defect, MessageData, Structure } from '../mailbox/message.js'
@@ -33,6 +34,19 @@ export async function viewLocalMailboxes(session: Queryable, accountId: string):
     serverMessages: Number(row.server_messages ?? 0),
     complete: row.complete,
   }))
+}
+
+/** What keeps an account's mailboxes from being complete, by their paths; null for nothing. */
+export async function viewProblems(
+  session: Queryable,
+  accountId: string,
+): Promise<{ mailboxId: string; path: string; problem: MailboxProblem | null }[]> {
+  const { rows } = await session.query<{ mailbox_id: string; path: string; problem: MailboxProblem | null }>({
+    name: 'mailbox-problems',
+    text: 'select mailbox_id, path, problem from mailboxes where account_id = $1',
+    values: [accountId],
+  })
+  return rows.map(({ mailbox_id: mailboxId, path, problem }) => ({ mailboxId, path, problem }))
 }
 
 /** What a decision on new messages needs. */

@@ -189,23 +189,36 @@ export class SelectedContents {
       if (selected.uidValidity !== uidValidity) return this.passOver(group.map(({ messageId }) => messageId))
     }
     const byUid = new Map(group.map((message) => [message.uid, message.messageId]))
-    try {
-      for await (const { uid, content } of contentsOf(connection, group, maxMessageBytes)) {
-        const messageId = byUid.get(uid)
-        if (messageId === undefined) continue
-        byUid.delete(uid)
-        const came = { messageId, content: await receiveContent(content, blobs, maxMessageBytes) }
-        this.piece.push(came)
-        this.bytes += bytesInMemory(came.content)
-        if (this.piece.length >= PIECE || this.bytes >= PIECE_BYTES) await this.hand(tools)
-        if (tools.interrupted()) return
+    for await (const coming of contentsOf(connection, group, maxMessageBytes)) {
+      const messageId = byUid.get(coming.uid)
+      if (messageId === undefined) continue
+      byUid.delete(coming.uid)
+      const content = 'refused' in coming ? coming.refused : await this.receive(coming.content, blobs, maxMessageBytes)
+      if (typeof content === 'string') {
+        tools.logger.warn({ accountId: tools.accountId, messageId, why: content }, 'a raw message was refused')
+        this.passOver([messageId])
+        continue
       }
-      // gone meanwhile, or the server does not give them
-      this.passOver(byUid.values())
+      this.piece.push({ messageId, content })
+      this.bytes += bytesInMemory(content)
+      if (this.piece.length >= PIECE || this.bytes >= PIECE_BYTES) await this.hand(tools)
+      if (tools.interrupted()) return
+    }
+    // gone meanwhile, or the server does not give them
+    this.passOver(byUid.values())
+  }
+
+  /** @returns the content, or why it cannot be had, which costs no other message its turn */
+  private async receive(
+    content: AsyncIterable<Buffer>,
+    blobs: BlobStore,
+    maxBytes: number,
+  ): Promise<ReceivedContent | string> {
+    try {
+      return await receiveContent(content, blobs, maxBytes)
     } catch (error) {
       if (!isRefusal(error) && !(error instanceof TooLong)) throw error
-      tools.logger.warn({ accountId: tools.accountId, error: error.message }, 'raw messages were refused')
-      this.passOver(byUid.values())
+      return error.message
     }
   }
 

@@ -19,4 +19,6 @@ export type CollectTools = {
   stopping: () => boolean
   /** what the last run has listed, if it left nothing to be done, as a hash; for as long as this process works for the account */
   lastListing: string | null
+  /** messages, by their names, that were longer than their stated sizes and than may be kept; of them, only the headers are asked for, for a while */
+  tooLong: Set<string>
 }

@@ -4,21 +4,23 @@ import {
   matchByHeaders,
   matchByName,
   worthALook,
+  listedName,
   type HeadedMessage,
   type ListedMessage,
   type NamedCopy,
   type SameMessage,
 } from '../../mailbox/collection.js'
-import type { AccountEvent } from '../../mailbox/events.js'
+import type { AccountEvent, MailboxProblem } from '../../mailbox/events.js'
 import { groupsOf } from '../../mailbox/groups.js'
 import { decideCompleted, decideOpened } from '../../mailbox/local-mailboxes.js'
+import { collectionProblem, decideProblem } from '../../mailbox/mailbox-problem.js'
 import { decideMeasured } from '../../mailbox/maildrop-measure.js'
 import { identityOfHeader } from '../../content/message-metadata.js'
 import { viewAccounts } from '../../projections/account-views.js'
 import { viewAwaitedContents, viewGoneCopies, viewNamedCopies, viewServerCopies } from '../../projections/copy-views.js'
-import { viewLocalMailboxes } from '../../projections/local-views.js'
+import { viewLocalMailboxes, viewProblems } from '../../projections/local-views.js'
 import type { CollectTools } from './collect-tools.js'
-import { CollectionRun, type Found } from './collection-run.js'
+import { CollectionRun, placeInList as placeOf, type Found } from './collection-run.js'
 import type { LookedAt, Maildrop } from './maildrop.js'
 
 /** Messages of which one event tells that they are gone. */
@@ -43,16 +45,18 @@ export type Collected = {
 export async function collect(tools: CollectTools, maildrop: Maildrop): Promise<Collected> {
   const { account, database } = tools
   const lookedAt = await maildrop.list(account.collection.mailboxes)
-  const listing = maildrop.names === null ? null : hashOf(lookedAt)
+  const isWholeList = lookedAt.every(({ refused, unlisted }) => refused === null && unlisted === 0)
+  const listing = maildrop.names === null || !isWholeList ? null : hashOf(lookedAt)
   if (listing !== null && listing === tools.lastListing && account.deletionPolicy.kind === 'NEVER') {
     await measure(tools, maildrop, null)
     return { there: new Map(), fetched: new Set(), isComplete: true, wereAsked: false, listing }
   }
-  const paths = new Map(lookedAt.map(({ mailbox, localPath }) => [mailbox, localPath]))
+  const read = lookedAt.filter(({ refused }) => refused === null)
+  const paths = new Map(read.map(({ mailbox, localPath }) => [mailbox, localPath]))
   const known = (await viewNamedCopies(database.pool, account.accountId)).filter((copy) => paths.has(copy.mailbox))
   const byName = matchByName(
     known,
-    lookedAt.flatMap(({ listed }) => listed),
+    read.flatMap(({ listed }) => listed),
   )
   await openMailboxes(tools, lookedAt)
   const unknown = await maildrop.withSizes(byName.unknown)
@@ -62,27 +66,40 @@ export async function collect(tools: CollectTools, maildrop: Maildrop): Promise<
   const awaited = await awaitedContents(tools, maildrop, byName.same)
   const run = new CollectionRun(tools, maildrop, paths, there, { ...found, awaited })
   const isComplete = await run.take([...awaited.keys(), ...found.unknown])
-  if (isComplete) await finish(tools, byName.missing, there)
+  const left = new Map(lookedAt.map((looked) => [looked.localPath, leftOut(looked, there, run)]))
+  if (isComplete) await finish(tools, byName.missing, there, left)
   const wereAsked = known.some((copy) => copy.state === 'DELETION_ASKED')
-  return { there, fetched: run.fetched, isComplete, wereAsked, listing: run.refused > 0 ? null : listing }
+  const isAllHere = run.refused === 0 && [...left.values()].every((problem) => problem === null)
+  return { there, fetched: run.fetched, isComplete, wereAsked, listing: isAllHere ? listing : null }
+}
+
+/** What keeps a mailbox from being collected whole: each message that the server counts in it is here, or named by this. */
+function leftOut(
+  { listed, unlisted, refused }: LookedAt,
+  there: ReadonlyMap<string, ListedMessage>,
+  run: CollectionRun,
+): MailboxProblem | null {
+  const here = new Set([...there.values()].map(placeOf))
+  const ungiven = listed.filter((message) => !here.has(placeOf(message)))
+  const said = ungiven.flatMap((message) => run.said.get(placeOf(message)) ?? [])
+  return collectionProblem(refused, unlisted, { count: ungiven.length, serverSaid: said[0] ?? null })
 }
 
 /** The listed messages that are known and of which the content is to come, with the messages that they are. */
 async function awaitedContents(
-  { account, database, maxMessageBytes }: CollectTools,
+  { account, database, maxMessageBytes, tooLong }: CollectTools,
   maildrop: Maildrop,
   same: readonly SameMessage<NamedCopy>[],
 ): Promise<Map<ListedMessage, string>> {
   const wanted = new Set(await viewAwaitedContents(database.pool, account.accountId))
-  const nameOf = ({ mailbox, number }: ListedMessage) => `${number} ${mailbox}`
   const known = same.filter(({ copy }) => wanted.has(copy.messageId))
   if (known.length === 0) return new Map()
-  const ids = new Map(known.map(({ listed, copy }) => [nameOf(listed), copy.messageId]))
+  const ids = new Map(known.map(({ listed, copy }) => [placeOf(listed), copy.messageId]))
   const sized = await maildrop.withSizes(known.map(({ listed }) => listed))
   return new Map(
     sized
-      .filter(({ size }) => size <= maxMessageBytes)
-      .map((listed) => [listed, ids.get(nameOf(listed)) as string] as const),
+      .filter((listed) => listed.size <= maxMessageBytes && !tooLong.has(listedName(listed)))
+      .map((listed) => [listed, ids.get(placeOf(listed)) as string] as const),
   )
 }
 
@@ -166,11 +183,16 @@ async function findAgain(
   }
 }
 
-/** Records what the server no longer has, and that the first run is through. */
+/**
+ * Records what the server no longer has, that the first run is through, and what keeps mailboxes from being complete.
+ *
+ * @param left what was left out of the mailboxes that were looked at, by their paths here
+ */
 async function finish(
   { account, streams, fence }: CollectTools,
   missing: readonly NamedCopy[],
   there: ReadonlyMap<string, ListedMessage>,
+  left: ReadonlyMap<string, MailboxProblem | null>,
 ): Promise<void> {
   const gone = missing.map(({ messageId }) => messageId).filter((messageId) => !there.has(messageId))
   const events = groupsOf(gone, PIECE).map((messageIds): AccountEvent => {
@@ -178,8 +200,18 @@ async function finish(
   })
   await streams.decide(
     account.accountId,
-    (session) => viewLocalMailboxes(session, account.accountId),
-    (mailboxes) => [...events, ...decideCompleted(mailboxes)],
+    async (session) => {
+      const mailboxes = await viewLocalMailboxes(session, account.accountId)
+      return { mailboxes, problems: await viewProblems(session, account.accountId) }
+    },
+    ({ mailboxes, problems }) => {
+      // of a mailbox that could not be read, the first run is still to come
+      const read = mailboxes.filter(({ path }) => left.get(path)?.kind !== 'REFUSED')
+      const changes = problems.flatMap(({ mailboxId, path, problem }) =>
+        decideProblem(mailboxId, problem, left.get(path) ?? null),
+      )
+      return [...events, ...decideCompleted(read), ...changes]
+    },
     fence,
   )
 }

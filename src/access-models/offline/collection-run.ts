@@ -1,12 +1,14 @@
 import { v7 as newId } from 'uuid'
 import {
   byContent,
+  listedName,
   takeByContent,
   type ListedMessage,
   type SameMessage,
   type ServerCopy,
 } from '../../mailbox/collection.js'
 import type { AccountEvent } from '../../mailbox/events.js'
+import { isRefusal, ServerFailed } from '../../mailbox/failures.js'
 import { decideNewMessages, type NewMessage } from '../../mailbox/local-mailboxes.js'
 import { BlobWent, holdBlobs } from '../../content/blobs/blob-removal.js'
 import type { BlobName } from '../../content/blobs/blob-store.js'
@@ -17,13 +19,19 @@ import { viewNewMessages } from '../../projections/local-views.js'
 import type { CollectTools } from './collect-tools.js'
 import { removeForgotten } from './forgotten-again.js'
 import type { Maildrop } from './maildrop.js'
-import { bytesInMemory, takeIn } from '../../content/received-content.js'
-import { newMessageOf, placeOf, receive, type Received } from './received.js'
+import { bytesInMemory, takeIn, TooLong } from '../../content/received-content.js'
+import { newMessageOf, placeOf, receive, type Given, type Received } from './received.js'
 import { recordKept } from '../unreferred.js'
 
 /** Messages, and bytes, that are written, decided on and appended together. */
 const PIECE = 500
 const PIECE_BYTES = 8 * 1024 * 1024
+
+/** Where a message is in a server's list. */
+export const placeInList = ({ mailbox, number }: ListedMessage) => `${number} ${mailbox}`
+
+/** Messages of a run of which it is kept what the server said when it refused them. */
+const MOST_SAID = 100
 
 /** What was told without being fetched, and what is still to be told by its content. */
 export type Found = {
@@ -42,6 +50,8 @@ export class CollectionRun {
   private readonly missing: Map<string, ServerCopy[]>
   /** messages that the server did not give: they are asked for again by the next run */
   refused = 0
+  /** what it said of the first of them, by their places in its list */
+  readonly said = new Map<string, string>()
   /** messages of which the content came */
   readonly fetched = new Set<string>()
 
@@ -58,21 +68,20 @@ export class CollectionRun {
 
   /** @returns whether everything was taken in */
   async take(unknown: readonly ListedMessage[]): Promise<boolean> {
-    const { maxMessageBytes, blobs, account } = this.tools
+    const { maxMessageBytes, tooLong } = this.tools
+    const isLarge = (listed: ListedMessage) => listed.size > maxMessageBytes || tooLong.has(listedName(listed))
     await this.commit(this.found.same.map(foundAgain), this.found.same)
-    const large = unknown.filter((listed) => listed.size > maxMessageBytes)
-    await this.takeLarge(large)
-    const wanted = unknown.filter((listed) => listed.size <= maxMessageBytes)
+    await this.takeLarge(unknown.filter(isLarge))
+    const wanted = unknown.filter((listed) => !isLarge(listed))
     let piece: Received[] = []
     let bytes = 0
     try {
       for await (const coming of this.maildrop.contents(wanted)) {
-        if ('refused' in coming) {
-          this.refused++
-          this.tools.logger.warn({ accountId: account.accountId, said: coming.refused }, 'a message was refused')
+        const received = 'refused' in coming ? coming.refused : await this.receive(coming)
+        if (typeof received === 'string') {
+          this.wasRefused(coming.listed, received)
           continue
         }
-        const received = await receive(coming, blobs, maxMessageBytes, account.host)
         piece.push(received)
         bytes += bytesInMemory(received.content)
         if (piece.length < PIECE && bytes < PIECE_BYTES && !this.tools.stopping()) continue
@@ -84,8 +93,36 @@ export class CollectionRun {
       return true
     } finally {
       // what has come whole is not asked for again, even when the connection was lost behind it
+      const [said] = this.said.values()
+      const { refused } = this
+      if (refused > 0)
+        this.tools.logger.warn({ accountId: this.tools.account.accountId, refused, said }, 'messages were refused')
       await this.hand(piece)
       await this.committing
+    }
+  }
+
+  private wasRefused(listed: ListedMessage, said: string): void {
+    if (this.refused++ < MOST_SAID) this.said.set(placeInList(listed), said)
+  }
+
+  /**
+   * @returns the message, or why it does not come, which costs no other message its place
+   * @throws ServerFailed when the connection is lost; over POP3 also where more comes than may be kept, since what comes next is behind the rest of it
+   */
+  private async receive(coming: Given): Promise<Received | string> {
+    const { blobs, maxMessageBytes, tooLong, account } = this.tools
+    try {
+      const received = await receive(coming, blobs, maxMessageBytes)
+      const isNothing = 'bytes' in received.content && received.content.bytes.length === 0
+      return isNothing && coming.listed.size > 0 ? 'The server gives nothing of the message.' : received
+    } catch (error) {
+      if (isRefusal(error)) return error.failure.serverSaid
+      if (!(error instanceof TooLong)) throw error
+      tooLong.add(listedName(coming.listed))
+      if (account.protocol === 'IMAP') return error.message
+      const { host } = account
+      throw new ServerFailed({ kind: 'ConnectionLost', host, reason: 'a message is longer than the server said' })
     }
   }
 
@@ -209,7 +246,8 @@ function withReasons(events: readonly AccountEvent[], maxMessageBytes: number): 
   return events.flatMap((event): AccountEvent[] => {
     if (event.type !== 'MessageAdded' || event.data.content) return [event]
     const { messageId, size } = event.data
-    const reason = `The message has ${size} bytes; at most ${maxMessageBytes} are fetched.`
+    const has = size > maxMessageBytes ? `${size} bytes` : 'more bytes than the server says'
+    const reason = `The message has ${has}; at most ${maxMessageBytes} are fetched.`
     return [event, { type: 'MessageContentUnavailable', data: { messageId, reason } }]
   })
 }

@@ -1,8 +1,8 @@
 import type { ListedMessage } from '../../mailbox/collection.js'
-import { ServerFailed } from '../../mailbox/failures.js'
+import { isRefusal, ServerFailed } from '../../mailbox/failures.js'
 import { localPathOf } from '../../mailbox/local-mailboxes.js'
 import type { Removal } from '../../mailbox/maildrop.js'
-import { uidsOf } from '../../mailbox/uid-set.js'
+import { uidSetOf, uidsOf } from '../../mailbox/uid-set.js'
 import {
   contentsOf,
   deleteMessages,
@@ -40,14 +40,29 @@ export class ImapMaildrop implements Maildrop {
     const found: LookedAt[] = []
     for (const path of mailboxes) {
       const { listed } = reports.find((report) => sameMailbox(report.listed.path, path)) ?? {}
-      if (!listed?.selectable) continue
-      const { uidValidity } = await this.connection.select(listed.path, true)
-      const uids = uidsOf(await this.connection.allUids())
-      const place = { mailbox: listed.path, uidValidity, uidl: null, size: 0 }
-      const messages = uids.map((uid) => ({ ...place, uid, number: uid }))
-      found.push({ mailbox: listed.path, localPath: localPathOf(listed.path, listed.delimiter), listed: messages })
+      const mailbox = listed?.path ?? path
+      const localPath = localPathOf(mailbox, listed?.delimiter ?? reports[0]?.listed.delimiter ?? null)
+      const looked = { mailbox, localPath, listed: [], unlisted: 0, refused: null }
+      if (!listed?.selectable)
+        found.push({ ...looked, refused: 'The server lists no mailbox of this name with mail in it.' })
+      else found.push(await this.look(looked))
     }
     return found
+  }
+
+  /** One mailbox that the server does not open, or of which it says nothing that can be used, keeps none of the others waiting. */
+  private async look(looked: LookedAt): Promise<LookedAt> {
+    const { mailbox } = looked
+    try {
+      const { uidValidity } = await this.connection.select(mailbox, true)
+      const uids = uidsOf(await this.connection.allUids())
+      const place = { mailbox, uidValidity, uidl: null, size: 0 }
+      const listed = uids.map((uid) => ({ ...place, uid, number: uid }))
+      return { ...looked, listed, unlisted: this.connection.unlisted }
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+      return { ...looked, refused: error.failure.serverSaid }
+    }
   }
 
   async occupancy() {
@@ -58,9 +73,8 @@ export class ImapMaildrop implements Maildrop {
     const sized: ListedMessage[] = []
     await this.inEach(listed, async (group) => {
       const sizes = await sizesOf(this.connection, uidsIn(group))
-      // what went meanwhile has none, and is not there any more
-      for (const message of group)
-        if (sizes.has(message.number)) sized.push({ ...message, size: sizes.get(message.number) ?? 0 })
+      // one without may have gone meanwhile, or the server does not say it: its content tells
+      for (const message of group) sized.push({ ...message, size: sizes.get(message.number) ?? 0 })
     })
     return sized
   }
@@ -83,6 +97,13 @@ export class ImapMaildrop implements Maildrop {
         const message = byUid.get(uid)
         // a server may tell of a message unasked, or twice
         if (message && byUid.delete(uid)) yield { listed: message, ...told }
+      }
+      // what went meanwhile has not to come
+      const left = byUid.size > 0 ? uidsOf(await this.connection.present(uidSetOf(byUid.keys()))) : []
+      for (const uid of left) {
+        const message = byUid.get(uid)
+        if (message)
+          yield { listed: message, refused: 'The server lists it, and gives nothing that can be read as it.' }
       }
     }
   }

@@ -3,7 +3,15 @@ import type { Flags } from '../../mailbox/flags.js'
 import type { Occupancy } from '../../mailbox/deletion-policy.js'
 
 /** A mailbox of the server that was looked at, and the messages in it; sizes are 0 until they are asked for. */
-export type LookedAt = { mailbox: string; localPath: string; listed: ListedMessage[] }
+export type LookedAt = {
+  mailbox: string
+  localPath: string
+  listed: ListedMessage[]
+  /** messages that the server counts and does not list */
+  unlisted: number
+  /** why the server does not let it be read, in its words; null where it does */
+  refused: string | null
+}
 
 /** A whole message as it comes, with what the server says of it; or why it does not come. */
 export type Coming =
@@ -22,7 +30,7 @@ export interface Maildrop {
    * servers give again; or nothing.
    */
   readonly names: 'UID' | 'UIDL' | null
-  /** All messages of the given mailboxes; a mailbox that the server does not open is left out. */
+  /** All messages of the given mailboxes; one that the server does not let be read says so. */
   list(mailboxes: readonly string[]): Promise<LookedAt[]>
   /** How full the maildrop is, as far as the server tells; messages that are listed count where it does not. */
   occupancy(): Promise<Occupancy | null>

@@ -18,6 +18,9 @@ import { Pop3Maildrop } from './pop3-maildrop.js'
 import { proveKeeping } from '../prove-keeping.js'
 import { dueAt, setDueAfterRun } from './schedule.js'
 
+/** Milliseconds after which messages are asked for again that were longer than they may be. */
+const TRY_AGAIN = 3_600_000
+
 /** Where the work of one account is done of which the mail is collected: short sessions, each when it is due. */
 export class OfflineHome implements AccountHome {
   private readonly fence: Fence
@@ -25,6 +28,9 @@ export class OfflineHome implements AccountHome {
   private maildrop: Maildrop | null = null
   private stopping = false
   private lastListing: string | null = null
+  /** messages that were longer than they may be, and when it was last tried whether they still are */
+  private readonly tooLong = new Set<string>()
+  private triedAt = Date.now()
   private turn: Promise<unknown> = Promise.resolve()
 
   constructor(
@@ -86,8 +92,9 @@ export class OfflineHome implements AccountHome {
     }
   }
 
-  /** Somebody asks for a run now: a pause after a failure is over. */
+  /** Somebody asks for a run now: a pause after a failure is over, and what was too long is tried again. */
   hurry(): void {
+    this.tooLong.clear()
     this.attempts.hurry()
   }
 
@@ -134,8 +141,12 @@ export class OfflineHome implements AccountHome {
     this.maildrop = maildrop
     const fence = await this.fence.renew()
     if (!isToBeProved(account)) await this.recordConnected(account, maildrop)
-    const { lastListing } = this
-    const tools: CollectTools = { ...this.tools, account, fence, lastListing, stopping: () => this.stopping }
+    if (began - this.triedAt >= TRY_AGAIN) {
+      this.tooLong.clear()
+      this.triedAt = began
+    }
+    const { lastListing, tooLong } = this
+    const tools: CollectTools = { ...this.tools, account, fence, lastListing, tooLong, stopping: () => this.stopping }
     // until this run has come to its end, nothing is known of what it leaves
     this.lastListing = null
     const collected = await collect(tools, maildrop)

@@ -22,11 +22,11 @@ export class Pop3Maildrop implements Maildrop {
   }
 
   async list(): Promise<LookedAt[]> {
-    const found = await this.connection.list()
+    const { messages: found, unlisted } = await this.connection.list()
     const names = new Set(found.map(({ uidl }) => uidl))
     this.everyName = !names.has(null) && names.size === found.length
     const listed = found.map((message) => ({ ...message, mailbox: INBOX, uidValidity: null, uid: null }))
-    return [{ mailbox: INBOX, localPath: INBOX, listed }]
+    return [{ mailbox: INBOX, localPath: INBOX, listed, unlisted, refused: null }]
   }
 
   async occupancy() {

@@ -1,11 +1,10 @@
 import type { CopyPlace, ListedMessage } from '../../mailbox/collection.js'
-import { ServerFailed } from '../../mailbox/failures.js'
 import type { Flags } from '../../mailbox/flags.js'
 import { listOf } from '../../mailbox/message-bounds.js'
 import type { NewMessage } from '../../mailbox/local-mailboxes.js'
 import type { BlobName, BlobStore } from '../../content/blobs/blob-store.js'
 import type { TakenIn } from '../../content/intake.js'
-import { receiveContent, TooLong, type ReceivedContent } from '../../content/received-content.js'
+import { receiveContent, type ReceivedContent } from '../../content/received-content.js'
 import type { Coming } from './maildrop.js'
 
 /** A message that has come whole from a server. */
@@ -18,21 +17,12 @@ export type Received = {
 }
 
 /** What comes, without what a server refuses. */
-type Given = Extract<Coming, { content: unknown }>
+export type Given = Extract<Coming, { content: unknown }>
 
-/**
- * Takes a message in as it comes from a server.
- *
- * @throws ServerFailed when more comes than `maxBytes`, or the connection is lost
- */
-export async function receive(coming: Given, blobs: BlobStore, maxBytes: number, host: string): Promise<Received> {
+/** Takes a message in as it comes from a server. @throws TooLong when more comes than `maxBytes` */
+export async function receive(coming: Given, blobs: BlobStore, maxBytes: number): Promise<Received> {
   const { listed, flags, internalDate } = coming
-  try {
-    return { listed, flags, internalDate, content: await receiveContent(coming.content, blobs, maxBytes) }
-  } catch (error) {
-    if (!(error instanceof TooLong)) throw error
-    throw new ServerFailed({ kind: 'ConnectionLost', host, reason: 'a message is longer than the server said' })
-  }
+  return { listed, flags, internalDate, content: await receiveContent(coming.content, blobs, maxBytes) }
 }
 
 /** No message has come in the future, whatever a header says. */

@@ -146,7 +146,7 @@ registerEnumType(MailboxProblemKindEnum, {
   description: 'What keeps a mailbox from being complete.',
   valuesMap: {
     REFUSED: { description: 'The server does not let the mailbox be opened or read.' },
-    INCOMPLETE: { description: 'The server counts more messages in the mailbox than it lists.' },
+    INCOMPLETE: { description: 'The server counts more messages in the mailbox than it lists or gives.' },
   },
 })
 

@@ -136,7 +136,10 @@ export function progressOf(mailboxes: readonly MailboxListView[]): SyncProgress 
     selectable.reduce((total, mailbox) => total + count(mailbox), 0)
   return {
     done: sum((mailbox) => mailbox.messages),
-    total: sum((mailbox) => (mailbox.complete ? mailbox.messages : Math.max(mailbox.serverMessages, mailbox.messages))),
+    total: sum((mailbox) => {
+      const { complete, messages, serverMessages, problem } = mailbox
+      return complete ? messages + (problem?.unlisted ?? 0) : Math.max(serverMessages, messages)
+    }),
     // a mailbox that the server refuses keeps nobody waiting for the others
     isComplete: mailboxes.length > 0 && selectable.every(({ complete, problem }) => complete || problem !== null),
   }

@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net'
-import type { Readable } from 'node:stream'
 
 /** Bytes that a server may send while nothing is asked of it: news, and not a flood; and how many of them a second are forgotten. */
 const MOST_UNASKED = 8 * 1024 ** 2
@@ -27,10 +26,6 @@ export class AnswerWatch {
   private unparsedCount = 0
   private ended: string | null = null
   private isMail = false
-  /** contents that are read from the server, a piece at a time, as whoever takes them asks for more */
-  private readonly contents = new Set<Readable>()
-  /** whether a content had nothing left for whoever takes it, at the last look */
-  private hasStarved = false
   /** set while something is asked, and until the look after that */
   private looking: NodeJS.Timeout | undefined
   /** looks in a row between which something was asked all the time */
@@ -64,7 +59,6 @@ export class AnswerWatch {
       this.heard += bytes
       return this.heard > (this.isMail ? LONGEST_ANSWER.mail : LONGEST_ANSWER.other)
     }
-    if (this.contents.size > 0) return false
     const now = performance.now()
     const forgotten = ((now - this.unaskedAt) / 1000) * FORGOTTEN_A_SECOND
     this.unasked = Math.max(0, this.unasked - forgotten) + bytes
@@ -106,17 +100,6 @@ export class AnswerWatch {
     if (this.asking++ > 0) return
     this.heard = 0
     this.isMail = isMail
-    this.beginToLook()
-  }
-
-  /** A content is read from the server from now on, until it is closed. */
-  reading(content: Readable): void {
-    this.contents.add(content)
-    content.once('close', () => this.contents.delete(content))
-    this.beginToLook()
-  }
-
-  private beginToLook(): void {
     this.looking ??= setInterval(() => this.look(), this.patience).unref()
   }
 
@@ -132,13 +115,9 @@ export class AnswerWatch {
     const { bytesRead, bytesWritten } = this.socket
     const isProgress = this.hasLine || bytesRead - this.read >= LEAST_BYTES || bytesWritten > this.written
     this.looks = this.hasRested ? 0 : this.looks + 1
-    const isStarving = [...this.contents].some(({ readableLength }) => readableLength === 0)
-    const isWaiting = this.asking > 0 ? !this.hasRested : isStarving && this.hasStarved
-    this.hasStarved = isStarving
-    if (this.asking === 0 && this.contents.size === 0) this.stopLooking()
-    else if (isWaiting && !isProgress) this.giveUp('the server answers too slowly')
-    else if (this.asking > 0 && !this.isMail && this.looks >= LONGEST_COMMAND)
-      this.giveUp('the server did not finish its answer in time')
+    if (this.asking === 0) this.stopLooking()
+    else if (!this.hasRested && !isProgress) this.giveUp('the server answers too slowly')
+    else if (!this.isMail && this.looks >= LONGEST_COMMAND) this.giveUp('the server did not finish its answer in time')
     ;[this.read, this.written] = [bytesRead, bytesWritten]
     this.hasLine = false
     this.hasRested = false

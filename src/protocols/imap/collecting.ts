@@ -1,11 +1,13 @@
 import { isUtf8 } from 'node:buffer'
 import type { FetchMessageObject } from 'imapflow'
+import { isRefusal } from '../../mailbox/failures.js'
 import type { Flags } from '../../mailbox/flags.js'
 import { groupsOf } from '../../mailbox/groups.js'
 import { formatUidSet, uidSetOf, uidsOf, withoutUids } from '../../mailbox/uid-set.js'
 import { canExpunge, canMove } from './changing.js'
 import type { ImapConnection } from './imap-connection.js'
 import { flagsOf } from './message-data.js'
+import { wholeOf } from './reading.js'
 
 /*
  * What the offline model asks of an IMAP server beside the rest: whole messages, byte for byte, and their deletion. Of the
@@ -18,7 +20,10 @@ const TOGETHER = 4 * 1024 * 1024
 const MOST_TOGETHER = 200
 
 /** A whole message with what the server says of it. */
-export type WholeMessage = { uid: number; flags: Flags; internalDate: string; content: AsyncIterable<Buffer> }
+type WholeMessage = { uid: number; flags: Flags; internalDate: string; content: AsyncIterable<Buffer> }
+
+/** A message that the server refuses to give, with its words. */
+type RefusedMessage = { uid: number; refused: string }
 
 /** Bytes of each message, as the server states them (RFC822.SIZE). */
 export async function sizesOf(connection: ImapConnection, uids: readonly number[]): Promise<Map<number, number>> {
@@ -38,17 +43,21 @@ export async function* headersOf(
       if (headers) yield { uid, header: headers }
 }
 
-/** Whole messages; those that went meanwhile are missing. @param messages with their sizes, which say how they are fetched */
+/**
+ * Whole messages; those that went meanwhile are missing. What keeps one message from coming keeps no other.
+ *
+ * @param messages with their sizes, which say how they are fetched; one whose size is not known (0) is fetched like a large one
+ */
 export async function* contentsOf(
   connection: ImapConnection,
   messages: readonly { uid: number; size: number }[],
   maxBytes: number,
-): AsyncGenerator<WholeMessage> {
+): AsyncGenerator<WholeMessage | RefusedMessage> {
   let together: { uid: number; size: number }[] = []
   let bytes = 0
   const isFull = () => bytes >= TOGETHER || together.length >= MOST_TOGETHER
   for (const message of messages) {
-    if (message.size > SMALL) {
+    if (message.size > SMALL || message.size === 0) {
       yield* largeContent(connection, message.uid, maxBytes)
       continue
     }
@@ -62,26 +71,44 @@ export async function* contentsOf(
   if (together.length > 0) yield* smallContents(connection, together)
 }
 
+/** Where the server refuses some messages, they are found by halving, and the others come. */
 async function* smallContents(
   connection: ImapConnection,
   messages: readonly { uid: number }[],
-): AsyncGenerator<WholeMessage> {
+): AsyncGenerator<WholeMessage | RefusedMessage> {
   const range = rangeOf(messages.map((message) => message.uid))
   const query = { uid: true, flags: true, internalDate: true, source: true } as const
   const found: FetchMessageObject[] = []
-  for await (const message of connection.stream(range, query)) if (message.source) found.push(message)
+  try {
+    for await (const message of connection.stream(range, query)) if (message.source) found.push(message)
+  } catch (error) {
+    if (!isRefusal(error)) throw error
+    const [first] = messages
+    if (messages.length === 1 && first) yield { uid: first.uid, refused: error.failure.serverSaid }
+    else for (const half of groupsOf(messages, Math.ceil(messages.length / 2))) yield* smallContents(connection, half)
+    return
+  }
   for (const message of found) {
     const source = await withNuls(connection, message.uid, message.source as Buffer)
     yield { ...toldOf(message), content: piecesOf([source]) }
   }
 }
 
-async function* largeContent(connection: ImapConnection, uid: number, maxBytes: number): AsyncGenerator<WholeMessage> {
-  let told: FetchMessageObject | null = null
-  const query = { uid: true, flags: true, internalDate: true } as const
-  for await (const message of connection.stream(String(uid), query)) if (message.uid === uid) told = message
-  const content = told && (await connection.raw(uid, maxBytes))
-  if (told && content) yield { ...toldOf(told), content }
+async function* largeContent(
+  connection: ImapConnection,
+  uid: number,
+  maxBytes: number,
+): AsyncGenerator<WholeMessage | RefusedMessage> {
+  try {
+    let told: FetchMessageObject | null = null
+    const query = { uid: true, flags: true, internalDate: true } as const
+    for await (const message of connection.stream(String(uid), query)) if (message.uid === uid) told = message
+    const content = told && (await wholeOf(connection, uid, maxBytes))
+    if (told && content) yield { ...toldOf(told), content }
+  } catch (error) {
+    if (!isRefusal(error)) throw error
+    yield { uid, refused: error.failure.serverSaid }
+  }
 }
 
 function toldOf({ uid, flags, internalDate }: FetchMessageObject): Omit<WholeMessage, 'content'> {

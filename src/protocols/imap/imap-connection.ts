@@ -1,6 +1,5 @@
 import { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
-import type { Readable } from 'node:stream'
 import {
   type ImapFlow,
   type FetchMessageObject,
@@ -340,22 +339,6 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
     } finally {
       this.collecting = false
     }
-  }
-
-  /** The whole message, byte for byte, as a stream. @throws ServerFailed, null when the message is gone */
-  async raw(uid: number, maxBytes: number): Promise<Readable | null> {
-    const found = await this.ask('FETCH', () => this.client.download(String(uid), undefined, { uid: true, maxBytes }))
-    const content = 'content' in found && found.content ? found.content : null
-    if (!content) return null
-    this.watcher.reading(content)
-    // imapflow leaves a stream open of which the connection has ended
-    const lost = () =>
-      content.destroy(
-        new ServerFailed({ kind: 'ConnectionLost', host: this.server.host, reason: 'it ended in a message' }),
-      )
-    this.once('closed', lost)
-    content.once('close', () => this.off('closed', lost))
-    return content
   }
 
   /**

@@ -24,6 +24,9 @@ const LONGEST_NAME = 500
 const LONGEST_COMMAND = 255
 const CRLF = Buffer.from('\r\n')
 
+/** A message in the maildrop: its number in this session, its bytes as stated, and its unique-id, null where it has none that can be kept. */
+type Pop3Message = { number: number; size: number; uidl: string | null }
+
 /** A message as it comes: its number in this session, its bytes, or why it does not come. */
 export type ComingMessage = { number: number; content: AsyncIterable<Buffer> } | { number: number; refused: string }
 
@@ -99,19 +102,28 @@ export class Pop3Connection {
     return wholeNumber((await this.ask('STAT')).split(' ')[2])
   }
 
-  /** The messages by their numbers, each with its bytes (LIST), and its unique-id where the server gives any (UIDL). */
-  async list(): Promise<{ number: number; size: number; uidl: string | null }[]> {
+  /**
+   * The messages by their numbers, each with its bytes (LIST), and its unique-id where the server gives any (UIDL); and how many messages the server counts
+   * (STAT) beside those. One that only UIDL names is a message as well.
+   */
+  async list(): Promise<{ messages: Pop3Message[]; unlisted: number }> {
     return this.failing(async () => {
       const offersUidl = this.can('UIDL') || this.caps.length === 0
       this.send(['STAT'])
-      this.counted = wholeNumber((await this.status('STAT')).split(' ')[1]) ?? MOST_MESSAGES
+      const counted = wholeNumber((await this.status('STAT')).split(' ')[1])
+      this.counted = counted ?? MOST_MESSAGES
       this.send(['LIST', ...(offersUidl && this.can('PIPELINING') ? ['UIDL'] : [])])
       this.sizes = new Map()
       await this.status('LIST')
       for await (const pairs of this.pairs())
         for (const [number, size] of pairs) this.sizes.set(number, wholeNumber(size) ?? 0)
       const names = offersUidl ? await this.uniqueIds() : new Map<number, string>()
-      return [...this.sizes].map(([number, size]) => ({ number, size, uidl: names.get(number) ?? null }))
+      const named = [...names.keys()].filter((number) => number > 0 && number <= (counted ?? 0))
+      const numbers = [...new Set([...this.sizes.keys(), ...named])].sort((one, other) => one - other)
+      const messages = numbers.map((number) => {
+        return { number, size: this.sizes.get(number) ?? 0, uidl: names.get(number) ?? null }
+      })
+      return { messages, unlisted: Math.max(0, (counted ?? 0) - messages.length) }
     })
   }
 
