@@ -197,9 +197,13 @@ describe('hostile-servers: POP3', () => {
     raw: Buffer.from(`Subject: ${number}\r\nMessage-ID: <${number}@x>\r\n\r\nbody\r\n`),
   }))
 
-  async function collected(
-    manner: Manner,
-  ): Promise<{ id: string; count: () => Promise<number>; reason: () => Promise<string | null> }> {
+  async function collected(manner: Manner): Promise<{
+    id: string
+    count: () => Promise<number>
+    reason: () => Promise<string | null>
+    version: () => Promise<number>
+    visits: () => number
+  }> {
     const server = await ScriptedPop3.start(manner, held)
     hostile.stopWith(() => server.stop())
     const id = await hostile.service.connect({
@@ -208,13 +212,16 @@ describe('hostile-servers: POP3', () => {
       model: 'OFFLINE',
       username: hostile.username(),
     })
-    const query = 'query ($id: ID!) { account(id: $id) { connection { reason } messages { nodes { subject } } } }'
-    type Found = { account: { connection: { reason: string | null }; messages: { nodes: object[] } } }
+    const query =
+      'query ($id: ID!) { account(id: $id) { version connection { reason } messages { nodes { subject } } } }'
+    type Found = { account: { version: number; connection: { reason: string | null }; messages: { nodes: object[] } } }
     const ask = async () => (await hostile.service.ask<Found>(query, { id })).account
     return {
       id,
       count: async () => (await ask()).messages.nodes.length,
       reason: async () => (await ask()).connection.reason,
+      version: async () => (await ask()).version,
+      visits: () => server.asked.length,
     }
   }
 
@@ -233,11 +240,16 @@ describe('hostile-servers: POP3', () => {
 
   test('a list without an end is left soon, and told', async () => {
     const before = await hostile.memory()
-    const { reason } = await collected({
+    const { reason, version, visits } = await collected({
       answer: (command) =>
         command === 'LIST' ? ['+OK', ...Array.from({ length: 300_000 }, (_, index) => `${index + 1} 10`)] : null,
     })
     await until(async () => (await reason()) !== null)
+    expect(await reason()).toContain('no end')
+    // a login that works is no news while the work behind it fails
+    const [first, told] = [visits(), await version()]
+    await until(() => visits() >= first + 4)
+    expect(await version()).toBe(told)
     expect(await reason()).toContain('no end')
     expect((await hostile.memory()) - before).toBeLessThan(MOST_MEMORY)
   })

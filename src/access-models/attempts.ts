@@ -70,6 +70,11 @@ export class Attempts {
     this.retryAt = 0
   }
 
+  /** Whether the last attempt failed, and brought nothing. */
+  get isFailing(): boolean {
+    return this.failures > 0
+  }
+
   /** Called when the server has done what it was asked, over a connection that lasts. */
   succeeded(): void {
     this.failures = 0

@@ -15,6 +15,8 @@ export type CollectTools = {
   fence: FenceToken
   maxMessageBytes: number
   logger: Logger
+  /** called when new messages are here, or more of known ones */
+  progressed: () => Promise<void>
   /** whether the work is to be put down: what was taken in by then is kept */
   stopping: () => boolean
   /** what the last run has listed, if it left nothing to be done, as a hash; for as long as this process works for the account */

@@ -220,6 +220,7 @@ export class CollectionRun {
       if (content) this.fetched.add(messageId)
     }
     await removeForgotten({ database }, messages, recorded)
+    await this.tools.progressed()
   }
 }
 

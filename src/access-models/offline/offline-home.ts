@@ -140,20 +140,24 @@ export class OfflineHome implements AccountHome {
     const maildrop = await this.open(account)
     this.maildrop = maildrop
     const fence = await this.fence.renew()
-    if (!isToBeProved(account)) await this.recordConnected(account, maildrop)
+    const connected = this.connectedOnce(account, maildrop)
+    if (!isToBeProved(account) && !this.attempts.isFailing) await connected()
     if (began - this.triedAt >= TRY_AGAIN) {
       this.tooLong.clear()
       this.triedAt = began
     }
     const { lastListing, tooLong } = this
-    const tools: CollectTools = { ...this.tools, account, fence, lastListing, tooLong, stopping: () => this.stopping }
+    const progressed = () => (isToBeProved(account) ? Promise.resolve() : connected())
+    const stopping = () => this.stopping
+    const tools: CollectTools = { ...this.tools, account, fence, lastListing, tooLong, stopping, progressed }
     // until this run has come to its end, nothing is known of what it leaves
     this.lastListing = null
     const collected = await collect(tools, maildrop)
     if (collected.isComplete) await deleteCollected(tools, maildrop, collected)
     if (this.stopping) return maildrop.drop()
     await recordDeleted(tools, await maildrop.end(), collected.there)
-    await this.proved(account, maildrop)
+    await connected()
+    await this.proved(account)
     const [now] = await viewAccounts(database.pool, [this.accountId])
     if (!now) return
     const isAtRest = collected.isComplete && !collected.wereAsked && account.deletionPolicy.kind === 'NEVER'
@@ -179,10 +183,22 @@ export class OfflineHome implements AccountHome {
   }
 
   /** The run has come to its end: a failure of the work is over. */
-  private async proved(account: AccountView, maildrop: Maildrop): Promise<void> {
-    if (isToBeProved(account)) await this.recordConnected(account, maildrop)
+  private async proved(account: AccountView): Promise<void> {
     if (isHindered(account)) await proveKeeping(this.tools.blobs)
     await this.attempts.unhindered(account)
+  }
+
+  /**
+   * Has the connection recorded, the first time that it is called. After an attempt that failed, a login alone proves nothing: the account would be shown
+   * as connected, and as not, at every visit.
+   */
+  private connectedOnce(account: AccountView, maildrop: Maildrop): () => Promise<void> {
+    let isTold = false
+    return async () => {
+      if (isTold) return
+      isTold = true
+      await this.recordConnected(account, maildrop)
+    }
   }
 
   /** The state is recorded when it changes, not at each of many short connections. */
