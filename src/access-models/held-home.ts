@@ -204,9 +204,10 @@ export class HeldHome implements AccountHome {
   private async isCurrentNow({ accountId, model }: Pick<AccountView, 'accountId' | 'model'>): Promise<void> {
     if (this.isCurrent) return
     this.isCurrent = true
+    // first, since only an account that was up to date once may be without a connection
+    await this.tools.streams.record(accountId, [{ type: 'AccountCurrent', data: {} }], 'SERVER', this.fence.held)
     // looked at without a session, it has its connection ended
     if (!(await this.isConnectionWanted())) this.tools.ask({ accountId, model })
-    await this.tools.streams.record(accountId, [{ type: 'AccountCurrent', data: {} }], 'SERVER', this.fence.held)
   }
 
   /**

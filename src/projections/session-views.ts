@@ -34,13 +34,12 @@ async function sessionsOf(session: Queryable, column: 'account_id' | 'session_id
   }))
 }
 
-/** Whether all mailboxes of an account have been listed, and read for the first time. */
-export async function viewIsIndexed(session: Queryable, accountId: string): Promise<boolean> {
-  const { rows } = await session.query<{ indexed: boolean | null }>({
-    name: 'is-indexed',
-    text: `select bool_and(complete) as indexed from mailboxes
-           where account_id = $1 and selectable and server_path is not null`,
+/** Whether an account was up to date once: all that its server has was looked at. */
+export async function viewWasCurrent(session: Queryable, accountId: string): Promise<boolean> {
+  const { rows } = await session.query<{ current: boolean }>({
+    name: 'was-current',
+    text: 'select current_as_of is not null as current from accounts where account_id = $1',
     values: [accountId],
   })
-  return rows[0]?.indexed === true
+  return rows[0]?.current === true
 }
