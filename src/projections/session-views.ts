@@ -34,12 +34,18 @@ async function sessionsOf(session: Queryable, column: 'account_id' | 'session_id
   }))
 }
 
-/** Whether an account was up to date once: all that its server has was looked at. */
-export async function viewWasCurrent(session: Queryable, accountId: string): Promise<boolean> {
-  const { rows } = await session.query<{ current: boolean }>({
-    name: 'was-current',
-    text: 'select current_as_of is not null as current from accounts where account_id = $1',
+/**
+ * Whether the index of an account is whole: the account was up to date once, and all mailboxes that it has now have been read for the first time, which
+ * begins anew with another model.
+ */
+export async function viewIsIndexed(session: Queryable, accountId: string): Promise<boolean> {
+  const { rows } = await session.query<{ indexed: boolean | null }>({
+    name: 'is-indexed',
+    text: `select current_as_of is not null and
+             (select bool_and(complete) from mailboxes
+              where account_id = $1 and selectable and server_path is not null) as indexed
+           from accounts where account_id = $1`,
     values: [accountId],
   })
-  return rows[0]?.current === true
+  return rows[0]?.indexed === true
 }
