@@ -5,12 +5,13 @@ const may = {
   'event-store': ['mailbox', 'platform'],
   // the inline projection is a port of the event store's; its type is all that is taken
   projections: ['mailbox', 'platform', 'event-store'],
-  protocols: ['mailbox', 'platform'],
-  content: ['mailbox', 'platform'],
+  mime: ['mailbox'],
+  protocols: ['mailbox', 'mime', 'platform'],
+  content: ['mailbox', 'mime', 'platform'],
   'access-models': ['mailbox', 'event-store', 'projections', 'protocols', 'content', 'platform'],
   forgetting: ['mailbox', 'event-store', 'projections', 'content', 'platform'],
   queues: ['mailbox', 'access-models', 'projections', 'event-store', 'content', 'platform'],
-  api: ['mailbox', 'projections', 'event-store', 'content', 'platform'],
+  api: ['mailbox', 'projections', 'event-store', 'content', 'mime', 'platform'],
 }
 
 module.exports = {

@@ -301,7 +301,7 @@ test('exports and downloads refuse what is no value', async () => {
   const uuid = Buffer.from(message, 'base64url').toString().split(':')[1]
   for (const part of ['%00', '9'.repeat(90), '%ED%A0%80', '1.1.1.1', '-1', "'"])
     // 410: what was done to it meanwhile has deleted it
-    expect([400, 404, 410]).toContain((await service.fetch(`/messages/${uuid}/attachments/${part}`)).status)
+    expect([400, 404, 410]).toContain((await service.fetch(`/messages/${uuid}/parts/${part}`)).status)
   for (const id of ['x', '%00', '%ff', UUID])
     expect([400, 404]).toContain((await service.fetch(`/messages/${id}/raw`)).status)
   expect(errorsLogged()).toEqual([])

@@ -38,7 +38,7 @@ describe('hostile-servers: what a server claims to have', () => {
         }
         // it brings the second message only, whatever is asked for
         if (/^UID FETCH/i.test(command)) {
-          say(/ENVELOPE/.test(command) ? message(2) : `* 2 FETCH (UID 2 FLAGS ())`)
+          say(/ENVELOPE|HEADER\.FIELDS/i.test(command) ? message(2) : `* 2 FETCH (UID 2 FLAGS ())`)
           return 'OK done'
         }
         return honest(command, say, [message(1), message(2), message(3)])
@@ -99,7 +99,7 @@ describe('core 2: each message that a server has is in the index', () => {
         shown.forEach((line, index) => {
           if (index !== 3)
             tell(
-              /ENVELOPE/.test(command)
+              /ENVELOPE|HEADER\.FIELDS/i.test(command)
                 ? line
                 : `* ${index + 1} FETCH (UID ${index + 1} FLAGS () ${DATE}RFC822.SIZE 10)`,
             )
@@ -142,7 +142,7 @@ describe('core 2: each message that a server has is in the index', () => {
       if (/^UID FETCH/i.test(command)) {
         messages.forEach((line) => {
           const some = /FLAGS/.test(command) ? line : line.replace(/FLAGS \(.*?\) INTERNALDATE/, 'INTERNALDATE')
-          say(/ENVELOPE/.test(command) ? some : some.replace(/ ENVELOPE.*/, ')'))
+          say(/ENVELOPE|HEADER\.FIELDS/i.test(command) ? some : some.replace(/ ENVELOPE.*/, ')'))
         })
         return 'OK done'
       }
@@ -189,7 +189,7 @@ describe('core 2: each message that a server has is in the index', () => {
       const asked = /^UID FETCH (\S+) /i.exec(command)?.[1]
       if (!asked) return honest(command, say, messages)
       const wanted = uidsIn(asked)
-      if (wanted.includes(17) && /ENVELOPE|SIZE/.test(command)) return 'NO [SERVERBUG] Internal error occurred'
+      if (wanted.includes(17) && /ENVELOPE|HEADER|SIZE/.test(command)) return 'NO [SERVERBUG] Internal error occurred'
       for (const uid of wanted) if (uid <= 30) say(messages[uid - 1] ?? '')
       return 'OK done'
     })

@@ -120,7 +120,7 @@ function giving({ raws, body, size, refuses }: Giving): Script {
       const items = [`UID ${uid} FLAGS () ${DATE.trim()}`]
       const stated = size ? size(uid) : whole.length
       if (/RFC822\.SIZE/i.test(command) && stated !== null) items.push(`RFC822.SIZE ${stated}`)
-      if (/ENVELOPE/i.test(command)) {
+      if (/ENVELOPE|HEADER\.FIELDS/i.test(command)) {
         items.push(`ENVELOPE (NIL "m${uid}" NIL NIL NIL NIL NIL NIL NIL NIL)`)
         items.push('BODYSTRUCTURE ("text" "plain" NIL NIL NIL "7bit" 10 1)')
       }

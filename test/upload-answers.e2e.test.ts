@@ -77,7 +77,7 @@ class Rewriter {
         const { uid, flags, date, size, subject, messageId } = each
         const nil = 'NIL NIL NIL NIL NIL NIL NIL'
         const id = messageId === null ? 'NIL' : `"${messageId}"`
-        const envelope = /ENVELOPE/i.test(command)
+        const envelope = /ENVELOPE|HEADER\.FIELDS/i.test(command)
           ? ` ENVELOPE (NIL "${subject}" ${nil} ${id}) BODYSTRUCTURE ("TEXT" "PLAIN" NIL NIL NIL "7BIT" 5 1 NIL NIL NIL NIL)`
           : ''
         const fields = /HEADER.FIELDS/i.test(command) ? ' BODY[HEADER.FIELDS (REFERENCES LIST-ID)] {2}\r\n\r\n' : ''
@@ -125,7 +125,7 @@ describe.each<[string, Rewriting]>([
   test.each([
     ['is there', null],
     ['ends right after the OK', /^APPEND/],
-    ['ends when the mailbox is looked at', /^UID FETCH .*ENVELOPE/],
+    ['ends when the mailbox is looked at', /^UID FETCH .*(ENVELOPE|HEADER\.FIELDS)/],
   ])('gets a message once where the connection %s, and it is found again', async (_, cut) => {
     const rewriter = await Rewriter.start(rewriting)
     const mine = await connected(rewriter)

@@ -5,12 +5,12 @@ import { Readable } from 'node:stream'
 import { BlobsAway, BlobStore } from '../content/blobs/blob-store.js'
 import { inPieces, PIECE_BYTES, type FetchBytes } from '../content/in-pieces.js'
 import { PassingContent } from '../content/passing-content.js'
-import { textsAlone, textsOf } from '../content/texts-alone.js'
+import { openAlone, openMessage, type OpenMessage } from '../content/open-part.js'
 import { Feeds } from '../event-store/feeds.js'
 import { Streams } from '../event-store/streams.js'
 import { FetchContent, FetchContents } from '../mailbox/commands.js'
 import { pieceKey, type ByteRange, type ContentPiece } from '../mailbox/content-piece.js'
-import type { Structure } from '../mailbox/message.js'
+import { hasFilesInText, type Structure } from '../mailbox/message.js'
 import { Platform } from '../platform/platform.js'
 import { viewContentsOf } from '../projections/selection-views.js'
 import { viewMessageOwner, viewOnlineMessage, type OnlineMessage } from '../projections/message-views.js'
@@ -19,14 +19,17 @@ import { viewMessageOwner, viewOnlineMessage, type OnlineMessage } from '../proj
 export type RawMessage = { size: number; read(range?: ByteRange): Readable }
 
 /** Whether a message of an ONLINE account is too large to pass through memory as a whole. */
-export function comesInPieces(online: OnlineMessage | null): online is OnlineMessage {
-  return online !== null && online.size > PIECE_BYTES
+export function comesInPieces({ size }: OnlineMessage): boolean {
+  return size > PIECE_BYTES
 }
+
+const isOnePart = ({ children }: Structure) => children.length === 0
 
 /** Milliseconds after which a fetch is asked for again. */
 const AGAIN = 5_000
 
-const gone = (reason: string) => new GraphQLError(reason, { extensions: { code: 'CONTENT_GONE' } })
+/** Says that a message cannot be had any more. */
+export const gone = (reason: string) => new GraphQLError(reason, { extensions: { code: 'CONTENT_GONE' } })
 const unavailable = (reason: string) => new GraphQLError(reason, { extensions: { code: 'CONTENT_UNAVAILABLE' } })
 
 function missed(reason: string | null): GraphQLError {
@@ -98,19 +101,38 @@ export class MessageContents {
    * @throws GraphQLError as `raw`
    */
   async stream(messageId: string, online: OnlineMessage | null, signal: AbortSignal): Promise<Readable | null> {
-    if (comesInPieces(online)) return (await inPieces(this.bytesOf(messageId, online.accountId, signal))).content
+    if (online && comesInPieces(online))
+      return (await inPieces(this.bytesOf(messageId, online.accountId, signal))).content
     return (await this.raw(messageId, signal))?.read() ?? null
   }
 
-  /** What a message's bodies are read from: of a large one of an ONLINE account, the parts that they are made of. Otherwise as `stream`. */
-  async bodies(messageId: string, signal: AbortSignal): Promise<Readable | null> {
+  /**
+   * A message whose parts can be opened: one of an ONLINE account by its server's structure, each part coming from there by itself.
+   *
+   * @returns null when there is no such message
+   * @throws GraphQLError as `raw`
+   */
+  async open(messageId: string, signal: AbortSignal): Promise<OpenMessage | null> {
     const online = await this.online(messageId)
-    if (!comesInPieces(online) || !online.structure) return this.stream(messageId, online, signal)
-    const { structure } = online
-    const texts = textsOf(structure)
-    if (!texts) return this.stream(messageId, online, signal)
-    const partOf = (part: Structure) => this.part(messageId, online.accountId, part, signal)
-    return Readable.from(textsAlone(structure, texts, partOf), { objectMode: false })
+    if (
+      online?.structure &&
+      !hasFilesInText(online.structure) &&
+      (comesInPieces(online) || !isOnePart(online.structure))
+    ) {
+      const { structure, accountId } = online
+      const isWhole = isOnePart(structure)
+      const contentOf = (part: Structure) =>
+        isWhole ? this.stream(messageId, online, signal) : this.part(messageId, accountId, part, signal)
+      return {
+        structure,
+        open: async (part) => {
+          const content = await contentOf(part)
+          return content && openAlone(content)
+        },
+      }
+    }
+    const raw = await this.raw(messageId, signal)
+    return raw && openMessage((range) => raw.read(range))
   }
 
   /** A message of an ONLINE account of which pieces can be had from the server; null for others, and where all of it is at hand. */

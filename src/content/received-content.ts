@@ -41,12 +41,12 @@ async function stream(beginning: readonly Buffer[], rest: AsyncIterator<Buffer>,
   const reader = new MetadataReader()
   async function* passing() {
     for (const chunk of beginning) {
-      await reader.take(chunk)
+      reader.take(chunk)
       yield chunk
     }
     let passed = 0
     for (let next = await rest.next(); !next.done; next = await rest.next()) {
-      await reader.take(next.value)
+      reader.take(next.value)
       yield next.value
       passed += next.value.length
       if (passed < RELEASED) continue
@@ -55,7 +55,7 @@ async function stream(beginning: readonly Buffer[], rest: AsyncIterator<Buffer>,
     }
   }
   const blob = await blobs.put(Readable.from(passing(), { objectMode: false, highWaterMark: 65_536 }))
-  return { metadata: await reader.end(), blob }
+  return { metadata: reader.end(), blob }
 }
 
 /** Whoever sends may send more than was said, and not stop. */

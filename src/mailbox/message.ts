@@ -50,7 +50,7 @@ export type Structure = {
   filename: string | null
   /** Content-ID */
   contentId: string | null
-  /** the parts in it */
+  /** the parts in it; of a text, the files that are written in it in uuencode */
   children: readonly Structure[]
 }
 
@@ -117,20 +117,86 @@ export function fingerprintSource(message: Pick<MessageData, 'size' | 'envelope'
   return [message.size, messageId ?? '', date ?? '', subject, people(from), people(to)].join('\n')
 }
 
-/** The parts of a message that a reader would call its attachments: named, or marked as such, and not containers. */
-export function attachmentsOf(structure: Structure | null): readonly Structure[] {
-  const found: Structure[] = []
-  const waiting = structure ? [structure] : []
-  for (let part = waiting.pop(); part; part = waiting.pop()) {
-    if (isAttachment(part)) found.push(part)
-    else waiting.push(...[...part.children].reverse())
+/** A part of a message that holds something itself, and where it stands. */
+export type PlacedPart = {
+  part: Structure
+  /** whether it is one of several forms of the same (RFC 2046 §5.1.4) */
+  isAlternative: boolean
+  /** whether it belongs to a text beside it, as an image of it does (RFC 2387) */
+  isRelated: boolean
+  /** whether nothing comes before it */
+  isFirst: boolean
+}
+
+/**
+ * The parts of a message that hold something, in their order: all but its multiparts. Those of an embedded message come behind the message, which is a
+ * part of its own.
+ *
+ * @param isDeep whether those of embedded messages are wanted as well
+ */
+export function partsOf(structure: Structure | null, isDeep = true): readonly PlacedPart[] {
+  const found: PlacedPart[] = []
+  type Waiting = Omit<PlacedPart, 'isFirst'>
+  const waiting: Waiting[] = structure ? [{ part: structure, isAlternative: false, isRelated: false }] : []
+  for (let next = waiting.pop(); next; next = waiting.pop()) {
+    const { type, children } = next.part
+    const isMultipart = type.startsWith('multipart/')
+    if (!isMultipart) found.push({ ...next, isFirst: found.length === 0 })
+    if (!isMultipart && !isDeep && !type.startsWith('text/')) continue
+    const isAlternative = type === 'multipart/alternative' || (next.isAlternative && type === 'multipart/related')
+    const below = children.map((part, index) => {
+      // the first part of a multipart/related is the text to which the others belong
+      return { part, isAlternative, isRelated: type === 'multipart/related' && index > 0 }
+    })
+    waiting.push(...below.reverse())
   }
   return found
 }
 
-function isAttachment(part: Structure): boolean {
-  if (part.type.startsWith('multipart/')) return false
-  if (part.disposition === 'attachment') return true
-  if (part.type === 'message/rfc822') return part.part !== '1'
-  return part.filename !== null && !(part.disposition === 'inline' && part.contentId !== null)
+/**
+ * The parts that a message's bodies are made of: its texts, unless they are marked as attachments, or are files by their names. A name says nothing of
+ * the first text, or of one of several forms.
+ */
+export function textsOf(structure: Structure | null): readonly Structure[] {
+  return partsOf(structure, false)
+    .filter(isText)
+    .map(({ part }) => part)
+}
+
+/**
+ * The parts of a message that a person would call its attachments: what is not its text, what has a file name, and embedded messages as a whole. A text
+ * with a disposition that nobody knows is one (RFC 2183 §2.8), and is shown all the same.
+ */
+export function attachmentsOf(structure: Structure | null): readonly PlacedPart[] {
+  return partsOf(structure, false).filter(isAttachment)
+}
+
+/** Whether a message has files that are written in a text (uuencode): a server gives them as part of that alone. */
+export function hasFilesInText(structure: Structure): boolean {
+  return partsOf(structure).some(({ part }) => part.type.startsWith('text/') && part.children.length > 0)
+}
+
+/** Whether a message has more than its text, and the images that belong to it. */
+export function hasAttachment(structure: Structure | null): boolean {
+  return attachmentsOf(structure).some((placed) => !isImageOfText(placed))
+}
+
+/** Whether an attachment is an image of the text beside it, shown in it. */
+export function isImageOfText({ part: { type, contentId, disposition }, isRelated }: PlacedPart): boolean {
+  return isRelated && type.startsWith('image/') && contentId !== null && disposition !== 'attachment'
+}
+
+function isText({ part: { type, disposition, filename }, isAlternative, isFirst }: PlacedPart): boolean {
+  if (type !== 'text/plain' && type !== 'text/html') return false
+  return disposition !== 'attachment' && (filename === null || isAlternative || isFirst)
+}
+
+function isAttachment(placed: PlacedPart): boolean {
+  const { part, isAlternative } = placed
+  const { type, disposition, filename } = part
+  const isUnknown = disposition !== null && disposition !== 'inline' && disposition !== 'attachment'
+  if (isText(placed)) return isUnknown || (filename !== null && !isAlternative)
+  // a form of the text in another type of text: an invitation is more than that
+  const isForm = isAlternative && type.startsWith('text/') && type !== 'text/calendar'
+  return !isForm || filename !== null || disposition === 'attachment'
 }

@@ -2,7 +2,7 @@ import type { CopyPlace } from '../mailbox/collection.js'
 import type { AccountEvent, MailboxListing, RecordedEvent, StoredContent } from '../mailbox/events.js'
 import { remedyOfWork, type WorkFailure } from '../mailbox/failures.js'
 import { hasFlag, type Flags } from '../mailbox/flags.js'
-import { attachmentsOf, type MessageData } from '../mailbox/message.js'
+import { hasAttachment, type MessageData } from '../mailbox/message.js'
 import type { MessageIdentity, ServerPlace } from '../mailbox/server-place.js'
 import type { CopyColumns, CopyRow, MailboxColumns, MessageRow, PlaceRow, RowChange } from './row-changes.js'
 
@@ -344,7 +344,7 @@ function rowOf(
     from_addresses: from,
     other_addresses: { sender, replyTo, to, cc, bcc },
     structure: message.structure,
-    has_attachment: attachmentsOf(message.structure).length > 0,
+    has_attachment: hasAttachment(message.structure),
     email_id: message.emailId,
     thread_id: message.threadId,
     fingerprint: message.fingerprint,

@@ -133,7 +133,7 @@ export function honest(command: string, say: (line: string) => void, messages: r
   else if (/^UID FETCH/i.test(command)) {
     const plain = (uid: number) =>
       `* ${uid} FETCH (UID ${uid} FLAGS (\\Seen) INTERNALDATE "01-Jan-2026 00:00:00 +0000" RFC822.SIZE 10)`
-    messages.forEach((line, index) => say(/ENVELOPE/i.test(command) ? line : plain(index + 1)))
+    messages.forEach((line, index) => say(/ENVELOPE|HEADER\.FIELDS/i.test(command) ? line : plain(index + 1)))
   } else if (/^IDLE/i.test(command)) {
     say('+ idling')
     return null

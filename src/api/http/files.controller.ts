@@ -2,8 +2,8 @@ import { Controller, Get, Param, Req, Res } from '@nestjs/common'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { GraphQLError } from 'graphql'
 import type { Readable } from 'node:stream'
-import { attachmentsOf } from '../../mailbox/message.js'
-import { readAttachment, type Attachment } from '../../content/read-message.js'
+import { asFile, type FileContent } from '../../content/open-part.js'
+import { partsOf } from '../../mailbox/message.js'
 import { Platform } from '../../platform/platform.js'
 import { forClient } from '../../platform/client-sessions.js'
 import { isAuthorized, refuseUnauthorized } from '../bearer.js'
@@ -17,7 +17,7 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 /** HTTP status of why a message cannot be had; 503 for others, which may pass. */
 const STATUS: Readonly<Record<string, number>> = { CONTENT_GONE: 410, NO_SESSION: 409 }
 
-/** Raw messages and attachments, as bytes. */
+/** Raw messages and their parts, as bytes. */
 @Controller('messages')
 export class FilesController {
   constructor(
@@ -49,34 +49,22 @@ export class FilesController {
     })
   }
 
-  /** One attachment, decoded. */
-  @Get(':id/attachments/:part')
-  async attachment(
+  /** One part, decoded. */
+  @Get(':id/parts/:part')
+  async part(
     @Param('id') id: string,
-    @Param('part') part: string,
+    @Param('part') number: string,
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
   ) {
     return this.answer(id, request, reply, async (signal) => {
-      const found = await this.part(id, part, signal)
-      if (found === null) return null
-      const { attachment } = found
-      if (!attachment) return () => reply.code(404).send({ error: 'The message has no such attachment.' })
-      return () => sendAttachment(reply, attachment)
+      const message = await this.contents.open(id, signal)
+      if (!message) return null
+      const part = partsOf(message.structure).find((each) => each.part.part === number)?.part
+      const opened = part ? await message.open(part) : null
+      if (!opened) return () => reply.code(404).send({ error: 'The message has no such part.' })
+      return () => sendFile(reply, asFile(opened))
     })
-  }
-
-  /** @returns null where there is no such message */
-  private async part(id: string, part: string, signal: AbortSignal): Promise<{ attachment: Attachment | null } | null> {
-    const online = await this.contents.online(id)
-    // that of a message that is nothing else has no header of its own
-    if (online?.structure && online.structure.part !== part) {
-      const found = attachmentsOf(online.structure).find((each) => each.part === part)
-      if (!found) return { attachment: null }
-      return { attachment: await readAttachment(await this.contents.part(id, online.accountId, found, signal), '1') }
-    }
-    const content = await this.contents.stream(id, online, signal)
-    return content && { attachment: await readAttachment(content, part) }
   }
 
   /** @param find finds what the answer is, and returns what sends it; null where there is no such message */
@@ -130,7 +118,7 @@ function asMessage(reply: FastifyReply, id: string): FastifyReply {
   return asDownload(reply, `${id}.eml`).header('content-type', 'message/rfc822').header('accept-ranges', 'bytes')
 }
 
-function sendAttachment(reply: FastifyReply, { content, type: said, filename }: Attachment): FastifyReply {
+function sendFile(reply: FastifyReply, { content, type: said, filename }: FileContent): FastifyReply {
   const type = /^[\w.+-]+\/[\w.+-]+$/.test(said) ? said : 'application/octet-stream'
   return asDownload(reply, downloadName(filename, 'attachment')).header('content-type', type).send(content)
 }

@@ -1,7 +1,8 @@
 import { Args, ArgsType, Context, Field, ID, Info, Int, Parent, Query, ResolveField, Resolver } from '@nestjs/graphql'
 import type { GraphQLResolveInfo } from 'graphql'
-import { attachmentsOf } from '../../mailbox/message.js'
-import { readBodies } from '../../content/read-message.js'
+import { attachmentsOf, partsOf, type Structure } from '../../mailbox/message.js'
+import { asText, type OpenMessage } from '../../content/open-part.js'
+import { readBodies, type PartText } from '../../content/read-bodies.js'
 import { Platform } from '../../platform/platform.js'
 import { viewMessageList, type MessagePage } from '../../projections/message-views.js'
 import { viewPastMessageList } from '../../projections/past-messages.js'
@@ -9,7 +10,7 @@ import type { ApiContext } from '../context.js'
 import { LARGEST_PAGE, pageSize } from '../page-size.js'
 import { badInput, listCursor, readIdOf, readListCursor, readNodeId, streamCursor } from '../ids.js'
 import { detailAsked } from '../selection.js'
-import { MessageContents } from '../message-content.js'
+import { gone, MessageContents } from '../message-content.js'
 import { Nodes } from '../nodes.js'
 import { Account } from '../schema/account.type.js'
 import { AS_OF, type AsOf } from '../schema/as-of.type.js'
@@ -17,12 +18,13 @@ import { CopyStateEnum } from '../schema/enums.js'
 import { Mailbox } from '../schema/mailbox.type.js'
 import { MessageFilterInput } from '../schema/message-filter.type.js'
 import {
-  Attachment,
+  MessagePart,
   connectionCost,
   Message,
   MessageConnection,
   MessageContent,
   messageOf,
+  messagePartOf,
 } from '../schema/message.type.js'
 import { Node } from '../schema/node.type.js'
 import { Operation } from '../schema/operation.type.js'
@@ -89,17 +91,26 @@ export class MessageResolver {
     return found.filter((operation) => operation !== null)
   }
 
-  @ResolveField(() => [Attachment], { description: 'Its attachments.', complexity: 5 })
-  async attachments(@Parent() message: Message, @Context() context: ApiContext): Promise<Attachment[]> {
+  @ResolveField(() => [MessagePart], {
+    description:
+      'The parts that a person would call its attachments: what is not its text, what has a file name, and embedded messages as a whole.',
+    complexity: 5,
+  })
+  async attachments(@Parent() message: Message, @Context() context: ApiContext): Promise<MessagePart[]> {
     const { messageId, accountId, at } = message.view
     const { structures } = at === null ? context : context.past(accountId, at)
-    return attachmentsOf(await structures.load(messageId)).map((part) => ({
-      part: part.part,
-      filename: part.filename,
-      contentType: part.type,
-      size: part.size ?? 0,
-      url: `/messages/${messageId}/attachments/${part.part}`,
-    }))
+    return attachmentsOf(await structures.load(messageId)).map((placed) => messagePartOf(messageId, placed))
+  }
+
+  @ResolveField(() => [MessagePart], {
+    description:
+      'All parts that hold something: its texts, its attachments, and those of embedded messages, each behind the message that it is in.',
+    complexity: 5,
+  })
+  async parts(@Parent() message: Message, @Context() context: ApiContext): Promise<MessagePart[]> {
+    const { messageId, accountId, at } = message.view
+    const { structures } = at === null ? context : context.past(accountId, at)
+    return partsOf(await structures.load(messageId)).map((placed) => messagePartOf(messageId, placed))
   }
 
   @ResolveField(() => MessageContent, {
@@ -108,11 +119,18 @@ export class MessageResolver {
     complexity: 100,
   })
   async content(@Parent() message: Message, @Context() context: ApiContext): Promise<MessageContent | null> {
-    const raw = await this.contents.bodies(message.view.messageId, context.signal)
-    if (!raw) return null
-    const { text, html, truncated } = await readBodies(raw)
+    const opened = await this.contents.open(message.view.messageId, context.signal)
+    if (!opened) return null
+    const { text, html, truncated } = await readBodies(opened.structure, (part) => textOf(opened, part))
     return { text, html, isTruncated: truncated }
   }
+}
+
+/** A text of a message. @throws GraphQLError CONTENT_GONE where the message has gone meanwhile */
+async function textOf(message: OpenMessage, part: Structure): Promise<PartText> {
+  const opened = await message.open(part)
+  if (!opened) throw gone('The message is no longer on the server, and was not kept here.')
+  return asText(opened)
 }
 
 /** Reads a page of an account's or a mailbox's messages. */

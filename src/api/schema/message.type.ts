@@ -1,5 +1,6 @@
 import { LARGEST_PAGE } from '../page-size.js'
 import { Field, Float, ObjectType } from '@nestjs/graphql'
+import { isImageOfText, type PlacedPart } from '../../mailbox/message.js'
 import type { MessageView } from '../../projections/message-views.js'
 import { nodeId } from '../ids.js'
 import { DefectEnum, OriginEnum } from './enums.js'
@@ -14,8 +15,8 @@ export class Address {
   address!: string
 }
 
-@ObjectType({ description: 'An attachment of a message.' })
-export class Attachment {
+@ObjectType({ description: 'A part of a message that holds something: a text, a file, or an embedded message.' })
+export class MessagePart {
   @Field({ description: 'Its part number (RFC 9051 §6.4.5), as in "2.1".' })
   part!: string
 
@@ -28,8 +29,32 @@ export class Attachment {
   @Field(() => Float, { description: 'Its size in bytes, as encoded for transport.' })
   size!: number
 
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'Its Content-ID, by which the HTML of a message names it as `cid:`, without angle brackets (RFC 2392).',
+  })
+  contentId!: string | null
+
+  @Field({ description: 'Whether it is an image that the HTML of the message shows in its place.' })
+  isInline!: boolean
+
   @Field({ description: 'Path of its bytes on this service, decoded; with the bearer token, like everything.' })
   url!: string
+}
+
+/** A part of a message as it is shown. */
+export function messagePartOf(messageId: string, placed: PlacedPart): MessagePart {
+  const { part, filename, type, size, contentId } = placed.part
+  return {
+    part,
+    filename,
+    contentType: type,
+    size: size ?? 0,
+    contentId: contentId?.replace(/^\s*<|>\s*$/g, '') ?? null,
+    isInline: isImageOfText(placed),
+    url: `/messages/${messageId}/parts/${part}`,
+  }
 }
 
 @ObjectType({ description: "A message's readable bodies." })

@@ -34,6 +34,7 @@ import { failureOfError } from './failure-of-error.js'
 import { listIn, placeOf, type MailboxReport } from './listing.js'
 import { login } from './login.js'
 import { CAREFUL_QUERIES, flagsOf, isAnswerTo, messageDataOf, METADATA_QUERY, unknownMessage } from './message-data.js'
+import { groupsOfLooks, lookedAtAgain, queryFor, secondLookAt, type Looks } from './second-look.js'
 import { hearNotifications, hearVanished, NOTIFY_ALL } from './unasked-answers.js'
 
 /** A message's flags as reported, found by UID. */
@@ -236,10 +237,10 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
   /** Metadata of all messages from a UID up, in one round trip: for when they are known to be few. */
   async messagesFrom(uid: number): Promise<MessageData[]> {
     const found: MessageData[] = []
-    for await (const message of this.stream(`${uid}:*`, METADATA_QUERY)) {
-      if (message.uid >= uid && isAnswerTo(METADATA_QUERY, message)) found.push(this.dataOf(message))
-    }
-    return found
+    const looks: Looks = new Map()
+    for await (const message of this.stream(`${uid}:*`, METADATA_QUERY))
+      if (message.uid >= uid && isAnswerTo(METADATA_QUERY, message)) found.push(this.dataOf(message, [], looks))
+    return this.lookAgain(found, looks)
   }
 
   /**
@@ -248,6 +249,7 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
    */
   async messages(uids: UidSet): Promise<MessageData[]> {
     const found: MessageData[] = []
+    const looks: Looks = new Map()
     const wanted = new Set(uidsOf(uids))
     const isOne = wanted.size === 1
     const ask = (query: FetchQueryObject, defects: readonly Defect[]) =>
@@ -259,12 +261,28 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
       if (wanted.size === 0) return
       for await (const message of this.stream(formatUidSet(uidSetOf(wanted)), query))
         // deleted from the wanted ones as they come: what a server tells unasked, or twice, is not taken
-        if (isAnswerTo(query, message) && wanted.delete(message.uid)) found.push(this.dataOf(message, defects))
+        if (isAnswerTo(query, message) && wanted.delete(message.uid)) found.push(this.dataOf(message, defects, looks))
     }
     await ask(METADATA_QUERY, [])
     for (const { query, defects } of CAREFUL_QUERIES) await ask(query, defects)
     if (wanted.size > 0) found.push(...(await this.unreadable(uidSetOf(wanted))))
-    return found.sort((one, other) => other.uid - one.uid)
+    return (await this.lookAgain(found, looks)).sort((one, other) => other.uid - one.uid)
+  }
+
+  /** Looks at the bytes of messages of which the server's own reading is doubtful; one that does not come stays as it was read. */
+  private async lookAgain(messages: readonly MessageData[], looks: Looks): Promise<MessageData[]> {
+    const read = new Map(messages.map((message) => [message.uid, message]))
+    for (const [look, uids] of groupsOfLooks(looks)) {
+      try {
+        for await (const answer of this.stream(formatUidSet(uidSetOf(uids)), queryFor(look))) {
+          const message = uids.has(answer.uid) && read.get(answer.uid)
+          if (message) read.set(answer.uid, lookedAtAgain(message, look, answer))
+        }
+      } catch (error) {
+        if (!isRefusal(error)) throw error
+      }
+    }
+    return [...read.values()]
   }
 
   /** Metadata of one message on which the ordinary way has failed: only what cannot be hostile. */
@@ -272,7 +290,7 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
     const found: MessageData[] = []
     const { query, defects } = CAREFUL_QUERIES.at(-2) as (typeof CAREFUL_QUERIES)[number]
     for await (const message of this.stream(String(uid), query))
-      if (message.uid === uid && found.length === 0) found.push(this.dataOf(message, defects))
+      if (message.uid === uid && found.length === 0) found.push(this.dataOf(message, defects, new Map()))
     return found.length > 0 ? found : this.unreadable([[uid, uid]])
   }
 
@@ -281,8 +299,12 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
     return uidsOf(await this.present(uids)).map((uid) => unknownMessage(uid, this.identityOf(uid)))
   }
 
-  private dataOf(message: FetchMessageObject, defects: readonly Defect[] = []): MessageData {
-    return messageDataOf(message, defects, this.identityOf(message.uid))
+  /** @param looks where it is noted that the message is to be looked at again */
+  private dataOf(message: FetchMessageObject, defects: readonly Defect[], looks: Looks): MessageData {
+    const data = messageDataOf(message, defects, this.identityOf(message.uid))
+    const look = secondLookAt(data, message.headers)
+    if (look) looks.set(message.uid, look)
+    return data
   }
 
   /** What tells a message apart of which nothing else is known. */

@@ -1,17 +1,11 @@
 import { createHash } from 'node:crypto'
 import type { FetchMessageObject, FetchQueryObject, MessageAddressObject, MessageStructureObject } from 'imapflow'
 import { normaliseFlags, type Flags } from '../../mailbox/flags.js'
-import libmime from 'libmime'
-import {
-  bounded,
-  boundedListId,
-  boundedReferences,
-  clean,
-  isoDate,
-  listOf,
-  MOST_ADDRESSES,
-  MOST_PARTS,
-} from '../../mailbox/message-bounds.js'
+import { ENVELOPE_FIELDS, readEnvelope } from '../../mime/envelope.js'
+import { fieldsOf } from '../../mime/header-fields.js'
+import { mediaTypeOf } from '../../mime/mime-tree.js'
+import { charsetIn } from '../../mime/structure.js'
+import { bounded, clean, isoDate, listOf, MOST_ADDRESSES, MOST_PARTS } from '../../mailbox/message-bounds.js'
 import {
   fingerprintSource,
   type Address,
@@ -27,18 +21,25 @@ export const METADATA_QUERY: FetchQueryObject = {
   flags: true,
   internalDate: true,
   size: true,
-  envelope: true,
   bodyStructure: true,
   threadId: true,
-  headers: ['References', 'List-Id'],
+  // the bytes of the header, and not what a server makes of them in ENVELOPE: a message is read in one way, wherever it is
+  headers: [...ENVELOPE_FIELDS],
 }
+
+/** Bytes of the header are not asked for, but what the server makes of it. */
+const WITHOUT_HEADER: FetchQueryObject = { ...METADATA_QUERY, headers: false, envelope: true }
 
 /**
  * The same without what a server, or the parser of its answers, may choke on; from most to least. Each is asked for the messages that those before it did
  * not bring.
  */
 export const CAREFUL_QUERIES: readonly { query: FetchQueryObject; defects: readonly Defect[] }[] = [
+  // the whole header, where a server does not give single fields of it
+  { query: { ...METADATA_QUERY, headers: true }, defects: [] },
+  { query: WITHOUT_HEADER, defects: [] },
   { query: { ...METADATA_QUERY, flags: false }, defects: ['FLAGS_UNREADABLE'] },
+  { query: { ...METADATA_QUERY, bodyStructure: false }, defects: ['STRUCTURE_UNREADABLE'] },
   {
     query: { uid: true, flags: true, internalDate: true, size: true, envelope: true },
     defects: ['STRUCTURE_UNREADABLE'],
@@ -55,10 +56,11 @@ export const CAREFUL_QUERIES: readonly { query: FetchQueryObject; defects: reado
 
 /**
  * Whether a FETCH answer is one to a query. A flag that changes meanwhile comes as an answer of its own, between those that were asked for (RFC 9051
- * §7.5.2): it has none of the items that never change.
+ * §7.5.2): it has none of the items that never change. An answer without the header says nothing of what the message is.
  */
 export function isAnswerTo(query: FetchQueryObject, { uid, ...message }: FetchMessageObject): boolean {
   if (!uid) return false
+  if ((query.headers && !message.headers) || (query.envelope && !message.envelope)) return false
   const lasting = ['internalDate', 'size', 'envelope', 'bodyStructure', 'headers'] as const
   return lasting.some((item) => query[item] && message[item] !== undefined)
 }
@@ -84,9 +86,13 @@ export function messageDataOf(
   identity = String(fetched.uid),
 ): MessageData {
   const defects = new Set<Defect>(more)
-  const envelope = envelopeOf(fetched.envelope, defects)
+  const structure = fetched.bodyStructure
+    ? structureOf(fetched.bodyStructure, '', false, { left: MOST_PARTS }, defects)
+    : null
+  const { envelope, references, listId } = fetched.headers
+    ? readEnvelope(fieldsOf(fetched.headers), charsetIn(structure), defects)
+    : { envelope: envelopeOf(fetched.envelope, defects), references: [], listId: null }
   const size = fetched.size ?? 0
-  const header = headersOf(fetched.headers)
   const internalDate = isoDate(fetched.internalDate)
   if (internalDate === null && !defects.has('UNREADABLE')) defects.add('DATE_MISSING')
   const data = {
@@ -96,9 +102,9 @@ export function messageDataOf(
     internalDate: internalDate ?? envelope.date ?? new Date(0).toISOString(),
     size,
     envelope,
-    structure: fetched.bodyStructure ? structureOf(fetched.bodyStructure, { left: MOST_PARTS }, defects) : null,
-    references: boundedReferences(header('references'), defects),
-    ...listOf(boundedListId(header('list-id'))),
+    structure,
+    references,
+    ...listOf(listId),
     emailId: fetched.emailId ?? null,
     threadId: fetched.threadId ?? null,
     fingerprint: defects.has('UNREADABLE') ? hashOf(`unreadable\n${identity}`) : fingerprintOf(size, envelope),
@@ -115,6 +121,7 @@ function hashOf(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 32)
 }
 
+/** The envelope as a server tells it, for messages of which it does not give the header. */
 function envelopeOf(envelope: FetchMessageObject['envelope'], defects: Set<Defect>): Envelope {
   const people = (list: MessageAddressObject[] | undefined): Address[] => {
     if (!list) return []
@@ -137,20 +144,35 @@ function envelopeOf(envelope: FetchMessageObject['envelope'], defects: Set<Defec
   }
 }
 
-function structureOf(node: MessageStructureObject, budget: { left: number }, defects: Set<Defect>): Structure {
+/**
+ * The parts as a server tells them, with their numbers (RFC 9051 §6.4.5), which imapflow gives the only part of an embedded message otherwise.
+ *
+ * @param number of the part that it is in, if it is the body of an embedded message; else its own
+ */
+function structureOf(
+  node: MessageStructureObject,
+  number: string,
+  isEmbedded: boolean,
+  budget: { left: number },
+  defects: Set<Defect>,
+): Structure {
   budget.left--
+  const type = mediaTypeOf(node.type)
+  const isMultipart = type.startsWith('multipart/')
+  const part = isMultipart ? number : isEmbedded ? `${number}.1` : number || '1'
   const children: Structure[] = []
-  for (const child of node.childNodes ?? []) {
+  for (const [index, child] of (node.childNodes ?? []).entries()) {
     if (budget.left <= 0) {
       defects.add('STRUCTURE_TRUNCATED')
       break
     }
-    children.push(structureOf(child, budget, defects))
+    const below = isMultipart ? `${number === '' ? '' : `${number}.`}${index + 1}` : part
+    children.push(structureOf(child, below, !isMultipart, budget, defects))
   }
   const filename = node.dispositionParameters?.['filename'] ?? node.parameters?.['name']
   return {
-    part: node.part ?? '1',
-    type: bounded(node.type.toLowerCase(), defects),
+    part: part || '1',
+    type: bounded(type, defects),
     size: node.size ?? null,
     encoding: bounded(node.encoding, defects).toLowerCase() || null,
     charset: bounded(node.parameters?.['charset'], defects) || null,
@@ -159,10 +181,4 @@ function structureOf(node: MessageStructureObject, budget: { left: number }, def
     contentId: bounded(node.id, defects) || null,
     children,
   }
-}
-
-/** What header fields say, of those that were asked for, by their names. */
-function headersOf(headers: Buffer | undefined): (name: string) => string {
-  const fields = headers ? libmime.decodeHeaders(headers.toString('latin1')) : {}
-  return (name) => fields[name]?.join(' ') ?? ''
 }
