@@ -92,6 +92,8 @@ export type Defect =
   | 'ADDRESSES_TRUNCATED'
   | 'STRUCTURE_TRUNCATED'
   | 'STRUCTURE_UNREADABLE'
+  /** the server tells its parts wrongly: they are those that its bytes have, and the server gives none of them by itself */
+  | 'STRUCTURE_MISTOLD'
   /** the server gave no INTERNALDATE: the date of its header stands in its place */
   | 'DATE_MISSING'
   /** the server told its flags in a way that cannot be read: it counts as one without flags */

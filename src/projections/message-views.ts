@@ -321,13 +321,19 @@ export async function viewContentPlace(session: Queryable, messageId: string): P
 }
 
 /** A message of an ONLINE account that is on its server, of which pieces can be had: its bytes, as the server states them, and its structure. */
-export type OnlineMessage = { accountId: string; size: number; structure: Structure | null }
+export type OnlineMessage = {
+  accountId: string
+  size: number
+  /** its parts, where its server gives each of them by itself; null for one that is read as a whole */
+  structure: Structure | null
+}
 
 /** Such a message; null for any other. */
 export async function viewOnlineMessage(session: Queryable, messageId: string): Promise<OnlineMessage | null> {
   const { rows } = await session.query<{ account_id: string; size: string; structure: Structure | null }>({
     name: 'online-message',
-    text: `select account_id, size, structure from messages join accounts using (account_id)
+    text: `select account_id, size, case when 'STRUCTURE_MISTOLD' = any(defects) then null else structure end as structure
+           from messages join accounts using (account_id)
            where message_id = $1 and model = 'ONLINE' and not forgotten`,
     values: [messageId],
   })

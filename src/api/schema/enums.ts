@@ -115,6 +115,7 @@ export enum DefectEnum {
   ADDRESSES_TRUNCATED = 'ADDRESSES_TRUNCATED',
   STRUCTURE_TRUNCATED = 'STRUCTURE_TRUNCATED',
   STRUCTURE_UNREADABLE = 'STRUCTURE_UNREADABLE',
+  STRUCTURE_MISTOLD = 'STRUCTURE_MISTOLD',
   DATE_MISSING = 'DATE_MISSING',
   FLAGS_UNREADABLE = 'FLAGS_UNREADABLE',
   UNREADABLE = 'UNREADABLE',
@@ -128,6 +129,9 @@ registerEnumType(DefectEnum, {
     STRUCTURE_TRUNCATED: { description: 'There were more parts than the index keeps.' },
     STRUCTURE_UNREADABLE: {
       description: 'The structure of its parts could not be read, or the server did not tell it.',
+    },
+    STRUCTURE_MISTOLD: {
+      description: 'The server tells the parts wrongly. They are listed as the bytes of the message have them.',
     },
     DATE_MISSING: { description: 'The server gave no INTERNALDATE. The date of the header stands in its place.' },
     FLAGS_UNREADABLE: { description: 'The flags could not be read. The message counts as one without flags.' },

@@ -54,12 +54,13 @@ export function queryFor(look: SecondLook): FetchQueryObject {
 /** A message with what its bytes say of its parts; as it was where they did not come. */
 export function lookedAtAgain(message: MessageData, look: SecondLook, answer: FetchMessageObject): MessageData {
   const defects = new Set<Defect>(message.defects)
-  const before = message.structure
   if (look !== 'MESSAGE') {
+    const before = message.structure
     const structure = before && withHeaders(before, answer.bodyParts ?? new Map<string, Buffer>(), defects)
     return { ...message, structure, defects: [...defects] }
   }
-  const structure = answer.source ? structureOf(readTree(answer.source).root, defects) : before
+  if (!answer.source) return message
+  const structure = structureOf(readTree(answer.source).root, defects.add('STRUCTURE_MISTOLD'))
   return { ...message, structure, defects: [...defects] }
 }
 
