@@ -59,7 +59,7 @@ describe('hostile-servers: what a server says without an end', () => {
   test('the same message, told again and again, is recorded a bounded number of times', async () => {
     let turn = 0
     const of = await hostile.connected((command, say) => {
-      if (/^UID FETCH/i.test(command) && !/ENVELOPE|HEADER\.FIELDS/i.test(command)) {
+      if (/^UID FETCH/i.test(command) && !/HEADER\.FIELDS/i.test(command)) {
         for (let again = 0; again < 20_000; again++) say(`* 1 FETCH (UID 1 FLAGS ($turn${++turn}))`)
         return 'OK done'
       }

@@ -4,7 +4,7 @@ import { Dovecot } from './support/dovecot.ts'
 import { PASSWORD } from './support/imap-server.ts'
 import { mail } from './support/mail.ts'
 import { fillMaildir } from './support/maildir.ts'
-import { honest, ScriptedImap, type Script } from './support/scripted-imap.ts'
+import { headerItem, honest, ScriptedImap, type Script } from './support/scripted-imap.ts'
 import { Service, until } from './support/service.ts'
 
 let dovecot: Dovecot
@@ -123,12 +123,12 @@ async function scripted(script: Script): Promise<number> {
   return server.port
 }
 
-const fetched = (uid: number, envelope: string) =>
-  `* ${uid} FETCH (UID ${uid} FLAGS () INTERNALDATE "01-Jan-2026 00:00:00 +0000" RFC822.SIZE 10 ENVELOPE ${envelope} BODYSTRUCTURE ("text" "plain" NIL NIL NIL "7bit" 10 1))`
-const GOOD = '(NIL "fine" NIL NIL NIL NIL NIL NIL NIL NIL)'
+const fetched = (uid: number, header: string) =>
+  `* ${uid} FETCH (UID ${uid} FLAGS () INTERNALDATE "01-Jan-2026 00:00:00 +0000" RFC822.SIZE 10 ${header} BODYSTRUCTURE ("text" "plain" NIL NIL NIL "7bit" 10 1))`
+const GOOD = headerItem({ Subject: 'fine' })
 
 test('an answer that cannot be parsed costs its message the envelope, not its place', async () => {
-  const messages = [fetched(1, GOOD), fetched(2, '(((((NIL "broken'), fetched(3, GOOD)]
+  const messages = [fetched(1, GOOD), fetched(2, 'BODY[HEADER.FIELDS (SUBJECT)] (((((NIL "broken'), fetched(3, GOOD)]
   const port = await scripted((command, say) => honest(command, say, messages))
   const account = await service.connect({
     host: '127.0.0.1',

@@ -2,7 +2,7 @@
 import { DATE, HostileServers, address } from './support/hostile-servers.ts'
 import { mail } from './support/mail.ts'
 import { sha256 } from './support/maildrop.ts'
-import { ScriptedImap, honest, type Script } from './support/scripted-imap.ts'
+import { headerItem, honest, ScriptedImap, type Script } from './support/scripted-imap.ts'
 import { ScriptedPop3, type Held, type Manner } from './support/scripted-pop3.ts'
 import { until } from './support/service.ts'
 
@@ -120,8 +120,8 @@ function giving({ raws, body, size, refuses }: Giving): Script {
       const items = [`UID ${uid} FLAGS () ${DATE.trim()}`]
       const stated = size ? size(uid) : whole.length
       if (/RFC822\.SIZE/i.test(command) && stated !== null) items.push(`RFC822.SIZE ${stated}`)
-      if (/ENVELOPE|HEADER\.FIELDS/i.test(command)) {
-        items.push(`ENVELOPE (NIL "m${uid}" NIL NIL NIL NIL NIL NIL NIL NIL)`)
+      if (/HEADER\.FIELDS/i.test(command)) {
+        items.push(headerItem({ Subject: `m${uid}` }))
         items.push('BODYSTRUCTURE ("text" "plain" NIL NIL NIL "7bit" 10 1)')
       }
       if (/BODY\.PEEK\[\]/i.test(command)) {

@@ -1,6 +1,6 @@
 /* Grammars of what mail servers answer, with alternatives that are almost right: each generator gives text that a server could send by a fault, or on purpose. */
 import fc from 'fast-check'
-import { honest, type Script } from './scripted-imap.ts'
+import { headerItem, honest, type Script } from './scripted-imap.ts'
 
 /** One of several texts, the first of them most often. */
 const mostly = (usual: fc.Arbitrary<string>, ...others: fc.Arbitrary<string>[]): fc.Arbitrary<string> =>
@@ -91,6 +91,20 @@ const envelope = mostly(
     .map(([subject, from]) => `("Thu, 01 Jan 2026 00:00:00 +0000" ${subject} ${from} NIL NIL NIL NIL NIL NIL "<m@x>")`),
   words('NIL', '()', '("one")', '(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)'),
 )
+const fields = mostly(
+  fc
+    .tuple(string, string)
+    .map(([subject, from]) => headerItem({ Subject: subject, From: from, 'Message-ID': '<m@x>' })),
+  words(
+    'BODY[HEADER] {4}\r\nfine',
+    'BODY[HEADER.FIELDS (SUBJECT)] NIL',
+    'BODY[HEADER.FIELDS (SUBJECT)] ""',
+    'BODY[HEADER.FIELDS (SUBJECT)] {999}\r\nSubject: short',
+    'BODY[HEADER.FIELDS (SUBJECT] {2}\r\n\r\n',
+    'BODY[] {2}\r\n\r\n',
+  ),
+  garbage,
+)
 const structure = mostly(
   words(
     '("text" "plain" NIL NIL NIL "7bit" 10 1)',
@@ -114,14 +128,24 @@ const date = mostly(
 /** An answer to FETCH for one message, its items in any order, some missing or twice. */
 const fetchItems = (uid: number) =>
   fc
-    .tuple(number(uid), flags, date, number(10), envelope, structure, fc.array(fc.nat({ max: 5 }), { maxLength: 3 }))
-    .map(([uidText, flagList, when, size, head, body, twice]) => {
+    .tuple(
+      number(uid),
+      flags,
+      date,
+      number(10),
+      envelope,
+      fields,
+      structure,
+      fc.array(fc.nat({ max: 5 }), { maxLength: 3 }),
+    )
+    .map(([uidText, flagList, when, size, head, header, body, twice]) => {
       const items = [
         `UID ${uidText}`,
         `FLAGS ${flagList}`,
         `INTERNALDATE ${when}`,
         `RFC822.SIZE ${size}`,
         `ENVELOPE ${head}`,
+        header,
         `BODYSTRUCTURE ${body}`,
       ]
       for (const at of twice.slice(1)) items.push(items[at] ?? '')
@@ -292,7 +316,7 @@ export const almostImap: fc.Arbitrary<AlmostImap> = fc.record({
 })
 
 const WHOLE = (uid: number) =>
-  `* ${uid} FETCH (UID ${uid} FLAGS () INTERNALDATE "01-Jan-2026 00:00:00 +0000" RFC822.SIZE 10 ENVELOPE (NIL "fine" NIL NIL NIL NIL NIL NIL NIL "<${uid}@x>") BODYSTRUCTURE ("text" "plain" NIL NIL NIL "7bit" 10 1))`
+  `* ${uid} FETCH (UID ${uid} FLAGS () INTERNALDATE "01-Jan-2026 00:00:00 +0000" RFC822.SIZE 10 ${headerItem({ Subject: 'fine', 'Message-ID': `<${uid}@x>` })} BODYSTRUCTURE ("text" "plain" NIL NIL NIL "7bit" 10 1))`
 
 /** The server as a script: in all that is not given, an honest one with three messages. */
 export function scriptOf(server: AlmostImap): Script {

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import type pg from 'pg'
 import { uuidOf } from './installation.ts'
 import { PASSWORD } from './imap-server.ts'
-import { ScriptedImap, type Script } from './scripted-imap.ts'
+import { headerItem, ScriptedImap, type Script } from './scripted-imap.ts'
 import { Service, until } from './service.ts'
 
 /** Megabytes that any server may cost, beyond what the service has taken before. */
@@ -160,10 +160,10 @@ export class Case {
 /** Where a scripted server is, and how to log in to it. */
 export const address = (port: number) => ({ host: '127.0.0.1', port, security: 'PLAINTEXT', password: PASSWORD })
 
-const ENVELOPE = '(NIL "fine" NIL NIL NIL NIL NIL NIL NIL NIL)'
+const HEADER = headerItem({ Subject: 'fine' })
 const STRUCTURE = '("text" "plain" NIL NIL NIL "7bit" 10 1)'
 /** When any message came, as a FETCH answer says it. */
 export const DATE = 'INTERNALDATE "01-Jan-2026 00:00:00 +0000" '
 /** A whole FETCH answer. */
 export const message = (uid: number, flags = '', date = DATE) =>
-  `* ${uid} FETCH (UID ${uid} FLAGS (${flags}) ${date}RFC822.SIZE 10 ENVELOPE ${ENVELOPE} BODYSTRUCTURE ${STRUCTURE})`
+  `* ${uid} FETCH (UID ${uid} FLAGS (${flags}) ${date}RFC822.SIZE 10 ${HEADER} BODYSTRUCTURE ${STRUCTURE})`

@@ -113,6 +113,14 @@ class CommandLines {
   }
 }
 
+/** The item of a FETCH answer that has fields of a header, by their names; a field that is null is missing. */
+export function headerItem(fields: Readonly<Record<string, string | null>>): string {
+  const names = Object.keys(fields).join(' ').toUpperCase()
+  const lines = Object.entries(fields).flatMap(([name, value]) => (value === null ? [] : [`${name}: ${value}\r\n`]))
+  const header = `${lines.join('')}\r\n`
+  return `BODY[HEADER.FIELDS (${names})] {${Buffer.byteLength(header, 'latin1')}}\r\n${header}`
+}
+
 /** Answers like a small, honest server with one mailbox that holds the given FETCH answers. */
 export function honest(command: string, say: (line: string) => void, messages: readonly string[] = []): string | null {
   const count = messages.length
@@ -133,7 +141,7 @@ export function honest(command: string, say: (line: string) => void, messages: r
   else if (/^UID FETCH/i.test(command)) {
     const plain = (uid: number) =>
       `* ${uid} FETCH (UID ${uid} FLAGS (\\Seen) INTERNALDATE "01-Jan-2026 00:00:00 +0000" RFC822.SIZE 10)`
-    messages.forEach((line, index) => say(/ENVELOPE|HEADER\.FIELDS/i.test(command) ? line : plain(index + 1)))
+    messages.forEach((line, index) => say(/HEADER\.FIELDS/i.test(command) ? line : plain(index + 1)))
   } else if (/^IDLE/i.test(command)) {
     say('+ idling')
     return null
