@@ -5,12 +5,13 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Dovecot } from './support/dovecot.ts'
-import { PASSWORD } from './support/imap-server.ts'
-import { fillMaildir } from './support/maildir.ts'
 import { Service } from './support/service.ts'
+import { allTold, connectWith, MODELS, type Told } from './support/told-messages.ts'
 
 const FOLDER = join(import.meta.dirname, 'fixtures/mime')
 const NAMES = readdirSync(FOLDER).flatMap((file) => (file.endsWith('.eml') ? [file.slice(0, -4)] : []))
+
+const RAWS = NAMES.map((name) => readFileSync(join(FOLDER, `${name}.eml`)))
 
 type File = readonly [filename: string | null, type: string | null, bytes: { hex: string } | null]
 type Expected = {
@@ -35,28 +36,6 @@ const NOT_YET: Record<string, readonly string[]> = {
   'b-uuencode': ['DISCONNECTED', 'ONLINE'],
 }
 
-type Person = { name: string; address: string }
-type Part = { part: string; filename: string | null; contentType: string; contentId: string | null; url: string }
-type Listed = {
-  id: string
-  rawUrl: string
-  subject: string
-  sentAt: string | null
-  from: Person[]
-  to: Person[]
-  cc: Person[]
-  attachments: Part[]
-  parts: Part[]
-}
-type Bodies = { text: string | null; html: string | null }
-/** All that is told of a message. */
-type Told = Omit<Listed, 'id' | 'rawUrl'> & { bodies: Bodies; bytes: Record<string, string> }
-
-const PARTS = '{ part filename contentType contentId url }'
-const LIST = `query ($id: ID!) { account(id: $id) { messages(first: 500) { nodes {
-  id rawUrl subject sentAt from { name address } to { name address } cc { name address } attachments ${PARTS} parts ${PARTS}
-} } } }`
-
 let dovecot: Dovecot
 let service: Service
 
@@ -70,62 +49,22 @@ afterAll(async () => {
   await dovecot?.stop()
 })
 
-async function connect(model: string, protocol: string): Promise<string> {
-  const username = `mime-${model}-${protocol}`.toLowerCase()
-  await fillMaildir(dovecot.mailOf(username), null, NAMES.length, (number) =>
-    readFileSync(join(FOLDER, `${NAMES[number] ?? ''}.eml`)),
-  )
-  const port = protocol === 'POP3' ? dovecot.pop3Port : dovecot.imapPort
-  const server = { host: '127.0.0.1', port, security: 'PLAINTEXT', username, password: PASSWORD }
-  const id = await service.connect({ ...server, model, protocol })
-  await service.synced(id)
-  if (model === 'ONLINE')
-    await service.ask('mutation ($id: ID!) { openSession(input: { accountId: $id }) { errors { __typename } } }', {
-      id,
-    })
-  return id
-}
-
-async function bytesOf(url: string): Promise<Buffer> {
-  const answer = await service.fetch(url)
-  expect({ url, status: answer.status }).toEqual({ url, status: 200 })
-  return Buffer.from(await answer.arrayBuffer())
-}
-
-/** What is told of a message, by the name of its case. */
-async function told({ id, rawUrl, ...listed }: Listed): Promise<[string, Told]> {
-  const query = 'query ($id: ID!) { message(id: $id) { content { text html } } }'
-  const { message } = await service.ask<{ message: { content: Bodies } }>(query, { id })
-  const bytes: Record<string, string> = {}
-  for (const { part, url } of listed.parts) bytes[part] = (await bytesOf(url)).toString('hex')
-  const raw = await bytesOf(rawUrl)
-  const name = /^X-Case: (\S+)/m.exec(raw.toString('latin1'))?.[1] ?? ''
-  const withoutUrls = (parts: Part[]) => parts.map((part) => ({ ...part, url: '' }))
-  const { attachments, parts } = listed
-  const shown = { ...listed, attachments: withoutUrls(attachments), parts: withoutUrls(parts) }
-  return [name, { ...shown, bodies: message.content, bytes }]
-}
-
-async function allTold(id: string): Promise<Map<string, Told>> {
-  const { account } = await service.ask<{ account: { messages: { nodes: Listed[] } } }>(LIST, { id })
-  expect(account.messages.nodes).toHaveLength(NAMES.length)
-  const found = new Map<string, Told>()
-  for (const message of account.messages.nodes) found.set(...(await told(message)))
-  return found
-}
-
 const lines = (text: string | null) => (text ?? '').replaceAll('\r\n', '\n').replace(/\n+$/, '')
-const people = (list: readonly Person[]) => list.map(({ name, address }) => [name, address])
-const addresses = (list: readonly Person[]) => list.map(({ address }) => address)
+const people = (list: Told['from']) => list.map(({ name, address }) => [name, address])
+const addresses = (list: Told['from']) => list.map(({ address }) => address)
 
 /** What differs from what is expected of a message, as pairs of what is told and what is right. */
 function differences(message: Told, wanted: Expected): Record<string, unknown> {
   const files = (list: readonly File[]) =>
     list.map(([filename, type], index) => {
       const { part = '', contentType } = message.attachments[index] ?? {}
-      return [filename, type === null ? null : contentType, list[index]?.[2] ? message.bytes[part] : null]
+      return [
+        filename,
+        type === null ? null : contentType,
+        list[index]?.[2] ? message.bytes[part]?.toString('hex') : null,
+      ]
     })
-  const { text, html } = message.bodies
+  const { text, html } = message.content
   const found: [keyof Expected, unknown, unknown][] = [
     ['subject', message.subject, wanted.subject],
     ['sentAt', message.sentAt, wanted.sentAt],
@@ -161,16 +100,12 @@ function differences(message: Told, wanted: Expected): Record<string, unknown> {
 /** The first account's, with which all others are compared. */
 let first: Map<string, Told> | undefined
 
-test.each([
-  ['OFFLINE', 'POP3'],
-  ['OFFLINE', 'IMAP'],
-  ['DISCONNECTED', 'IMAP'],
-  ['ONLINE', 'IMAP'],
-])(
+test.each(MODELS)(
   'content: an account that is %s over %s tells of each message what is right, and what the others tell',
   async (model, protocol) => {
-    const id = await connect(model, protocol)
-    const found = await allTold(id)
+    const id = await connectWith(service, dovecot, [model, protocol], RAWS)
+    const found = await allTold(service, id)
+    expect(found.size).toBe(NAMES.length)
     const names = NAMES.filter((name) => !NOT_YET[name]?.includes(model))
     const wrong = names.flatMap((name) => {
       const message = found.get(name)
@@ -181,7 +116,7 @@ test.each([
     first ??= found
     for (const name of names) expect([name, found.get(name)]).toEqual([name, first.get(name)])
     // what a message is does not change once it is here
-    const again = await allTold(id)
+    const again = await allTold(service, id)
     for (const name of names) expect([name, again.get(name)]).toEqual([name, found.get(name)])
   },
 )
