@@ -53,6 +53,12 @@ const KINDS: Record<string, Make> = {
     text(
       `${header(number)}Content-Type: multipart/mixed; boundary="x"\r\n\r\n--x\r\nContent-Type: message/rfc822\r\n\r\n--x--x\r\n`,
     ),
+  'an encoding that is not kept to': (number) =>
+    text(
+      `${header(number)}Content-Transfer-Encoding: ${number % 2 ? 'quoted-printable' : 'base64'}\r\n\r\na=\rb \x80\n=ZZ=\r\n=`,
+    ),
+  'an encoding that nobody knows': (number) =>
+    text(`${header(number)}Content-Transfer-Encoding: x-odd\r\n\r\nwith \x80\r\n`),
   'more than is held in memory': (number, random) =>
     Buffer.concat([text(`${header(number)}\r\n`), bytes(random, 300_000, 32, 255), text('\r\n.\r\n..\r\n')]),
 }
@@ -72,7 +78,9 @@ function makeMessage(number: number): Buffer {
   const random = randomFrom(number * 31 + 7)
   const make = KINDS[NAMES[number % NAMES.length] as string] as Make
   const one = make(number, random)
-  if (number < NAMES.length * 3) return one
+  // NULs do not come over IMAP in what is encoded, or in what is too large to be asked for twice
+  const isWithoutNul = one.includes('Content-Transfer-Encoding') || one.length > 1_000_000
+  if (number < NAMES.length * 3 || isWithoutNul) return one
   const other = KINDS[NAMES[Math.floor(random() * NAMES.length)] as string] as Make
   return number % 3 ? one : Buffer.concat([one, other(number, random)])
 }

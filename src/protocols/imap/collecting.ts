@@ -4,6 +4,7 @@ import { isRefusal } from '../../mailbox/failures.js'
 import type { Flags } from '../../mailbox/flags.js'
 import { groupsOf } from '../../mailbox/groups.js'
 import { formatUidSet, uidSetOf, uidsOf, withoutUids } from '../../mailbox/uid-set.js'
+import { readTree } from '../../mime/mime-tree.js'
 import { canExpunge, canMove } from './changing.js'
 import type { ImapConnection } from './imap-connection.js'
 import { flagsOf } from './message-data.js'
@@ -116,18 +117,30 @@ function toldOf({ uid, flags, internalDate }: FetchMessageObject): Omit<WholeMes
 }
 
 /**
- * A literal may hold no NUL (RFC 9051 §4.3), and Dovecot sends 0x80 in its place. BINARY (RFC 3516) may hold it. Asked for only
- * where such a byte stands in what is no UTF-8, and taken only where nothing else differs, since BINARY decodes as well.
+ * A literal may hold no NUL (RFC 9051 §4.3), and Dovecot sends 0x80 in its place. BINARY (RFC 3516) may hold it. Asked for only where such a byte stands in
+ * what is no UTF-8, and where nothing is encoded: BINARY decodes, and Dovecot ends the connection over what it cannot decode.
  */
 async function withNuls(connection: ImapConnection, uid: number, source: Buffer): Promise<Buffer> {
-  if (!connection.offers('BINARY') || !source.includes(0x80) || isUtf8(source)) return source
-  const found = await connection.ask('FETCH', (client) =>
-    client.fetchOne(String(uid), { uid: true, source: true }, { uid: true, binary: true }),
-  )
+  if (!connection.offers('BINARY') || !source.includes(0x80) || isUtf8(source) || hasEncodedPart(source)) return source
+  const found = await connection
+    .ask('FETCH', (client) => client.fetchOne(String(uid), { uid: true, source: true }, { uid: true, binary: true }))
+    .catch((error: unknown) => {
+      if (!isRefusal(error)) throw error
+    })
   const binary = found ? found.source : undefined
   if (binary?.length !== source.length) return source
   const isSame = binary.every((byte, at) => byte === source[at] || (byte === 0 && source[at] === 0x80))
   return isSame ? binary : source
+}
+
+/** Whether a message has a part in a transfer encoding (RFC 2045 §6.1) that changes its bytes. */
+function hasEncodedPart(source: Buffer): boolean {
+  const waiting = [readTree(source).root]
+  for (let part = waiting.pop(); part; part = waiting.pop()) {
+    if (part.encoding !== null && !/^(7bit|8bit|binary)$/.test(part.encoding)) return true
+    waiting.push(...part.children)
+  }
+  return false
 }
 
 /** How a server can be made to delete single messages; null where it cannot, but by taking along what others have marked. */
