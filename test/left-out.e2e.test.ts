@@ -1,5 +1,6 @@
 /* Collected mail and raw messages that a server does not give, or gives in part: told, asked for again, and never taken for all that there is. */
 import { DATE, HostileServers, address } from './support/hostile-servers.ts'
+import { uuidOf } from './support/installation.ts'
 import { mail } from './support/mail.ts'
 import { sha256 } from './support/maildrop.ts'
 import { headerItem, honest, ScriptedImap, type Script } from './support/scripted-imap.ts'
@@ -136,6 +137,21 @@ function giving({ raws, body, size, refuses }: Giving): Script {
   }
 }
 
+/** Has all raw messages of an account copied. */
+const select = (id: string) =>
+  hostile.service.ask(
+    'mutation ($input: SetSelectionInput!) { setSelection(input: $input) { errors { __typename } } }',
+    {
+      input: { accountId: id, selection: { keep: 'WHOLE' } },
+    },
+  )
+
+/** How many raw messages of an account are kept here. */
+async function contentsHere(id: string): Promise<number> {
+  const query = 'select count(*)::int as count from messages where account_id = $1 and content_sha256 is not null'
+  return (await hostile.database.query<{ count: number }>(query, [uuidOf(id)])).rows[0]?.count ?? 0
+}
+
 async function imapAccount(script: Script, model: string): Promise<string> {
   const server = await ScriptedImap.start(script)
   hostile.stopWith(() => server.stop())
@@ -162,6 +178,37 @@ describe('over IMAP', () => {
     await syncNow(id)
     await until(async () => (await state(id)).sync.isComplete)
     expect((await state(id)).messages.nodes).toHaveLength(5)
+  })
+
+  describe.each(['OFFLINE', 'DISCONNECTED'])('of an account that is %s', (model) => {
+    test('a message over which the server ends the connection keeps no others away', async () => {
+      let server: ScriptedImap | null = null
+      let isIll = true
+      const all = giving({ raws })
+      const script: Script = (command, say) => {
+        const [, set = ''] = /^UID FETCH (\S+) .*BODY\.PEEK\[\]/i.exec(command) ?? []
+        const runs = set.split(',').map((run) => run.split(':').map(Number))
+        if (isIll && runs.some(([from = 0, to = from]) => from <= 3 && to >= 3)) {
+          server?.cut()
+          return null
+        }
+        return all(command, say)
+      }
+      server = await ScriptedImap.start(script)
+      hostile.stopWith(() => server?.stop())
+      const id = await hostile.service.connect({ ...address(server.port), username: hostile.username(), model })
+      if (model === 'DISCONNECTED') await select(id)
+      await until(async () => (await contentsHere(id)) === 4)
+      if (model === 'OFFLINE') {
+        const { sync } = await settled(id, 4)
+        expect(sync.mailboxesWithProblems[0]?.problem.message).toMatch(
+          /does not give 1 message: The connection has ended/,
+        )
+      }
+      isIll = false
+      await syncNow(id)
+      if (model === 'OFFLINE') await until(async () => (await contentsHere(id)) === 5)
+    })
   })
 
   test('a message without a stated size is collected', async () => {

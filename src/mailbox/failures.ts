@@ -160,6 +160,11 @@ export function isRefusal(
   return error instanceof ServerFailed && error.failure.kind === 'CommandRefused'
 }
 
+/** Whether a connection has ended. */
+export function isLoss(error: unknown): boolean {
+  return error instanceof ServerFailed && error.failure.kind === 'ConnectionLost'
+}
+
 /** The failure of a connection that the server has ended. */
 export function endedByServer(host: string): ServerFailed {
   return new ServerFailed({ kind: 'ConnectionLost', host, reason: 'the server ended it' })

@@ -1,4 +1,4 @@
-import { isRefusal } from '../../mailbox/failures.js'
+import { isLoss, isRefusal } from '../../mailbox/failures.js'
 import type { AccountEvent } from '../../mailbox/events.js'
 import { holdBlobs, markForRemoval } from '../../content/blobs/blob-removal.js'
 import type { BlobName, BlobStore } from '../../content/blobs/blob-store.js'
@@ -22,8 +22,9 @@ import {
   viewWithoutContent,
   type SelectedContent,
 } from '../../projections/selection-views.js'
-import { contentsOf } from '../../protocols/imap/collecting.js'
+import { contentsOf, type RefusedMessage, type WholeMessage } from '../../protocols/imap/collecting.js'
 import type { ImapConnection } from '../../protocols/imap/imap-connection.js'
+import { ConnectionEnders } from '../connection-enders.js'
 import { recordKept, removeUnreferred } from '../unreferred.js'
 
 /** Messages that are chosen together, newest first, and then asked for mailbox by mailbox. */
@@ -64,6 +65,7 @@ type Came = { messageId: string; content: ReceivedContent }
  */
 export class SelectedContents {
   private readonly refused = new Set<string>()
+  private readonly enders = new ConnectionEnders()
   /** what has come whole */
   private piece: Came[] = []
   private bytes = 0
@@ -181,31 +183,49 @@ export class SelectedContents {
 
   /** @param group messages of one mailbox */
   private async fetchGroup(tools: SelectedTools, group: readonly SelectedContent[]): Promise<void> {
-    const { connection, blobs, maxMessageBytes } = tools
+    const { connection, maxMessageBytes } = tools
     const [{ path, uidValidity } = { path: '', uidValidity: '' }] = group
     if (connection.selected !== path || connection.selectedUidValidity !== uidValidity) {
       const selected = await connection.select(path)
       // numbered anew: its messages are found again first
       if (selected.uidValidity !== uidValidity) return this.passOver(group.map(({ messageId }) => messageId))
     }
-    const byUid = new Map(group.map((message) => [message.uid, message.messageId]))
-    for await (const coming of contentsOf(connection, group, maxMessageBytes)) {
-      const messageId = byUid.get(coming.uid)
-      if (messageId === undefined) continue
-      byUid.delete(coming.uid)
-      const content = 'refused' in coming ? coming.refused : await this.receive(coming.content, blobs, maxMessageBytes)
-      if (typeof content === 'string') {
-        tools.logger.warn({ accountId: tools.accountId, messageId, why: content }, 'a raw message was refused')
-        this.passOver([messageId])
-        continue
+    const wanted = group.filter(({ messageId }) => !this.enders.has(messageId))
+    const byUid = new Map(wanted.map((message) => [message.uid, message.messageId]))
+    try {
+      for await (const coming of contentsOf(connection, wanted, maxMessageBytes, this.enders.together)) {
+        await this.take(tools, byUid, coming)
+        if (tools.interrupted()) return
       }
-      this.piece.push({ messageId, content })
-      this.bytes += bytesInMemory(content)
-      if (this.piece.length >= PIECE || this.bytes >= PIECE_BYTES) await this.hand(tools)
-      if (tools.interrupted()) return
+    } catch (error) {
+      const [first] = byUid.values()
+      if (first !== undefined && isLoss(error)) this.enders.ended(first)
+      throw error
     }
+    this.enders.through()
     // gone meanwhile, or the server does not give them
     this.passOver(byUid.values())
+    this.passOver(group.map(({ messageId }) => messageId).filter((messageId) => this.enders.has(messageId)))
+  }
+
+  /** Takes what has come of a message, if it was asked for. @param byUid the messages that are awaited */
+  private async take(
+    tools: SelectedTools,
+    byUid: Map<number, string>,
+    coming: WholeMessage | RefusedMessage,
+  ): Promise<void> {
+    const messageId = byUid.get(coming.uid)
+    if (messageId === undefined) return
+    const { blobs, maxMessageBytes, accountId } = tools
+    const content = 'refused' in coming ? coming.refused : await this.receive(coming.content, blobs, maxMessageBytes)
+    byUid.delete(coming.uid)
+    if (typeof content === 'string') {
+      tools.logger.warn({ accountId, messageId, why: content }, 'a raw message was refused')
+      return this.passOver([messageId])
+    }
+    this.piece.push({ messageId, content })
+    this.bytes += bytesInMemory(content)
+    if (this.piece.length >= PIECE || this.bytes >= PIECE_BYTES) await this.hand(tools)
   }
 
   /** @returns the content, or why it cannot be had, which costs no other message its turn */

@@ -4,6 +4,7 @@ import type { FenceToken, Streams } from '../../event-store/streams.js'
 import type { Database } from '../../platform/database.js'
 import type { Logger } from '../../platform/logs.js'
 import type { AccountView } from '../../projections/account-views.js'
+import type { ConnectionEnders } from '../connection-enders.js'
 
 /** What a run works with; bytes. */
 export type CollectTools = {
@@ -23,4 +24,6 @@ export type CollectTools = {
   lastListing: string | null
   /** messages, by their names, that were longer than their stated sizes and than may be kept; of them, only the headers are asked for, for a while */
   tooLong: Set<string>
+  /** messages over which the server ends the connection */
+  enders: ConnectionEnders
 }

@@ -87,7 +87,7 @@ function leftOut(
 
 /** The listed messages that are known and of which the content is to come, with the messages that they are. */
 async function awaitedContents(
-  { account, database, maxMessageBytes, tooLong }: CollectTools,
+  { account, database, maxMessageBytes, tooLong, enders }: CollectTools,
   maildrop: Maildrop,
   same: readonly SameMessage<NamedCopy>[],
 ): Promise<Map<ListedMessage, string>> {
@@ -98,7 +98,7 @@ async function awaitedContents(
   const sized = await maildrop.withSizes(known.map(({ listed }) => listed))
   return new Map(
     sized
-      .filter((listed) => listed.size <= maxMessageBytes && !tooLong.has(listedName(listed)))
+      .filter((listed) => listed.size <= maxMessageBytes && !tooLong.has(listedName(listed)) && !enders.has(listedName(listed)))
       .map((listed) => [listed, ids.get(placeOf(listed)) as string] as const),
   )
 }

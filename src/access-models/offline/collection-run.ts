@@ -8,7 +8,7 @@ import {
   type ServerCopy,
 } from '../../mailbox/collection.js'
 import type { AccountEvent } from '../../mailbox/events.js'
-import { isRefusal, ServerFailed } from '../../mailbox/failures.js'
+import { isLoss, isRefusal, ServerFailed } from '../../mailbox/failures.js'
 import { decideNewMessages, type NewMessage } from '../../mailbox/local-mailboxes.js'
 import { BlobWent, holdBlobs } from '../../content/blobs/blob-removal.js'
 import type { BlobName } from '../../content/blobs/blob-store.js'
@@ -16,6 +16,7 @@ import type { TakenIn } from '../../content/intake.js'
 import { readMetadata } from '../../content/message-metadata.js'
 import { releaseBuffers } from '../../platform/heap.js'
 import { viewNewMessages } from '../../projections/local-views.js'
+import { ConnectionEnders } from '../connection-enders.js'
 import type { CollectTools } from './collect-tools.js'
 import { removeForgotten } from './forgotten-again.js'
 import type { Maildrop } from './maildrop.js'
@@ -68,16 +69,20 @@ export class CollectionRun {
 
   /** @returns whether everything was taken in */
   async take(unknown: readonly ListedMessage[]): Promise<boolean> {
-    const { maxMessageBytes, tooLong } = this.tools
+    const { maxMessageBytes, tooLong, enders } = this.tools
     const isLarge = (listed: ListedMessage) => listed.size > maxMessageBytes || tooLong.has(listedName(listed))
     await this.commit(this.found.same.map(foundAgain), this.found.same)
     await this.takeLarge(unknown.filter(isLarge))
-    const wanted = unknown.filter((listed) => !isLarge(listed))
+    const wanted = unknown.filter((listed) => !isLarge(listed) && !enders.has(listedName(listed)))
+    for (const listed of unknown)
+      if (enders.has(listedName(listed))) this.wasRefused(listed, ConnectionEnders.told)
+    const awaited = new Set(wanted)
     let piece: Received[] = []
     let bytes = 0
     try {
-      for await (const coming of this.maildrop.contents(wanted)) {
+      for await (const coming of this.maildrop.contents(wanted, enders.together)) {
         const received = 'refused' in coming ? coming.refused : await this.receive(coming)
+        awaited.delete(coming.listed)
         if (typeof received === 'string') {
           this.wasRefused(coming.listed, received)
           continue
@@ -90,7 +95,13 @@ export class CollectionRun {
         bytes = 0
         if (this.tools.stopping()) return false
       }
+      enders.through()
       return true
+    } catch (error) {
+      const [first] = awaited
+      const isAlone = this.maildrop.names !== 'UID' || enders.together === 1
+      if (first && isLoss(error) && !this.tools.stopping()) enders.ended(listedName(first), isAlone)
+      throw error
     } finally {
       // what has come whole is not asked for again, even when the connection was lost behind it
       const [said] = this.said.values()

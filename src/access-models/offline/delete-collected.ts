@@ -142,7 +142,7 @@ async function sameOnServer(
   if (maildrop.names === 'UIDL')
     for await (const { listed, header } of maildrop.headers([...left.keys()]))
       settle(listed, (copy) => copy.headerHash === identityOfHeader(header).headerHash)
-  for await (const coming of maildrop.contents([...left.keys()])) {
+  for await (const coming of maildrop.contents([...left.keys()], 1)) {
     if ('refused' in coming) continue
     const hash = createHash('sha256')
     for await (const chunk of coming.content) hash.update(chunk)

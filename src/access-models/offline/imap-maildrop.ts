@@ -89,11 +89,11 @@ export class ImapMaildrop implements Maildrop {
     }
   }
 
-  async *contents(listed: readonly ListedMessage[]): AsyncGenerator<Coming> {
+  async *contents(listed: readonly ListedMessage[], together: number): AsyncGenerator<Coming> {
     for (const [group, byUid] of groupsOf(listed)) {
       await this.open(group)
       const wanted = group.map(({ number, size }) => ({ uid: number, size }))
-      for await (const { uid, ...told } of contentsOf(this.connection, wanted, this.maxBytes)) {
+      for await (const { uid, ...told } of contentsOf(this.connection, wanted, this.maxBytes, together)) {
         const message = byUid.get(uid)
         // a server may tell of a message unasked, or twice
         if (message && byUid.delete(uid)) yield { listed: message, ...told }

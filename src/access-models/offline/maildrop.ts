@@ -38,8 +38,8 @@ export interface Maildrop {
   withSizes(listed: readonly ListedMessage[]): Promise<ListedMessage[]>
   /** The headers of messages, as far as one is looked at; those that the server does not give are missing. */
   headers(listed: readonly ListedMessage[]): AsyncGenerator<{ listed: ListedMessage; header: Buffer }>
-  /** Whole messages. */
-  contents(listed: readonly ListedMessage[]): AsyncGenerator<Coming>
+  /** Whole messages, in their order. @param together how many are asked for at once, at most, where that makes a difference (IMAP) */
+  contents(listed: readonly ListedMessage[], together: number): AsyncGenerator<Coming>
   /** Has messages deleted. @returns those of which that is certain now; over POP3 none is before the end */
   delete(listed: readonly ListedMessage[]): Promise<ListedMessage[]>
   /** Takes back what is not certain yet (POP3). */

@@ -11,6 +11,7 @@ import { Attempts } from '../attempts.js'
 import { Fence } from '../fence.js'
 import { collect } from './collect.js'
 import type { CollectTools } from './collect-tools.js'
+import { ConnectionEnders } from '../connection-enders.js'
 import { deleteCollected, recordDeleted } from './delete-collected.js'
 import { ImapMaildrop } from './imap-maildrop.js'
 import type { Maildrop } from './maildrop.js'
@@ -28,6 +29,7 @@ export class OfflineHome implements AccountHome {
   private maildrop: Maildrop | null = null
   private stopping = false
   private lastListing: string | null = null
+  private readonly enders = new ConnectionEnders()
   /** messages that were longer than they may be, and when it was last tried whether they still are */
   private readonly tooLong = new Set<string>()
   private triedAt = Date.now()
@@ -95,6 +97,7 @@ export class OfflineHome implements AccountHome {
   /** Somebody asks for a run now: a pause after a failure is over, and what was too long is tried again. */
   hurry(): void {
     this.tooLong.clear()
+    this.enders.clear()
     this.attempts.hurry()
   }
 
@@ -146,10 +149,10 @@ export class OfflineHome implements AccountHome {
       this.tooLong.clear()
       this.triedAt = began
     }
-    const { lastListing, tooLong } = this
+    const { lastListing, tooLong, enders } = this
     const progressed = () => (isToBeProved(account) ? Promise.resolve() : connected())
     const stopping = () => this.stopping
-    const tools: CollectTools = { ...this.tools, account, fence, lastListing, tooLong, stopping, progressed }
+    const tools: CollectTools = { ...this.tools, account, fence, lastListing, tooLong, enders, stopping, progressed }
     // until this run has come to its end, nothing is known of what it leaves
     this.lastListing = null
     const collected = await collect(tools, maildrop)

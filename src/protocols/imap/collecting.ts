@@ -21,10 +21,10 @@ const TOGETHER = 4 * 1024 * 1024
 const MOST_TOGETHER = 200
 
 /** A whole message with what the server says of it. */
-type WholeMessage = { uid: number; flags: Flags; internalDate: string; content: AsyncIterable<Buffer> }
+export type WholeMessage = { uid: number; flags: Flags; internalDate: string; content: AsyncIterable<Buffer> }
 
 /** A message that the server refuses to give, with its words. */
-type RefusedMessage = { uid: number; refused: string }
+export type RefusedMessage = { uid: number; refused: string }
 
 /** Bytes of each message, as the server states them (RFC822.SIZE). */
 export async function sizesOf(connection: ImapConnection, uids: readonly number[]): Promise<Map<number, number>> {
@@ -45,20 +45,25 @@ export async function* headersOf(
 }
 
 /**
- * Whole messages; those that went meanwhile are missing. What keeps one message from coming keeps no other.
+ * Whole messages, in their order; those that went meanwhile are missing. What keeps one message from coming keeps no other.
  *
  * @param messages with their sizes, which say how they are fetched; one whose size is not known (0) is fetched like a large one
+ * @param most how many are fetched together
  */
 export async function* contentsOf(
   connection: ImapConnection,
   messages: readonly { uid: number; size: number }[],
   maxBytes: number,
+  most: number,
 ): AsyncGenerator<WholeMessage | RefusedMessage> {
   let together: { uid: number; size: number }[] = []
   let bytes = 0
-  const isFull = () => bytes >= TOGETHER || together.length >= MOST_TOGETHER
+  const isFull = () => bytes >= TOGETHER || together.length >= most
   for (const message of messages) {
     if (message.size > SMALL || message.size === 0) {
+      if (together.length > 0) yield* smallContents(connection, together)
+      together = []
+      bytes = 0
       yield* largeContent(connection, message.uid, maxBytes)
       continue
     }
@@ -83,7 +88,12 @@ async function* smallContents(
   try {
     for await (const message of connection.stream(range, query)) if (message.source) found.push(message)
   } catch (error) {
-    if (!isRefusal(error)) throw error
+    if (!isRefusal(error)) {
+      // what came before the connection ended has come
+      for (const { source, ...message } of found)
+        if (source && !mayHaveNuls(connection, source)) yield { ...toldOf(message), content: piecesOf([source]) }
+      throw error
+    }
     const [first] = messages
     if (messages.length === 1 && first) yield { uid: first.uid, refused: error.failure.serverSaid }
     else for (const half of groupsOf(messages, Math.ceil(messages.length / 2))) yield* smallContents(connection, half)
@@ -121,7 +131,7 @@ function toldOf({ uid, flags, internalDate }: FetchMessageObject): Omit<WholeMes
  * what is no UTF-8, and where nothing is encoded: BINARY decodes, and Dovecot ends the connection over what it cannot decode.
  */
 async function withNuls(connection: ImapConnection, uid: number, source: Buffer): Promise<Buffer> {
-  if (!connection.offers('BINARY') || !source.includes(0x80) || isUtf8(source) || hasEncodedPart(source)) return source
+  if (!mayHaveNuls(connection, source)) return source
   const found = await connection
     .ask('FETCH', (client) => client.fetchOne(String(uid), { uid: true, source: true }, { uid: true, binary: true }))
     .catch((error: unknown) => {
@@ -131,6 +141,10 @@ async function withNuls(connection: ImapConnection, uid: number, source: Buffer)
   if (binary?.length !== source.length) return source
   const isSame = binary.every((byte, at) => byte === source[at] || (byte === 0 && source[at] === 0x80))
   return isSame ? binary : source
+}
+
+function mayHaveNuls(connection: ImapConnection, source: Buffer): boolean {
+  return connection.offers('BINARY') && source.includes(0x80) && !isUtf8(source) && !hasEncodedPart(source)
 }
 
 /** Whether a message has a part in a transfer encoding (RFC 2045 §6.1) that changes its bytes. */
