@@ -98,7 +98,10 @@ async function awaitedContents(
   const sized = await maildrop.withSizes(known.map(({ listed }) => listed))
   return new Map(
     sized
-      .filter((listed) => listed.size <= maxMessageBytes && !tooLong.has(listedName(listed)) && !enders.has(listedName(listed)))
+      .filter(
+        (listed) =>
+          listed.size <= maxMessageBytes && !tooLong.has(listedName(listed)) && !enders.has(listedName(listed)),
+      )
       .map((listed) => [listed, ids.get(placeOf(listed)) as string] as const),
   )
 }

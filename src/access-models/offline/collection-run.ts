@@ -74,8 +74,7 @@ export class CollectionRun {
     await this.commit(this.found.same.map(foundAgain), this.found.same)
     await this.takeLarge(unknown.filter(isLarge))
     const wanted = unknown.filter((listed) => !isLarge(listed) && !enders.has(listedName(listed)))
-    for (const listed of unknown)
-      if (enders.has(listedName(listed))) this.wasRefused(listed, ConnectionEnders.told)
+    for (const listed of unknown) if (enders.has(listedName(listed))) this.wasRefused(listed, ConnectionEnders.told)
     const awaited = new Set(wanted)
     let piece: Received[] = []
     let bytes = 0

@@ -11,9 +11,9 @@ import {
   ConnectionStateEnum,
   CopyStateEnum,
   OperationStateEnum,
-  OriginEnum,
   OutcomeReasonEnum,
 } from './enums.js'
+import { OriginEnum } from './message-enums.js'
 
 @ObjectType({
   implements: () => [Change],

@@ -3,7 +3,7 @@ import { Field, Float, ObjectType } from '@nestjs/graphql'
 import { isImageOfText, type PlacedPart } from '../../mailbox/message.js'
 import type { MessageView } from '../../projections/message-views.js'
 import { nodeId } from '../ids.js'
-import { DefectEnum, OriginEnum } from './enums.js'
+import { DefectEnum, OriginEnum } from './message-enums.js'
 import { Node } from './node.type.js'
 
 @ObjectType({ description: 'A name and an address of an envelope (RFC 9051 §7.5.2).' })
