@@ -53,6 +53,7 @@ export function readEnvelope(fields: readonly HeaderField[], charset: string | n
 
 function addressesIn(values: readonly string[], charset: string | null, defects: Set<Defect>): Address[] {
   const field = values.filter((value) => value !== '').join(', ')
+  if (field === '') return []
   const found = addressparser(field.slice(0, LONGEST_FIELD), { flatten: true })
   if (found.length > MOST_ADDRESSES || field.length > LONGEST_FIELD) defects.add('ADDRESSES_TRUNCATED')
   return found.slice(0, MOST_ADDRESSES).map(({ name, address }) => {

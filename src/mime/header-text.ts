@@ -14,7 +14,8 @@ const STATEFUL = /^(cs)?(iso-?2022|utf-?7|hz)/i
  * @param charset of the message's body, in which old mailers write their headers too
  */
 export function decodeHeaderText(value: string, charset: string | null = null): string {
-  return decodeWords(decodeBytes(value.replace(/\s*\t\s*/g, ' '), charset))
+  const line = value.includes('\t') ? value.replace(/\s*\t\s*/g, ' ') : value
+  return decodeWords(decodeBytes(line, charset))
 }
 
 /** Bytes beyond ASCII in a field as text. @param value one character for each byte */
@@ -25,6 +26,7 @@ export function decodeBytes(value: string, charset: string | null = null): strin
 
 /** Text with its encoded words (RFC 2047) decoded. */
 export function decodeWords(text: string): string {
+  if (!text.includes('=?')) return text
   const runs: (string | Run)[] = []
   let at = 0
   for (const { index, 0: whole, 1: label = '', 2: encoding = '', 3: encoded = '' } of text.matchAll(ENCODED_WORD)) {

@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import type { FetchMessageObject, FetchQueryObject, MessageAddressObject, MessageStructureObject } from 'imapflow'
 import { normaliseFlags, type Flags } from '../../mailbox/flags.js'
@@ -90,7 +91,7 @@ export function messageDataOf(
     ? structureOf(fetched.bodyStructure, '', false, { left: MOST_PARTS }, defects)
     : null
   const { envelope, references, listId } = fetched.headers
-    ? readEnvelope(fieldsOf(fetched.headers), charsetIn(structure), defects)
+    ? readEnvelope(fieldsOf(fetched.headers), isAscii(fetched.headers) ? null : charsetIn(structure), defects)
     : { envelope: envelopeOf(fetched.envelope, defects), references: [], listId: null }
   const size = fetched.size ?? 0
   const internalDate = isoDate(fetched.internalDate)

@@ -1,6 +1,5 @@
 import type { FetchMessageObject, FetchQueryObject } from 'imapflow'
 import { partsOf, type Defect, type MessageData, type Structure } from '../../mailbox/message.js'
-import { fieldsOf, firstOf, parameterised } from '../../mime/header-fields.js'
 import { headOf, readTree } from '../../mime/mime-tree.js'
 import { described, structureOf } from '../../mime/structure.js'
 
@@ -10,6 +9,9 @@ import { described, structureOf } from '../../mime/structure.js'
 
 /** Bytes up to which a message is fetched as a whole to see what parts it has. */
 const SMALL = 256 * 1024
+
+/** A header that says that its message has parts. */
+const SAYS_MULTIPART = /^content-type[ \t]*:\s*multipart\//im
 
 /** What is to be looked at of a message: all of it, or the headers of some of its parts. */
 export type SecondLook = 'MESSAGE' | readonly string[]
@@ -29,11 +31,8 @@ export function groupsOfLooks(looks: Looks): [SecondLook, ReadonlySet<number>][]
  */
 export function secondLookAt({ structure, size }: MessageData, headers: Buffer | undefined): SecondLook | null {
   if (!structure || !headers) return null
-  const { value: type } = parameterised(firstOf(fieldsOf(headers), 'content-type'))
-  const isMultipart = (each: Structure) => each.type.startsWith('multipart/')
-  const isHollow = type.startsWith('multipart/') && (!isMultipart(structure) || structure.children.length === 0)
-  if (isHollow) return size <= SMALL ? 'MESSAGE' : null
-  if (!isMultipart(structure)) return null
+  if (!structure.type.startsWith('multipart/') || structure.children.length === 0)
+    return SAYS_MULTIPART.test(headers.toString('latin1')) && size <= SMALL ? 'MESSAGE' : null
   const doubtful = partsOf(structure, false).filter(({ part }) => isDoubtfulName(part))
   return doubtful.length > 0 ? doubtful.map(({ part }) => part.part) : null
 }
