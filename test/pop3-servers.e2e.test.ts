@@ -136,6 +136,21 @@ test('messages without a Message-ID, or with one that others have, are all here'
   await expectHere([...without, ...repeated, broken])
 })
 
+test('a message into whose header the server writes is the same under its unique-id', async () => {
+  const { server, run, expectHere } = await connected({}, [held(1), held(2), held(3)])
+  await run()
+  const written = ({ uidl, raw }: Held, fields: string) => ({ uidl, raw: Buffer.concat([Buffer.from(fields), raw]) })
+  server.held = [1, 2, 3].map((number) => written(held(number), `Status: O\r\nX-UID: ${number}\r\n`))
+  await run()
+  await expectHere([held(1), held(2), held(3)])
+  expect(server.last('RETR')).toEqual([])
+  // and at the end of the next session again
+  server.held = server.held.map((message) => written(message, 'X-Keywords:  \r\n folded\r\nContent-Length: 12\r\n'))
+  await run()
+  await run()
+  await expectHere([held(1), held(2), held(3)])
+})
+
 test('a unique-id that comes again for another message does not hide it', async () => {
   const { server, run, expectHere } = await connected({}, [held(1)])
   const other = { ...held(2, { body: 'another, and longer' }), uidl: 'u1' }

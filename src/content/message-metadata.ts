@@ -19,7 +19,7 @@ export type RawMetadata = Pick<
 
 /** What tells a message by its header. */
 export type HeaderIdentity = {
-  /** SHA-256 of the header, without the line ends behind it, hexadecimal */
+  /** SHA-256 of the header, without the fields that mbox servers change, and without the line ends behind it, hexadecimal */
   headerHash: string
   /** whether the header has what no other message has: a Message-ID, or the trace of its delivery */
   isTelling: boolean
@@ -98,12 +98,26 @@ class HeaderPart {
   }
 
   identity(): HeaderIdentity {
-    const header = withoutLineEnds(this.bytes)
+    const header = withoutLineEnds(withoutMboxFields(this.bytes))
     return {
       headerHash: createHash('sha256').update(header).digest('hex'),
       isTelling: /^(message-id|received)[ \t]*:/im.test(header.toString('latin1')),
     }
   }
+}
+
+/** Fields that mbox servers write into headers to remember what is known of a message, and change later. */
+const MBOX_FIELD = /^(x-)?status[ \t]*:|^x-(uid|keywords|imap|imapbase|uidl)[ \t]*:|^content-length[ \t]*:/i
+
+function withoutMboxFields(bytes: Buffer): Buffer {
+  const header = bytes.toString('latin1')
+  if (!new RegExp(MBOX_FIELD, 'im').test(header)) return bytes
+  let isLeftOut = false
+  const kept = header.split(/(?<=\n)/).filter((line) => {
+    if (!/^[ \t]/.test(line)) isLeftOut = MBOX_FIELD.test(line)
+    return !isLeftOut
+  })
+  return Buffer.from(kept.join(''), 'latin1')
 }
 
 function withoutLineEnds(bytes: Buffer): Buffer {

@@ -5,6 +5,8 @@
  *   -----------------------+---------------------------------+---------------------------------------------------------
  *   UIDVALIDITY and UID    | yes                             | it is the same (RFC 9051 §2.3.1.1)
  *   UIDL, once in the list | yes, with the same size         | it is the same (RFC 1939 §7)
+ *   UIDL, once in the list | yes, with another size          | its headers are asked for; the same where they are those of
+ *                          |                                 | that copy, but for what mbox servers write into them
  *   anything               | no, and no missing copy is as   | it is fetched: new, unless a missing copy has its content
  *                          | large                           |
  *   anything               | no, and a missing copy is as    | its headers are asked for; the same where they are those of
@@ -26,7 +28,7 @@ export type CopyPlace = {
   uidl: string | null
   /** bytes, as the server states them */
   size: number
-  /** SHA-256 of its header, up to and with the empty line, hexadecimal; null where it was not read */
+  /** SHA-256 of its header without what mbox servers write into it, hexadecimal; null where it was not read */
   headerHash: string | null
 }
 
@@ -98,20 +100,53 @@ const nameOf = ({ mailbox, uidValidity, uid, uidl }: Named) =>
 export const listedName = (message: ListedMessage) =>
   isNamed(message) ? nameOf(message) : `${message.number}/${message.size}`
 
-/** Of the unknown messages, those of which the headers are worth asking for: a missing copy is as large. */
+/** Of the unknown messages, those of which the headers are worth asking for: a missing copy is as large, or has the same name. */
 export function worthALook(unknown: readonly ListedMessage[], missing: readonly ServerCopy[]): ListedMessage[] {
   const sizes = new Set(missing.map((copy) => copy.size))
-  return unknown.filter((message) => sizes.has(message.size))
+  const names = new Set(missing.filter(isNamed).map(nameOf))
+  return unknown.filter((message) => sizes.has(message.size) || (isNamed(message) && names.has(nameOf(message))))
 }
 
 /** A listed message with the hash of its header, and whether that header can be of one message only. */
 export type HeadedMessage = { listed: ListedMessage; headerHash: string; isTelling: boolean }
 
+/** Bytes by which a message may differ from itself: what mbox servers write into its header at the end of a session. */
+const MOST_WRITTEN = 1_000
+
+/** Tells messages by their headers and sizes, or their headers and names. */
+export function matchByHeaders(headed: readonly HeadedMessage[], missing: readonly ServerCopy[]): SameMessage[] {
+  const named = matchRewritten(headed, missing)
+  const [told, used] = [new Set(named.map(({ listed }) => listed)), new Set(named.map(({ copy }) => copy))]
+  const rest = missing.filter((copy) => !used.has(copy))
+  return [
+    ...named,
+    ...matchBySize(
+      headed.filter(({ listed }) => !told.has(listed)),
+      rest,
+    ),
+  ]
+}
+
+/** Tells messages that have the name and the header of a missing copy, and another size. */
+function matchRewritten(headed: readonly HeadedMessage[], missing: readonly ServerCopy[]): SameMessage[] {
+  const copies = Map.groupBy(missing.filter(isNamed), nameOf)
+  const messages = Map.groupBy(
+    headed.filter(({ listed }) => isNamed(listed)),
+    ({ listed }) => nameOf(listed),
+  )
+  return [...messages].flatMap(([name, [message, ...others]]) => {
+    const [copy, ...more] = copies.get(name) ?? []
+    if (!message || !copy || others.length > 0 || more.length > 0) return []
+    const isSame = message.isTelling && message.headerHash === copy.headerHash
+    return isSame && Math.abs(message.listed.size - copy.size) <= MOST_WRITTEN ? [{ listed: message.listed, copy }] : []
+  })
+}
+
 /**
  * Tells messages by their headers and sizes. As many as there are missing copies like them are those; where there are more,
  * or the headers are such that two messages can have the same, the contents have to tell.
  */
-export function matchByHeaders(headed: readonly HeadedMessage[], missing: readonly ServerCopy[]): SameMessage[] {
+function matchBySize(headed: readonly HeadedMessage[], missing: readonly ServerCopy[]): SameMessage[] {
   const copies = Map.groupBy(missing, ({ headerHash, size }) => `${headerHash}/${size}`)
   const messages = Map.groupBy(headed, ({ headerHash, listed }) => `${headerHash}/${listed.size}`)
   return [...messages].flatMap(([key, alike]) => {

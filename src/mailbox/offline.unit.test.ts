@@ -27,7 +27,7 @@ const CASES = Number(process.env['MAILFOLD_CASES'] ?? 1_000)
 const DAY = 86_400_000
 
 /** A message as it lies in the simulated maildrop: what it holds, in classes of which several have one header and size. */
-type Lying = { content: number; uidl: string }
+type Lying = { content: number; uidl: string; written?: number }
 
 const headerOf = (content: number) => Math.floor(content / 3)
 const sizeOf = (content: number) => 10 + (Math.floor(content / 3) % 2)
@@ -38,9 +38,9 @@ class Collector {
   readonly here: number[] = []
 
   collect(drop: readonly Lying[], hasUidl: boolean, hasTop: boolean): void {
-    const listed = drop.map(({ content, uidl }, index): ListedMessage & { content: number } => {
+    const listed = drop.map(({ content, uidl, written = 0 }, index): ListedMessage & { content: number } => {
       const place = { mailbox: 'INBOX', uidValidity: null, uid: null, uidl: hasUidl ? uidl : null }
-      return { ...place, size: sizeOf(content), number: index + 1, content }
+      return { ...place, size: sizeOf(content) + written, number: index + 1, content }
     })
     const contentOf = (message: ListedMessage) => (message as (typeof listed)[0]).content
     const known = this.copies.filter((copy) => copy.state !== 'GONE')
@@ -71,9 +71,9 @@ class Collector {
     this.copies = this.copies.map((copy) => (seen.has(copy.messageId) ? copy : { ...copy, state: 'GONE' }))
   }
 
-  private see(copy: ServerCopy, { uidl }: ListedMessage): void {
+  private see(copy: ServerCopy, { uidl, size }: ListedMessage): void {
     this.copies = this.copies.map((each) =>
-      each.messageId === copy.messageId ? { ...each, uidl, state: 'THERE' } : each,
+      each.messageId === copy.messageId ? { ...each, uidl, size, state: 'THERE' } : each,
     )
   }
 
@@ -88,12 +88,13 @@ class Collector {
   }
 }
 
-type Turn = { deliver: number[]; remove: number[]; rename: boolean }
+type Turn = { deliver: number[]; remove: number[]; rename: boolean; write: boolean }
 
 const turn: fc.Arbitrary<Turn> = fc.record({
   deliver: fc.array(fc.nat(11), { maxLength: 4 }),
   remove: fc.array(fc.nat(9), { maxLength: 3 }),
   rename: fc.boolean(),
+  write: fc.boolean(),
 })
 
 const count = (list: readonly number[], content: number) => list.filter((each) => each === content).length
@@ -110,12 +111,14 @@ describe('whatever becomes of a maildrop and of the names in it', () => {
       const most = new Map<number, number>()
       let drop: Lying[] = []
       let names = 0
-      for (const { deliver, remove, rename } of turns) {
+      for (const { deliver, remove, rename, write } of turns) {
         drop = drop.filter((__, index) => !remove.includes(index))
         drop.push(...deliver.map((content) => ({ content, uidl: `n${names++}` })))
         delivered.push(...deliver)
         if (rename) drop = drop.map((message) => ({ ...message, uidl: `n${names++}` }))
         collector.collect(drop, hasUidl, hasTop)
+        // an mbox server writes into headers at the end of a session
+        if (write) drop = drop.map((message) => ({ ...message, written: (message.written ?? 0) + 7 }))
         for (let content = 0; content < 12; content++) {
           const there = drop.filter((message) => message.content === content).length
           most.set(content, Math.max(most.get(content) ?? 0, there))
