@@ -264,8 +264,16 @@ export function expungesSingly(offers: (capability: string) => boolean): boolean
   return offers('UIDPLUS') || offers('IMAP4REV2')
 }
 
-/** What of a step's flags a mailbox does not let anybody keep (PERMANENTFLAGS, RFC 9051 §7.1); null where it said nothing. */
+/**
+ * What of a step's flags a mailbox does not let anybody keep.
+ *
+ * @param permanent its PERMANENTFLAGS (RFC 9051 §7.1); null where it said nothing. One that names `\*` alone, and no flag of the system, says nothing of
+ *   those: the server is asked.
+ */
 export function flagsNotKept(flags: Flags, permanent: Flags | null): string[] {
   if (permanent === null) return []
-  return flags.filter((flag) => !hasFlag(permanent, flag) && (flag.startsWith('\\') || !permanent.includes('\\*')))
+  const keepsAny = permanent.includes('\\*')
+  const isSystem = (flag: string) => flag.startsWith('\\') && flag !== '\\*'
+  const namesSystem = !keepsAny || permanent.some(isSystem)
+  return flags.filter((flag) => !hasFlag(permanent, flag) && (isSystem(flag) ? namesSystem : !keepsAny))
 }

@@ -27,6 +27,8 @@ export class Wire {
   answering: (command: string) => string | null = () => null
   /** What happens elsewhere before an IMAP command goes on to the server; null for nothing. */
   meanwhile: (command: string) => Promise<void> | null = () => null
+  /** What is made of what the server says, a packet at a time; null for nothing. */
+  rewriting: ((said: string) => string) | null = null
   /** Lines of the server's that are taken out of what it says; null for none. */
   unlisted: RegExp | null = null
   private readonly hidden: readonly string[]
@@ -123,7 +125,8 @@ export class Wire {
   }
 
   private withoutUnlisted(data: Buffer): Buffer {
-    const { unlisted } = this
+    const { unlisted, rewriting } = this
+    if (rewriting) data = Buffer.from(rewriting(data.toString('latin1')), 'latin1')
     if (!unlisted) return data
     const lines = data.toString('latin1').split('\r\n')
     return Buffer.from(lines.filter((line) => !unlisted.test(line)).join('\r\n'), 'latin1')

@@ -23,6 +23,7 @@ import {
 import type { Logger } from '../../platform/logs.js'
 import {
   appendMessage,
+  canExpunge,
   canMove,
   copyMessages,
   createMailbox,
@@ -89,6 +90,16 @@ async function tell(tools: StepTools, step: UploadStep): Promise<Knowledge> {
     const { failure } = error
     tools.logger.info({ accountId: tools.accountId, step: step.kind, failure }, 'a server refused an operation')
     const change = failure.command === 'SELECT' ? null : await meaningOf(tools, step, failure.code)
+    if (
+      step.kind === 'move' &&
+      change === 'SERVER_REFUSED' &&
+      canMove(tools.connection) &&
+      canExpunge(tools.connection)
+    ) {
+      // what MOVE does not do, COPY and UID EXPUNGE may (RFC 6851 §3.3)
+      tools.connection.refusesMove = true
+      return tell(tools, step)
+    }
     // the mailbox may be gone: the list says so for certain, and what becomes of the operation follows from that
     if (change === null) tools.lookAtList()
     const refused = change === null ? tools.answers.refused(step) : step

@@ -26,8 +26,9 @@ export function canExpunge(connection: Pick<ImapConnection, 'offers'>): boolean 
   return expungesSingly((capability) => connection.offers(capability))
 }
 
-/** Whether messages can be moved (RFC 6851). */
-export function canMove(connection: Pick<ImapConnection, 'offers'>): boolean {
+/** Whether messages can be moved (RFC 6851): a server that offers it, and has refused it without a reason, is not asked for it again. */
+export function canMove(connection: Pick<ImapConnection, 'offers'> & { refusesMove?: boolean }): boolean {
+  if (connection.refusesMove) return false
   return connection.offers('MOVE') || connection.offers('IMAP4REV2')
 }
 

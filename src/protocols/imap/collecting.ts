@@ -182,10 +182,19 @@ export async function deleteMessages(
 ): Promise<number[]> {
   const range = rangeOf(uids)
   if (trash === null) await connection.ask('UID EXPUNGE', (client) => client.messageDelete(range, { uid: true }))
-  else await connection.ask('MOVE', (client) => client.messageMove(range, trash, { uid: true }))
+  else await moveTo(connection, range, trash)
   // what the server says it did is asked of it once more: only what is gone is gone
   const asked = uidSetOf(uids)
   return uidsOf(withoutUids(asked, await connection.present(asked)))
+}
+
+/** Moves messages; by COPY and UID EXPUNGE where a server offers MOVE and refuses it. imapflow answers a refusal with false. */
+async function moveTo(connection: ImapConnection, range: string, path: string): Promise<void> {
+  const isMoved =
+    canMove(connection) && (await connection.ask('MOVE', (client) => client.messageMove(range, path, { uid: true })))
+  if (isMoved || !canExpunge(connection)) return
+  const isCopied = await connection.ask('COPY', (client) => client.messageCopy(range, path, { uid: true }))
+  if (isCopied) await connection.ask('UID EXPUNGE', (client) => client.messageDelete(range, { uid: true }))
 }
 
 /** How full the mail of the account is, by the quota of a mailbox (RFC 9208), in bytes; null where the server does not tell. */

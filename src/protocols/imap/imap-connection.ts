@@ -69,6 +69,8 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
   private mayGoOn = () => true
   /** what the server said of the selected mailbox when it was selected */
   private atSelect: { exists: number; uidNext: number | null } = { exists: 0, uidNext: null }
+  /** whether the server has refused MOVE without a reason, though it offers it */
+  refusesMove = false
   /** what imapflow said last of the connection itself */
   private lastError: unknown = null
   private readonly watcher: AnswerWatch
