@@ -127,6 +127,42 @@ describe('a login', () => {
     })
   })
 
+  test.each<[string, Manner['answer'], string[]]>([
+    ['refuses it', (command) => (command.startsWith('APOP') ? ['-ERR [AUTH] no secret'] : null), ['APOP', 'AUTH']],
+    [
+      'refuses it and SASL',
+      (command) =>
+        command.startsWith('APOP') ? ['-ERR no'] : command.startsWith('AUTH') ? ['-ERR unsupported mechanism'] : null,
+      ['APOP', 'AUTH', 'USER', 'PASS'],
+    ],
+    [
+      'refuses it and ends the connection',
+      (command, socket) => (command.startsWith('APOP') ? (socket.end('-ERR no\r\n'), []) : null),
+      ['AUTH'],
+    ],
+  ])('by other ways where a server offers APOP and %s', async (_, answer, ways) => {
+    const manner: Manner = {
+      greeting: '+OK ready <1.2@example.org>',
+      caps: ['SASL PLAIN', 'UIDL'],
+      answer: answer ?? null,
+    }
+    await withServer(manner, [], async (server) => {
+      await (await Pop3Connection.open(settings(server.port), 'secret', POLICY)).quit()
+      const asked = (server.asked.at(-1) ?? []).map((command) => command.split(' ')[0] ?? '')
+      expect(asked.filter((verb) => /^(APOP|AUTH|USER|PASS)$/.test(verb))).toEqual(ways)
+    })
+  })
+
+  test('by SASL with a wrong password is not tried again in another way', async () => {
+    const answer = (command: string) => (command.startsWith('AUTH') ? ['-ERR [AUTH] wrong password'] : null)
+    await withServer({ caps: ['SASL PLAIN', 'UIDL'], answer }, [], async (server) => {
+      expect(await failureOf(Pop3Connection.open(settings(server.port), 'secret', POLICY))).toMatchObject({
+        kind: 'LoginRefused',
+      })
+      expect(server.last('USER')).toEqual([])
+    })
+  })
+
   test('by XOAUTH2 with a token of any length, and a token that is refused', async () => {
     const asked = { answer: (command: string) => (command === 'AUTH XOAUTH2' ? ['+ '] : null) }
     for (const token of ['short', 'x'.repeat(2_000)]) {

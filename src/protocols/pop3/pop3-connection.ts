@@ -24,6 +24,22 @@ const LONGEST_NAME = 500
 const LONGEST_COMMAND = 255
 const CRLF = Buffer.from('\r\n')
 
+/** Whether a server says of a refused login that it is the way of logging in that it does not have, and not the password that is wrong. */
+const saysNoMechanism = (said: string) =>
+  /mechanism|unsupported|not (supported|available|implemented)|unknown command/i.test(said)
+
+/** Whether a login came about; false where the server refused it in such a way that another may. */
+async function isDone(login: Promise<unknown>, mayTryAgain: (said: string) => boolean = () => true): Promise<boolean> {
+  try {
+    await login
+    return true
+  } catch (error) {
+    const { failure } = error instanceof ServerFailed ? error : { failure: null }
+    if (failure?.kind === 'LoginRefused' && mayTryAgain(failure.serverSaid)) return false
+    throw error
+  }
+}
+
 /** A message in the maildrop: its number in this session, its bytes as stated, and its unique-id, null where it has none that can be kept. */
 type Pop3Message = { number: number; size: number; uidl: string | null }
 
@@ -35,6 +51,7 @@ export type ComingMessage = { number: number; content: AsyncIterable<Buffer> } |
  * nothing. Every call rejects with ServerFailed.
  */
 export class Pop3Connection {
+  private hasRefusedApop = false
   private caps: string[] = []
   /** bytes of each message, as the server states them */
   private sizes = new Map<number, number>()
@@ -58,6 +75,16 @@ export class Pop3Connection {
 
   /** Connects and logs in. @param secret the password, or the access token for XOAUTH2. @throws ServerFailed, of every kind */
   static async open(server: ServerSettings, secret: string, policy: DialPolicy): Promise<Pop3Connection> {
+    return Pop3Connection.begin(server, secret, policy, true)
+  }
+
+  /** @param mayApop whether APOP is tried; some servers end the connection when they refuse it */
+  private static async begin(
+    server: ServerSettings,
+    secret: string,
+    policy: DialPolicy,
+    mayApop: boolean,
+  ): Promise<Pop3Connection> {
     const address = await resolveServer(server, policy)
     const socket = await dial(server, address, policy)
     const reader = new AnswerReader(socket, policy.connectTimeout)
@@ -77,7 +104,7 @@ export class Pop3Connection {
       if (refusal) throw new ServerFailed(failureOfRefusal(refusal, 'the connection', server.host, true))
       connection.caps = await connection.askCapabilities()
       if (server.security === 'STARTTLS') await connection.startTls()
-      await connection.logIn(/<[^<>\s]+@[^<>\s]+>/.exec(greeting)?.[0] ?? null)
+      await connection.logIn(mayApop ? (/<[^<>\s]+@[^<>\s]+>/.exec(greeting)?.[0] ?? null) : null)
       connection.reader.release()
       connection.reader = new AnswerReader(connection.socket, policy.answerTimeout)
       connection.caps = await connection.askCapabilities()
@@ -86,7 +113,10 @@ export class Pop3Connection {
       connection.drop()
       const { host, port } = server
       if (isLate && spoke) throw new ServerFailed({ kind: 'ConnectionTimedOut', host, port })
-      throw new ServerFailed(failureOfPop3(error, server, spoke))
+      const failure = failureOfPop3(error, server, spoke)
+      if (connection.hasRefusedApop && failure.kind === 'ConnectionLost')
+        return await Pop3Connection.begin(server, secret, policy, false)
+      throw new ServerFailed(failure)
     } finally {
       clearTimeout(deadline)
     }
@@ -259,7 +289,7 @@ export class Pop3Connection {
     this.caps = await this.askCapabilities()
   }
 
-  private async logIn(timestamp: string | null): Promise<unknown> {
+  private async logIn(timestamp: string | null): Promise<void> {
     const { server, secret } = this
     const { username, authentication, security } = server
     const mechanisms =
@@ -276,9 +306,14 @@ export class Pop3Connection {
         .digest('hex')
       this.secrets = new SecretsTold([...loginSecrets(username, secret), digest])
       this.send([`APOP ${username} ${digest}`])
-      return this.status('APOP', true)
+      // a server may offer it whose users have no secret for it
+      if (await isDone(this.status('APOP', true))) return
+      this.hasRefusedApop = true
     }
-    if (mechanisms.includes('PLAIN')) return this.authenticate('PLAIN', `\u0000${username}\u0000${secret}`)
+    if (mechanisms.includes('PLAIN')) {
+      const plain = this.authenticate('PLAIN', `\u0000${username}\u0000${secret}`)
+      if (await isDone(plain, saysNoMechanism)) return
+    }
     this.send([`USER ${username}`])
     await this.status('USER', true)
     this.send([`PASS ${secret}`])
