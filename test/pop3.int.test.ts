@@ -127,7 +127,7 @@ describe('a login', () => {
     })
   })
 
-  test.each<[string, Manner['answer'], string[]]>([
+  test.each<[string, NonNullable<Manner['answer']>, string[]]>([
     ['refuses it', (command) => (command.startsWith('APOP') ? ['-ERR [AUTH] no secret'] : null), ['APOP', 'AUTH']],
     [
       'refuses it and SASL',

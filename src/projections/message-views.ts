@@ -115,7 +115,8 @@ export type MessageList = { messages: MessageView[]; hasMore: boolean; version: 
 
 const BRIEF_COLUMNS = `message.message_id, message.account_id, message.mailbox_id, message.uid,
   array_to_json(message.flags) as flags, message.seen, message.flagged,
-  (extract(epoch from message.internal_date) * 1000)::bigint as internal_date, message.size, message.subject,
+  (extract(epoch from message.internal_date) * 1000)::bigint as internal_date,
+  coalesce(message.content_size, message.size) as size, message.subject,
   message.from_addresses, message.has_attachment, message.forgotten`
 
 /** What a whole MessageView is made of, from a row called `message`. */

@@ -44,7 +44,7 @@ const FIXED = [
   'origin',
   'defects',
 ] as const
-const CHANGING = ['uid', 'flags', 'seen', 'flagged', 'forgotten'] as const
+const CHANGING = ['uid', 'flags', 'seen', 'flagged', 'forgotten', 'content_size'] as const
 
 /** Rows of a table as they were at version $1, for those that were there. */
 function rowsAt(table: 'messages' | 'past_messages', conditions: string): string {

@@ -100,7 +100,10 @@ export class Message implements Node {
   })
   sentAt!: Date | null
 
-  @Field(() => Float, { description: 'Its size in bytes (RFC822.SIZE).' })
+  @Field(() => Float, {
+    description:
+      'Its size in bytes: as the server states it (RFC822.SIZE), or as it is where the raw message is kept here.',
+  })
   size!: number
 
   @Field({ description: 'Its subject, decoded; empty where it has none.' })
