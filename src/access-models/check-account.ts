@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Flags } from '../mailbox/flags.js'
 import { isRefusal } from '../mailbox/failures.js'
-import type { ReportedPlace } from '../mailbox/sync-plan.js'
+import { isEmptyStill, type ReportedPlace } from '../mailbox/sync-plan.js'
 import { compareWithServer, type Discrepancy } from '../mailbox/server-check.js'
 import type { Queryable } from '../platform/database.js'
 import { uidsOf } from '../mailbox/uid-set.js'
@@ -65,6 +65,7 @@ async function compareMailbox(
     if (!isRefusal(error)) throw error
     return [{ kind: 'REFUSED', path, serverSaid: error.failure.serverSaid }]
   }
+  if (isEmptyStill(place, reported)) return []
   if (uidValidity !== null && reported.uidValidity !== uidValidity)
     return [{ kind: 'UIDVALIDITY', path, recorded: uidValidity, server: reported.uidValidity }]
   const told = new Map<number, Flags>()

@@ -182,6 +182,20 @@ test.each([
   ],
   ['no CONDSTORE', knownPlace, { ...reported, highestModseq: null }, neither, { newFrom: null, changes: 'compare' }],
   ['another UIDVALIDITY', knownPlace, { ...reported, uidValidity: '8' }, qresync, { begin: 'reset', backfill: true }],
+  [
+    'another UIDVALIDITY of a mailbox that was empty, and is',
+    { ...knownPlace, messages: 0 },
+    { ...reported, messages: 0, uidValidity: '8' },
+    qresync,
+    { begin: null, newFrom: null, changes: 'none', backfill: false },
+  ],
+  [
+    'another UIDVALIDITY of a mailbox that was empty',
+    { ...knownPlace, messages: 0 },
+    { ...reported, uidValidity: '8' },
+    qresync,
+    { begin: 'reset', backfill: true },
+  ],
   ['never opened', { ...knownPlace, uidValidity: null }, reported, qresync, { begin: 'first sight', backfill: true }],
   [
     'a first sync that was cut off',
@@ -206,6 +220,7 @@ test('a mailbox is opened for what its STATUS shows, and not for nothing', () =>
     expect(looksChanged(knownPlace, { ...reported, ...change })).toBe(true)
   }
   expect(looksChanged({ ...knownPlace, highestModseq: null }, reported)).toBe(true)
+  expect(looksChanged({ ...knownPlace, messages: 0 }, { ...reported, messages: 0, uidValidity: '8' })).toBe(false)
 })
 
 test('pauses grow to five minutes, and are spread', () => {

@@ -11,6 +11,7 @@
  *   complete         | HIGHESTMODSEQ higher, CONDSTORE   | FETCH (CHANGEDSINCE); compare UIDs if the count is off
  *   complete         | only the count is off             | compare UIDs
  *   complete         | no CONDSTORE                      | compare UIDs and flags
+ *   complete, empty  | other UIDVALIDITY, empty          | nothing: some servers number an empty mailbox anew at each look
  *   any              | other UIDVALIDITY                 | record the reset, tell all messages again by content
  */
 
@@ -52,10 +53,17 @@ export type SyncAbilities = { condstore: boolean; qresync: boolean }
 /** Decides what to ask for; the table above is the rule. */
 export function planMailboxSync(known: KnownPlace, reported: ReportedPlace, abilities: SyncAbilities): SyncPlan {
   if (known.uidValidity === null) return { begin: 'first sight', newFrom: null, changes: 'none', backfill: true }
+  if (isEmptyStill(known, reported)) return { begin: null, newFrom: null, changes: 'none', backfill: false }
   if (known.uidValidity !== reported.uidValidity)
     return { begin: 'reset', newFrom: null, changes: 'none', backfill: true }
   const newFrom = reported.uidNext !== null && reported.uidNext <= known.uidNext ? null : known.uidNext
   return { begin: null, newFrom, changes: searchForChanges(known, reported, abilities), backfill: !known.complete }
+}
+
+/** Whether a mailbox was empty when it was last looked at, and is: whatever its numbers are, they are of nothing. */
+export function isEmptyStill(known: KnownPlace, reported: ReportedPlace): boolean {
+  const isOther = known.uidValidity !== null && known.uidValidity !== reported.uidValidity
+  return isOther && known.complete && known.messages === 0 && reported.messages === 0
 }
 
 /** The plan for a mailbox that is selected and whose server just said that something is new: ask for all it may be. */
@@ -80,6 +88,7 @@ function searchForChanges(known: KnownPlace, reported: ReportedPlace, abilities:
 
 /** Whether a STATUS answer differs from what is known, so that the mailbox is worth opening. */
 export function looksChanged(known: KnownPlace, reported: ReportedPlace): boolean {
+  if (isEmptyStill(known, reported)) return false
   if (known.uidValidity !== reported.uidValidity || !known.complete) return true
   if (reported.uidNext !== null && reported.uidNext !== known.uidNext) return true
   if (reported.messages !== null && reported.messages !== known.messages) return true
