@@ -132,7 +132,7 @@ export async function importMail(source: string, { account: given, mailbox, json
   let unreadable = null as Error | null
   pipeline(isMaildir ? tarOf(source) : createReadStream(source), body).catch((error: Error) => (unreadable = error))
   const query = new URLSearchParams({ format: isMaildir ? 'maildir' : 'mbox', mailbox })
-  type Told = { imported: number; skipped: number; done?: boolean; error?: string | null }
+  type Told = { imported: number; skipped: number; ambiguous?: Ambiguous; done?: boolean; error?: string | null }
   let last: Told = { imported: 0, skipped: 0 }
   try {
     const response = await client.request(`/accounts/${account}/import?${query.toString()}`, {
@@ -152,14 +152,25 @@ export async function importMail(source: string, { account: given, mailbox, json
       `the service broke the import off after ${counted(last.imported, 'message')}: run it again, and it passes over those`,
     )
   }
-  const { imported, skipped, done, error } = last
+  const { imported, skipped, ambiguous, done, error } = last
   // of an import that was refused as a whole there is nothing to count
   const counts =
     done || imported + skipped > 0 ? `${counted(imported, 'message')} imported, ${skipped} here already` : null
-  progress.end({ imported, skipped, error: error ?? null }, counts)
+  progress.end({ imported, skipped, ambiguous, error: error ?? null }, counts)
+  if (ambiguous && ambiguous.count > 0 && json !== true) tellAmbiguous(ambiguous)
   if (done) return 0
   process.stderr.write(`mailfold: ${error ?? 'the import was cut off'}\n`)
   return error ? EXIT.DATA : EXIT.UNAVAILABLE
+}
+
+/** Lines of an mbox that another program might take otherwise: how many, and the first of them. */
+type Ambiguous = { count: number; first: { message: number; line: string }[] }
+
+function tellAmbiguous({ count, first }: Ambiguous): void {
+  const lines = first.map(({ message, line }) => `  message ${message}: ${line}\n`)
+  const more = count > first.length ? `  and ${count - first.length} more\n` : ''
+  const said = `${counted(count, 'line')} with "From " at the beginning may begin a message, and went into the one before`
+  process.stderr.write(`${said}:\n${lines.join('')}${more}`)
 }
 
 /** The lines of an answer, as they come. */

@@ -12,6 +12,7 @@ import {
 } from './mailbox-list.js'
 import { reconnectPause, throttledPause } from './reconnect.js'
 import { looksChanged, planMailboxSync, type KnownPlace } from './sync-plan.js'
+import { flagsNotKept } from './upload-plan.js'
 
 const listing = { delimiter: '/', attributes: [], specialUse: null, subscribed: true, selectable: true, objectId: null }
 const knownAs = (path: string, wish: Partial<KnownMailbox> = {}): KnownMailbox => ({
@@ -221,6 +222,16 @@ test('a mailbox is opened for what its STATUS shows, and not for nothing', () =>
   }
   expect(looksChanged({ ...knownPlace, highestModseq: null }, reported)).toBe(true)
   expect(looksChanged({ ...knownPlace, messages: 0 }, { ...reported, messages: 0, uidValidity: '8' })).toBe(false)
+})
+
+test.each<[readonly string[], readonly string[] | null, readonly string[]]>([
+  [['\\Flagged', 'todo'], null, []],
+  [['\\Flagged', 'todo'], ['\\*'], []],
+  [['\\Flagged', 'todo'], ['\\Seen', '\\*'], ['\\Flagged']],
+  [['\\Flagged', 'todo'], ['\\Flagged'], ['todo']],
+  [['\\Flagged', 'todo'], [], ['\\Flagged', 'todo']],
+])('of the flags %j, a mailbox with PERMANENTFLAGS %j does not keep %j', (flags, permanent, refused) => {
+  expect(flagsNotKept([...flags], permanent && [...permanent])).toEqual(refused)
 })
 
 test('pauses grow to five minutes, and are spread', () => {

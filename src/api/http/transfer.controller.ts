@@ -4,7 +4,7 @@ import { CommandBus } from '@nestjs/cqrs'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { readMaildir } from '../../content/formats/maildir.js'
-import { readMbox } from '../../content/formats/mbox.js'
+import { readMbox, type Ambiguity } from '../../content/formats/mbox.js'
 import { UnreadableFile } from '../../content/formats/message-file.js'
 import { ImportMessages, type ImportOutcome } from '../../mailbox/offline-commands.js'
 import { Platform } from '../../platform/platform.js'
@@ -58,6 +58,9 @@ class Refused extends Error {
   }
 }
 
+/** Lines of an mbox that may be taken in two ways and are told of an import. */
+const MOST_AMBIGUOUS = 100
+
 /** Mail as files, out of accounts and into them, streamed. */
 @Controller('accounts')
 export class TransferController {
@@ -105,14 +108,18 @@ export class TransferController {
       const accountId = await this.accountOf(id)
       const { format, mailbox } = checked(IMPORT, query)
       const body = request.body as Readable
-      const messages = format === 'mbox' ? readMbox(body) : readMaildir(body)
+      const ambiguous = { count: 0, first: [] as Ambiguity[] }
+      const noticed = (ambiguity: Ambiguity) => {
+        if (ambiguous.count++ < MOST_AMBIGUOUS) ambiguous.first.push(ambiguity)
+      }
+      const messages = format === 'mbox' ? readMbox(body, noticed) : readMaildir(body)
       const answer = new PassThrough()
       const say = (told: object) => void answer.write(`${JSON.stringify(told)}\n`)
       reply.header('content-type', 'application/x-ndjson').send(answer)
       try {
         const command = new ImportMessages(accountId, mailbox, messages, say)
         const { failure, ...told } = await this.commands.execute<ImportMessages, ImportOutcome>(command)
-        say({ ...told, done: failure === null, error: failure && changeErrorOf(failure).message })
+        say({ ...told, ambiguous, done: failure === null, error: failure && changeErrorOf(failure).message })
       } catch (error) {
         if (!(error instanceof UnreadableFile)) this.platform.logger.warn({ accountId, err: error }, 'an import failed')
         const why = error instanceof UnreadableFile ? error.message : 'The file could not be read to its end.'
