@@ -26,13 +26,14 @@ export function groupsOfLooks(looks: Looks): [SecondLook, ReadonlySet<number>][]
 }
 
 /**
- * What of a message's structure is doubtful: a multipart without parts, or a part that is a file and has no name, or one whose end, or whose characters, the
+ * What of a message's structure is doubtful: a multipart with nothing in its parts, or a part that is a file and has no name, or one whose end, or whose characters, the
  * server has lost.
  */
 export function secondLookAt({ structure, size }: MessageData, headers: Buffer | undefined): SecondLook | null {
   if (!structure || !headers) return null
-  if (!structure.type.startsWith('multipart/') || structure.children.length === 0)
-    return SAYS_MULTIPART.test(headers.toString('latin1')) && size <= SMALL ? 'MESSAGE' : null
+  const hasParts =
+    structure.type.startsWith('multipart/') && partsOf(structure, false).some(({ part }) => (part.size ?? 0) > 0)
+  if (!hasParts) return SAYS_MULTIPART.test(headers.toString('latin1')) && size <= SMALL ? 'MESSAGE' : null
   const doubtful = partsOf(structure, false).filter(({ part }) => isDoubtfulName(part))
   return doubtful.length > 0 ? doubtful.map(({ part }) => part.part) : null
 }
