@@ -2,6 +2,7 @@
 import { DisconnectedAccount } from './support/disconnected.ts'
 import { Dovecot } from './support/dovecot.ts'
 import { mail } from './support/mail.ts'
+import { headerItem, honest, ScriptedImap } from './support/scripted-imap.ts'
 import { Service, until } from './support/service.ts'
 
 let dovecot: Dovecot
@@ -44,6 +45,35 @@ test('servers: a server that offers MOVE and refuses it has messages moved by CO
   expect((await mine.onServer('INBOX')).map(({ subject }) => subject)).toEqual(['one'])
   expect(moves).toBe(1)
   await mine.end()
+})
+
+test('servers: a search that a server does not understand finds what the index has', async () => {
+  const subject = `=?utf-8?b?${Buffer.from('Grüße').toString('base64')}?=`
+  const messages = [subject, 'other'].map((each, index) => {
+    const items = `UID ${index + 1} FLAGS () INTERNALDATE "01-Jan-2026 00:00:00 +0000" RFC822.SIZE 10`
+    const from = headerItem({ Subject: each, From: 'Zoe <zoe@example.org>' })
+    return `* ${index + 1} FETCH (${items} ${from} BODYSTRUCTURE ("text" "plain" NIL NIL NIL "7bit" 10 1))`
+  })
+  const server = await ScriptedImap.start((command, say) => {
+    if (/^UID SEARCH .*(SUBJECT|TEXT|BODY)/is.test(command)) return (say('* SEARCH'), 'OK nothing')
+    return honest(command, say, messages)
+  })
+  const address = { host: '127.0.0.1', port: server.port, security: 'PLAINTEXT', username: 'ada', password: 'secret' }
+  const id = await service.connect({ ...address, model: 'ONLINE' })
+  await service.synced(id)
+  await service.ask('mutation ($id: ID!) { openSession(input: { accountId: $id }) { errors { __typename } } }', { id })
+  const found = async (search: object) => {
+    const query = `query ($input: SearchServerInput!) { searchServer(input: $input) {
+      total messages { subject } errors { __typename } } }`
+    const answer = await service.ask<{ searchServer: object }>(query, { input: { accountId: id, search } })
+    return answer.searchServer
+  }
+  const greetings = { total: 1, messages: [{ subject: 'Grüße' }], errors: [] }
+  expect(await found({ subject: 'grüß' })).toEqual(greetings)
+  expect(await found({ text: 'Grüße', from: 'zoe', isUnread: true })).toEqual(greetings)
+  expect(await found({ text: 'Grüße', since: '2026-02-01T00:00:00Z' })).toMatchObject({ total: 0 })
+  expect(await found({ body: 'Grüße' })).toMatchObject({ total: 0 })
+  server.stop()
 })
 
 test('servers: a server whose PERMANENTFLAGS name no flag of the system is asked, and its answer counts', async () => {

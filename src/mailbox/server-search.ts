@@ -1,5 +1,5 @@
 import type { MailboxPlace } from './message-changes.js'
-import type { UidSet } from './uid-set.js'
+import { joinUids, type UidSet } from './uid-set.js'
 
 /** What messages are searched for on their server (SEARCH, RFC 9051 §6.4.4); every condition that is given has to hold. */
 export type ServerSearch = {
@@ -22,6 +22,21 @@ export type ServerSearch = {
 
 /** UIDs that a search has found in a mailbox. */
 export type FoundIn = MailboxPlace & { uids: UidSet }
+
+/** Whether a search is for words that are not ASCII. */
+export function isBeyondAscii({ text, body, from, to, subject }: ServerSearch): boolean {
+  // eslint-disable-next-line no-control-regex
+  return [text, body, from, to, subject].some((words) => words !== null && /[^\x00-\x7f]/.test(words))
+}
+
+/** What several searches have found, each mailbox once. */
+export function joinFound(found: readonly FoundIn[]): FoundIn[] {
+  const byPlace = Map.groupBy(found, ({ mailboxId, uidValidity }) => `${mailboxId} ${uidValidity}`)
+  return [...byPlace.values()].flatMap(([first, ...others]) => {
+    if (!first) return []
+    return [{ ...first, uids: others.reduce<UidSet>((all, { uids }) => joinUids(all, uids), first.uids) }]
+  })
+}
 
 /** What an ONLINE account's server is asked while a client waits: to search in mailboxes, one after the other. */
 export type ServerQuestion = { mailboxes: readonly { mailboxId: string; path: string }[]; search: ServerSearch }

@@ -225,7 +225,8 @@ export function conditionsOf(filter: MessageFilter, given: (value: unknown) => s
   return conditions
 }
 
-function containing(text: string): string {
+/** A pattern for what contains a text (LIKE). */
+export function containing(text: string): string {
   return `%${text.replace(/[\\%_]/g, '\\$&')}%`
 }
 

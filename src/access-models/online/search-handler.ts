@@ -1,11 +1,11 @@
 import { CommandHandler, type ICommandHandler } from '@nestjs/cqrs'
 import type { ChangeFailure } from '../../mailbox/local-work.js'
 import { SearchServer, type SearchOutcome } from '../../mailbox/online-commands.js'
-import { whyNoSearch } from '../../mailbox/server-search.js'
+import { isBeyondAscii, joinFound, whyNoSearch } from '../../mailbox/server-search.js'
 import { uidCount } from '../../mailbox/uid-set.js'
 import { Platform } from '../../platform/platform.js'
 import { viewAccounts } from '../../projections/account-views.js'
-import { viewFound } from '../../projections/search-views.js'
+import { viewFound, viewMatching } from '../../projections/search-views.js'
 import { viewMailboxes } from '../../projections/sync-views.js'
 import { ServerQuestions } from './server-questions.js'
 import { Sessions } from './sessions.js'
@@ -39,7 +39,10 @@ export class SearchServerHandler implements ICommandHandler<SearchServer, Search
     })
     if ('refused' in answer) return failed({ kind: 'InvalidSettings', field: 'search', reason: answer.refused })
     if ('unanswered' in answer) return failed({ kind: 'NoConnection', reason: answer.unanswered })
-    const total = answer.found.reduce((sum, { uids }) => sum + uidCount(uids), 0)
-    return { messageIds: await viewFound(database.pool, answer.found, order, limit), total }
+    // a server may not search in the charset that it is asked in (RFC 9051 §6.4.4): what the index has is found as well
+    const own = isBeyondAscii(search) ? await viewMatching(database.pool, accountId, mailboxId, search) : []
+    const found = joinFound([...answer.found, ...own])
+    const total = found.reduce((sum, { uids }) => sum + uidCount(uids), 0)
+    return { messageIds: await viewFound(database.pool, found, order, limit), total }
   }
 }
