@@ -144,14 +144,14 @@ test('a message with a past, a body and a copy is forgotten everywhere, and its 
 test('versions stay without a gap, all tables follow from the log, and the act stands in it', async () => {
   expect(await verify()).toMatchObject({ code: 0 })
   const history = `query ($id: ID!) { message(id: $id) { history(first: 50) { nodes {
-    ... on Change { type version cause recordedAt } ... on ForgottenChange { messageId requestedBy }
+    ... on Change { type version cause recordedAt } ... on ForgottenChange { forgottenMessageId requestedBy }
     ... on MessageAddedChange { subject from { address } } } } } }`
   type Nodes = { message: { history: { nodes: { type: string; subject?: string; from?: object[] }[] } } }
   const { message } = await service.ask<Nodes>(history, { id: secret.id })
   expect(message.history.nodes.at(-1)).toMatchObject({
     type: 'MessageForgotten',
     cause: 'CLIENT',
-    messageId: secret.id,
+    forgottenMessageId: secret.id,
     requestedBy: 'ticket 42',
   })
   for (const { subject, from } of message.history.nodes) expect([subject ?? '', from ?? []]).toEqual(['', []])

@@ -4,14 +4,14 @@ import { ApiClient, ApiFailure } from './api-client.js'
 const CHANGE = `
   __typename
   ... on Change { cursor version recordedAt type cause }
-  ... on ConnectionChange { state reason }
+  ... on ConnectionChange { connectionState reason }
   ... on MailboxChange { mailboxId path }
   ... on MessageAddedChange { messageId mailboxId origin uid flags subject from { name address } internalDate }
   ... on MessageFlagsChange { messageId mailboxId flags previousFlags }
   ... on MessageExpungedChange { messageId mailboxId }
-  ... on MessageContentChange { messageId contentReason: reason }
+  ... on MessageContentChange { messageId reason }
   ... on MaildropChange { messages bytes limit level }
-  ... on ServerCopyChange { messageIds copyState: state }`
+  ... on ServerCopyChange { messageIds copyState }`
 
 const OF_ACCOUNT = `subscription ($account: ID!, $after: String) { changes(accountId: $account, after: $after) { ${CHANGE} } }`
 const OF_ALL = `subscription ($after: String) { storeChanges(after: $after) { cursor accountId change { ${CHANGE} } } }`

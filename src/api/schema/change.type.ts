@@ -21,7 +21,7 @@ import { OriginEnum } from './message-enums.js'
 })
 export class ConnectionChange extends Change {
   @Field(() => ConnectionStateEnum, { description: 'The state from then on.' })
-  state!: ConnectionStateEnum
+  connectionState!: ConnectionStateEnum
 
   @Field(() => String, { nullable: true, description: 'Why, where there is a reason.' })
   reason!: string | null
@@ -162,10 +162,10 @@ export class OperationChange extends Change {
     nullable: true,
     description: 'Their state from then on; null where only some of their messages have come to an outcome.',
   })
-  state!: OperationStateEnum | null
+  operationState!: OperationStateEnum | null
 
   @Field(() => OutcomeReasonEnum, { nullable: true, description: 'Why, where there is a reason.' })
-  reason!: OutcomeReasonEnum | null
+  outcomeReason!: OutcomeReasonEnum | null
 }
 
 @ObjectType({
@@ -198,7 +198,7 @@ export class SelectionChange extends Change {
     nullable: true,
     description: 'The mailbox that it was set for; null for the account, or for messages.',
   })
-  mailboxId!: string | null
+  selectedMailboxId!: string | null
 
   @Field(() => [ID], { description: 'The messages that it was set for, one by one.' })
   messageIds!: string[]
@@ -241,8 +241,8 @@ export class ServerCopyChange extends Change {
   @Field(() => [ID], { description: 'The messages.' })
   messageIds!: string[]
 
-  @Field(() => CopyStateEnum, { description: 'What is with the copies on the server from then on.' })
-  state!: CopyStateEnum
+  @Field(() => CopyStateEnum, { description: 'What became of their copies on the server.' })
+  copyState!: CopyStateEnum
 }
 
 @ObjectType({
@@ -251,61 +251,44 @@ export class ServerCopyChange extends Change {
 })
 export class ForgottenChange extends Change {
   @Field(() => ID, { nullable: true, description: 'The message, where the event is of one.' })
-  messageId!: string | null
+  forgottenMessageId!: string | null
 
   @Field(() => String, { nullable: true, description: 'Who asked for it; null in the place of what was forgotten.' })
   requestedBy!: string | null
 }
 
+/** Every kind of change; `changeOf` makes no other. */
+const KINDS = [
+  ConnectionChange,
+  HindranceChange,
+  CurrentChange,
+  ModelChange,
+  MailboxChange,
+  MessageAddedChange,
+  MessageReadChange,
+  MessageFlagsChange,
+  MessageExpungedChange,
+  MessageContentChange,
+  CollectionChange,
+  MaildropChange,
+  ServerCopyChange,
+  OperationChange,
+  ServerPlaceChange,
+  ConflictPolicyChange,
+  ConnectionScheduleChange,
+  SelectionChange,
+  ForgottenChange,
+] as const
+
 export const AccountChange = createUnionType({
   name: 'AccountChange',
   description: 'Any event of an account.',
-  types: () =>
-    [
-      ConnectionChange,
-      HindranceChange,
-      CurrentChange,
-      ModelChange,
-      MailboxChange,
-      MessageAddedChange,
-      MessageReadChange,
-      MessageFlagsChange,
-      MessageExpungedChange,
-      MessageContentChange,
-      CollectionChange,
-      MaildropChange,
-      ServerCopyChange,
-      OperationChange,
-      ServerPlaceChange,
-      ConflictPolicyChange,
-      SelectionChange,
-      ForgottenChange,
-    ] as const,
+  types: () => KINDS,
   resolveType: (value: object) => value.constructor,
 })
 
-type Kinds =
-  | ConnectionChange
-  | HindranceChange
-  | CurrentChange
-  | ModelChange
-  | MailboxChange
-  | MessageAddedChange
-  | MessageReadChange
-  | MessageFlagsChange
-  | MessageExpungedChange
-  | MessageContentChange
-  | CollectionChange
-  | MaildropChange
-  | ServerCopyChange
-  | OperationChange
-  | ServerPlaceChange
-  | ConflictPolicyChange
-  | SelectionChange
-  | ForgottenChange
-
 /** Brings an event into the API's form. */
-export function changeOf(event: RecordedEvent): Kinds {
+export function changeOf(event: RecordedEvent): InstanceType<(typeof KINDS)[number]> {
   const { accountId, version, recordedAt, type } = event
   const cause = event.cause as CauseEnum
   const at = { cursor: streamCursor(accountId, version), version, recordedAt, type, cause }
@@ -313,36 +296,45 @@ export function changeOf(event: RecordedEvent): Kinds {
     case 'AccountConnected':
     case 'CredentialsChanged':
     case 'WentOnline':
-      return Object.assign(new ConnectionChange(), at, { state: ConnectionStateEnum.CONNECTING, reason: null })
+      return Object.assign(new ConnectionChange(), at, {
+        connectionState: ConnectionStateEnum.CONNECTING,
+        reason: null,
+      })
     case 'ConnectionEstablished':
-      return Object.assign(new ConnectionChange(), at, { state: ConnectionStateEnum.CONNECTED, reason: null })
+      return Object.assign(new ConnectionChange(), at, { connectionState: ConnectionStateEnum.CONNECTED, reason: null })
     case 'ConnectionLost':
       return Object.assign(new ConnectionChange(), at, {
-        state: ConnectionStateEnum.DISCONNECTED,
+        connectionState: ConnectionStateEnum.DISCONNECTED,
         reason: event.data.reason,
       })
     case 'LoginWasRefused':
       return Object.assign(new ConnectionChange(), at, {
-        state: ConnectionStateEnum.LOGIN_REFUSED,
+        connectionState: ConnectionStateEnum.LOGIN_REFUSED,
         reason: event.data.serverSaid,
       })
     case 'ModelChanged':
       return Object.assign(new ModelChange(), at, { model: event.data.model as AccessModelEnum })
     case 'ConnectionClosed':
-      return Object.assign(new ConnectionChange(), at, { state: ConnectionStateEnum.NO_SESSION, reason: null })
+      return Object.assign(new ConnectionChange(), at, {
+        connectionState: ConnectionStateEnum.NO_SESSION,
+        reason: null,
+      })
     case 'AccountCurrent':
       return Object.assign(new CurrentChange(), at)
     case 'WentOffline':
-      return Object.assign(new ConnectionChange(), at, { state: ConnectionStateEnum.OFFLINE, reason: null })
+      return Object.assign(new ConnectionChange(), at, { connectionState: ConnectionStateEnum.OFFLINE, reason: null })
     case 'WorkStopped':
-      return Object.assign(new ConnectionChange(), at, { state: ConnectionStateEnum.FAILED, reason: event.data.reason })
+      return Object.assign(new ConnectionChange(), at, {
+        connectionState: ConnectionStateEnum.FAILED,
+        reason: event.data.reason,
+      })
     case 'WorkHindered':
       return Object.assign(new HindranceChange(), at, hindranceOf(event.data))
     case 'WorkUnhindered':
       return Object.assign(new HindranceChange(), at, hindranceOf(null))
     case 'ServerThrottled':
       return Object.assign(new ConnectionChange(), at, {
-        state: ConnectionStateEnum.THROTTLED,
+        connectionState: ConnectionStateEnum.THROTTLED,
         reason: event.data.serverSaid,
       })
     case 'MessageAdded':
@@ -415,7 +407,7 @@ export function changeOf(event: RecordedEvent): Kinds {
       const mailboxId = 'mailboxId' in event.data && event.data.mailboxId ? event.data.mailboxId : null
       const messageIds = 'messageIds' in event.data ? event.data.messageIds : []
       return Object.assign(new SelectionChange(), at, {
-        mailboxId: mailboxId && nodeId('Mailbox', mailboxId),
+        selectedMailboxId: mailboxId && nodeId('Mailbox', mailboxId),
         messageIds: messageIds.map((messageId) => nodeId('Message', messageId)),
       })
     }
@@ -423,7 +415,7 @@ export function changeOf(event: RecordedEvent): Kinds {
     case 'AccountForgotten':
     case 'EventForgotten':
       return Object.assign(new ForgottenChange(), at, {
-        messageId: 'messageId' in event.data ? nodeId('Message', event.data.messageId) : null,
+        forgottenMessageId: 'messageId' in event.data ? nodeId('Message', event.data.messageId) : null,
         requestedBy: 'requestedBy' in event.data ? event.data.requestedBy : null,
       })
     default: {
@@ -436,16 +428,16 @@ export function changeOf(event: RecordedEvent): Kinds {
 function operationChange(
   at: Change,
   ids: readonly string[],
-  state: OperationStateEnum | null,
-  reason: OutcomeReasonEnum | null,
+  operationState: OperationStateEnum | null,
+  outcomeReason: OutcomeReasonEnum | null,
 ): OperationChange {
   const operationIds = ids.map((id) => nodeId('Operation', id))
-  return Object.assign(new OperationChange(), at, { operationIds, state, reason })
+  return Object.assign(new OperationChange(), at, { operationIds, operationState, outcomeReason })
 }
 
-function copyChange(at: Change, messageIds: readonly string[], state: CopyStateEnum): ServerCopyChange {
+function copyChange(at: Change, messageIds: readonly string[], copyState: CopyStateEnum): ServerCopyChange {
   const ids = messageIds.map((messageId) => nodeId('Message', messageId))
-  return Object.assign(new ServerCopyChange(), at, { messageIds: ids, state })
+  return Object.assign(new ServerCopyChange(), at, { messageIds: ids, copyState })
 }
 
 function addedOf(event: Extract<RecordedEvent, { type: 'MessageAdded' | 'MessageMoved' }>) {
