@@ -62,7 +62,7 @@ type Found = {
   mailbox: { path: string }
 }
 const LIST = `query ($id: ID!, $asOf: AsOf) { account(id: $id, asOf: $asOf) { version messages(first: 100) { nodes {
-  id subject uid isForgotten flags from { address } to { address } messageIdHeader references hasAttachment attachments { filename } mailbox { path } } } } }`
+  id: presentId subject uid isForgotten flags from { address } to { address } messageIdHeader references hasAttachment attachments { filename } mailbox { path } } } } }`
 
 async function list(id = account, version: number | null = null): Promise<{ version: number; messages: Found[] }> {
   const asOf = version === null ? null : { version }

@@ -157,7 +157,7 @@ type Seen = { version: number; messages: { nodes: { id: string; flags: string[] 
 /** An account's messages, now or at a version. */
 async function seen(id: string, asOf: { version: number } | null = null): Promise<Seen> {
   const query = `query ($id: ID!, $asOf: AsOf) { account(id: $id, asOf: $asOf) {
-    version messages(first: 20) { nodes { id flags } } } }`
+    version messages(first: 20) { nodes { id: presentId flags } } } }`
   return (await service.ask<{ account: Seen }>(query, { id, asOf })).account
 }
 

@@ -33,14 +33,14 @@ afterAll(async () => {
 
 /** All that is shown of an account's state; what is asked for a moment is the same in everything. */
 const STATE = `
-  id version cursor model connectedAt connection { state since reason }
+  id presentId version cursor model connectedAt connection { state since reason }
   server { software capabilities }
   progress { done total isComplete }
-  mailboxes { id path name specialUse messageCount unreadCount progress { done total isComplete }
+  mailboxes { id presentId path name specialUse messageCount unreadCount progress { done total isComplete }
     messages(first: 4, filter: { isUnread: true }) { nodes { id } }
     newest: messages(first: 3) { edges { cursor node { id mailbox { path } } } pageInfo { hasNextPage endCursor } } }
   messages(first: 50) { version nodes {
-    id uid flags isUnread isFlagged internalDate sentAt size subject from { name address } to { address } messageIdHeader
+    id presentId uid flags isUnread isFlagged internalDate sentAt size subject from { name address } to { address } messageIdHeader
     references origin defects hasAttachment attachments { filename size } mailbox { id path unreadCount } } }
   flagged: messages(first: 5, filter: { isFlagged: true }) { nodes { id subject } }
   matching: messages(last: 5, filter: { subject: "lunch" }) { nodes { id } pageInfo { hasPreviousPage startCursor } }`
@@ -54,6 +54,18 @@ type State = {
 async function state(asOf: { version: number } | { time: string } | null = null): Promise<State> {
   const query = `query ($id: ID!, $asOf: AsOf) { account(id: $id, asOf: $asOf) { ${STATE} } }`
   return (await service.ask<{ account: State }>(query, { id: account, asOf })).account
+}
+
+/** The id that something has as of a version. */
+const pastId = (id: string, version: number) =>
+  Buffer.from(`${Buffer.from(id, 'base64url').toString()}@${version}`).toString('base64url')
+
+/** What was shown, as the past that it is now: all is as it was, but for the ids, which are of the past. */
+function asPast<Shown>(shown: Shown, version: number): Shown {
+  const text = JSON.stringify(shown, (name, value: unknown) =>
+    name === 'id' && typeof value === 'string' ? pastId(value, version) : value,
+  )
+  return JSON.parse(text) as Shown
 }
 
 /** What is shown when nothing is happening: the same twice, half a check apart. */
@@ -103,43 +115,126 @@ test('as of every earlier moment, by version and by time, each query answers wha
     shots.push({ step, ...(await atRest()) })
   }
   for (const shot of shots) {
-    expect([shot.step, await state({ version: shot.state.version })]).toEqual([shot.step, shot.state])
-    expect([shot.step, await state({ time: shot.time })]).toEqual([shot.step, shot.state])
+    const past = asPast(shot.state, shot.state.version)
+    expect([shot.step, await state({ version: shot.state.version })]).toEqual([shot.step, past])
+    expect([shot.step, await state({ time: shot.time })]).toEqual([shot.step, past])
   }
 })
 
-test('the roots for one mailbox, one message and any node answer for a moment as well; before the beginning there is nothing', async () => {
+test('the roots for one mailbox and one message answer for a moment as well; before the beginning there is nothing', async () => {
   const [first, last] = [shots[0]?.state as State, shots.at(-1)?.state as State]
   const gone = first.messages.nodes.find(({ id }) => !last.messages.nodes.some((node) => node.id === id))
   const query = `query ($mailbox: ID!, $message: ID!, $account: ID!, $asOf: AsOf) {
-    mailbox(id: $mailbox, asOf: $asOf) { path messages(first: 2) { nodes { id } } }
+    mailbox(id: $mailbox, asOf: $asOf) { path messageCount messages(first: 2) { nodes { id } } }
     message(id: $message, asOf: $asOf) { id subject mailbox { path } }
-    one: node(id: $message, asOf: $asOf) { ... on Message { subject } }
-    two: node(id: $mailbox, asOf: $asOf) { ... on Mailbox { messageCount } }
-    three: node(id: $account, asOf: $asOf) { ... on Account { version } }
+    account(id: $account, asOf: $asOf) { version }
   }`
   const ask = (asOf: object | null) =>
-    service.ask<Record<'mailbox' | 'message' | 'one' | 'two' | 'three', Record<string, unknown> | null>>(query, {
+    service.ask<Record<'mailbox' | 'message' | 'account', Record<string, unknown> | null>>(query, {
       ...{ account, mailbox: first.mailboxes.find(({ path }) => path === 'INBOX')?.id, message: gone?.id, asOf },
     })
   const then = await ask({ version: first.version })
   expect(then.message).toMatchObject({ subject: gone?.subject, mailbox: { path: 'INBOX' } })
-  expect(then.one).toEqual({ subject: gone?.subject })
-  expect(then.two).toEqual({ messageCount: 30 })
-  expect(then.three).toEqual({ version: first.version })
-  expect(await ask(null)).toMatchObject({
-    message: null,
-    one: null,
-    two: { messageCount: expect.any(Number) as number },
-  })
-  const nothing = { mailbox: null, message: null, one: null, two: null, three: null }
+  expect(then.mailbox).toMatchObject({ messageCount: 30 })
+  expect(then.account).toEqual({ version: first.version })
+  expect(await ask(null)).toMatchObject({ message: null, mailbox: { path: 'INBOX' } })
+  const nothing = { mailbox: null, message: null, account: null }
   expect(await ask({ version: 0 })).toEqual(nothing)
   expect(await ask({ time: '2001-01-01T00:00:00Z' })).toEqual(nothing)
 
   const all = (asOf: object) =>
     service.ask<{ accounts: object[] }>('query ($asOf: AsOf) { accounts(asOf: $asOf) { id version } }', { asOf })
-  expect(await all({ time: shots[0]?.time })).toEqual({ accounts: [{ id: account, version: first.version }] })
+  expect(await all({ time: shots[0]?.time })).toEqual({
+    accounts: [{ id: pastId(account, first.version), version: first.version }],
+  })
   expect(await all({ time: '2001-01-01T00:00:00Z' })).toEqual({ accounts: [] })
+})
+
+test('a past state is found again by its own id, and everything that is reached from it is of the past as well', async () => {
+  const [first, last] = [shots[0]?.state as State, shots.at(-1)?.state as State]
+  const gone = first.messages.nodes.find(({ id }) => !last.messages.nodes.some((node) => node.id === id))
+  const inbox = first.mailboxes.find(({ path }) => path === 'INBOX')
+  const at = (id: string | undefined) => pastId(id ?? '', first.version)
+  const present = [gone?.id, inbox?.id, account]
+  const ids = [...present.map(at), pastId(account, 1_000_000), gone?.id, account]
+  const query = `query ($ids: [ID!]!, $one: ID!) {
+    node(id: $one) { id }
+    nodes(ids: $ids) { __typename id
+      ... on Message { presentId subject mailbox { id } }
+      ... on Mailbox { presentId messageCount messages(first: 1) { nodes { id mailbox { id } } } }
+      ... on Account { presentId version mailboxes { id } messages(first: 1) { nodes { id } } }
+    } }`
+  type Found = { id: string; presentId: string; version?: number; mailboxes?: { id: string }[]; messages?: object }
+  const { node, nodes } = await service.ask<{ node: object; nodes: (Found | null)[] }>(query, {
+    ids,
+    one: at(gone?.id),
+  })
+  expect(node).toEqual({ id: at(gone?.id) })
+  expect(nodes.map((found) => found?.id ?? null)).toEqual([...present.map(at), null, null, account])
+  expect(nodes.slice(0, 3).map((found) => found?.presentId)).toEqual(present)
+  const [newest] = first.messages.nodes
+  expect(nodes[0]).toMatchObject({ subject: gone?.subject, mailbox: { id: at(inbox?.id) } })
+  expect(nodes[1]).toMatchObject({ messageCount: 30, messages: { nodes: [{ mailbox: { id: at(inbox?.id) } }] } })
+  expect(nodes[2]?.version).toBe(first.version)
+  expect(nodes[2]?.mailboxes?.map(({ id }) => id)).toEqual(first.mailboxes.map(({ id }) => at(id)))
+  expect(nodes[2]?.messages).toEqual({ nodes: [{ id: at(newest?.id) }] })
+
+  const roots = `query ($account: ID!, $mailbox: ID!, $message: ID!) {
+    account(id: $account) { id } mailbox(id: $mailbox) { id } message(id: $message) { id subject }
+    thread(messageId: $message) { id mailbox { id } } messageHistory(id: $message) { nodes { ... on Change { type } } } }`
+  expect(
+    await service.ask(roots, { account: at(account), mailbox: at(inbox?.id), message: at(gone?.id) }),
+  ).toMatchObject({
+    account: { id: at(account) },
+    mailbox: { id: at(inbox?.id) },
+    message: { id: at(gone?.id), subject: gone?.subject },
+    thread: [{ id: at(gone?.id), mailbox: { id: at(inbox?.id) } }],
+    messageHistory: { nodes: [{ type: 'MessageAdded' }] },
+  })
+  const twice = `query ($id: ID!) { account(id: $id, asOf: { version: 1 }) { id } }`
+  const { errors } = await service.answer(twice, { id: at(account) })
+  expect(errors?.[0]).toMatchObject({ extensions: { code: 'BAD_USER_INPUT' } })
+  expect(errors?.[0]?.message).toContain('no `asOf`')
+})
+
+const REFUSING: [string, (ids: { account: string; mailbox: string; message: string }) => string][] = [
+  [
+    'changeFlags',
+    ({ message }) =>
+      `changeFlags(input: { messageIds: ["${message}"], add: ["\\\\Seen"] }) { messages { id } deletedIds`,
+  ],
+  [
+    'moveMessages',
+    ({ message, mailbox }) =>
+      `moveMessages(input: { messageIds: ["${message}"], mailboxId: "${mailbox}" }) { messages { id }`,
+  ],
+  ['emptyTrash', ({ account: id }) => `emptyTrash(accountId: "${id}") { deleted`],
+  [
+    'renameMailbox',
+    ({ mailbox }) => `renameMailbox(input: { mailboxId: "${mailbox}", path: "Else" }) { mailbox { id }`,
+  ],
+  ['syncNow', ({ account: id }) => `syncNow(accountId: "${id}") { account { id }`],
+  ['goOffline', ({ account: id }) => `goOffline(input: { accountId: "${id}" }) { account { id }`],
+  [
+    'forgetMessage',
+    ({ message }) => `forgetMessage(input: { id: "${message}", requestedBy: "me" }) { forgottenIds messages { id }`,
+  ],
+  ['forgetAccount', ({ account: id }) => `forgetAccount(input: { id: "${id}", requestedBy: "me" }) { forgottenId`],
+]
+
+test.each(REFUSING)('the id of a past state names nothing that can be changed: %s', async (name, write) => {
+  const { version, mailboxes, messages } = shots.at(-1)?.state as State
+  const ids = { account, mailbox: mailboxes[0]?.id ?? '', message: messages.nodes[0]?.id ?? '' }
+  const past = Object.fromEntries(Object.entries(ids).map(([of, id]) => [of, pastId(id, version)])) as typeof ids
+  const refused = await service.ask<Record<string, { errors: object[] }>>(
+    `mutation { ${write(past)} errors { __typename ... on UserError { message } } } }`,
+  )
+  expect(refused[name]?.errors).toEqual([
+    { __typename: 'PastState', message: expect.stringContaining('presentId') as string },
+  ])
+  const rest = Object.entries(refused[name] ?? {}).filter(([field]) => field !== 'errors')
+  for (const [, value] of rest) expect([null, 0, []]).toContainEqual(value)
+  expect(await state({ version })).toEqual(asPast(shots.at(-1)?.state, version))
 })
 
 test.each([
@@ -209,9 +304,9 @@ test("a message's history tells every event that touched it, and who caused it",
 test('the difference between two moments tells what was added, removed, moved and given other flags', async () => {
   const query = `query ($id: ID!, $from: AsOf!, $to: AsOf, $after: String, $kinds: [DifferenceKind!]) { account(id: $id) {
     difference(from: $from, to: $to, first: 3, after: $after, kinds: $kinds) {
-      nodes { messageId kinds before { uid flags mailbox { path } } after { uid flags mailbox { path } } }
+      nodes { messageId kinds before { id presentId uid flags mailbox { path } } after { id presentId uid flags mailbox { path } } }
       pageInfo { hasNextPage endCursor } } } }`
-  type Side = { uid: number; flags: string[]; mailbox: { path: string } } | null
+  type Side = { id: string; presentId: string; uid: number; flags: string[]; mailbox: { path: string } } | null
   type Node = { messageId: string; kinds: string[]; before: Side; after: Side }
   type Page = { account: { difference: { nodes: Node[]; pageInfo: { hasNextPage: boolean; endCursor: string } } } }
   const between = async (from: number, to: number | null, kinds: string[] | null = null) => {
@@ -227,6 +322,10 @@ test('the difference between two moments tells what was added, removed, moved an
   const at = (step: string) => shots.find((shot) => shot.step === step)?.state.version ?? 0
   const moved = await between(at('read'), at('moved'))
   expect(moved).toHaveLength(3)
+  for (const { messageId, before, after } of moved) {
+    expect([before?.id, after?.id]).toEqual([pastId(messageId, at('read')), pastId(messageId, at('moved'))])
+    expect([before?.presentId, after?.presentId]).toEqual([messageId, messageId])
+  }
   for (const { kinds, before, after } of moved)
     expect([kinds, before?.mailbox.path, after?.mailbox.path]).toEqual([['MOVED'], 'INBOX', 'Work'])
   const expunged = await between(at('moved'), at('expunged'))
@@ -234,6 +333,8 @@ test('the difference between two moments tells what was added, removed, moved an
     [10, 11, 12, 13, 14].map((uid) => [['REMOVED'], uid, null]),
   )
   const all = await between(at('synced'), null)
+  // the later moment is now, and so is what was there
+  for (const { messageId, after } of all) expect(after?.id ?? messageId).toBe(messageId)
   const kindsOf = (nodes: Node[]) => nodes.map(({ kinds }) => kinds.join()).sort()
   // a copy that came and went with its mailbox is no difference
   expect(kindsOf(all)).toEqual(

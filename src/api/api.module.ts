@@ -31,12 +31,8 @@ import { SessionResolver } from './resolvers/session.resolver.js'
 import { DifferenceResolver, HistoryResolver } from './resolvers/history.resolver.js'
 import { Nodes } from './nodes.js'
 import { SCALARS } from './schema/date-time.js'
-import {
-  AccountMessagesResolver,
-  MailboxResolver,
-  MessageResolver,
-  NodeResolver,
-} from './resolvers/message.resolver.js'
+import { AccountMessagesResolver, MailboxResolver, MessageResolver } from './resolvers/message.resolver.js'
+import { NodeResolver } from './resolvers/node.resolver.js'
 
 /** Every resolver; the committed schema is made from these. */
 export const RESOLVERS = [

@@ -25,6 +25,7 @@ import { compileQuery, isCompiledQuery, type CompiledQuery } from 'graphql-jit'
 import { fieldExtensionsEstimator, getComplexity, simpleEstimator } from 'graphql-query-complexity'
 import { LRUCache } from 'lru-cache'
 import { checkArguments } from './argument-check.js'
+import { refusePastIds } from './past-ids.js'
 import type { ApiContext } from './context.js'
 import { measureDocument, MOST_SELECTIONS, tooExpensive } from './document-size.js'
 import { introspectionEstimator } from './introspection-cost.js'
@@ -65,6 +66,7 @@ export class Executor {
     ]
     for (const field of Object.values(schema.getMutationType()?.getFields() ?? {}))
       field.resolve = readingAgain(field as Mutation)
+    refusePastIds(schema)
     checkArguments(schema)
   }
 

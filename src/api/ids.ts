@@ -1,6 +1,7 @@
 import { GraphQLError } from 'graphql'
 import { isNear } from './moments.js'
 import type { StorePlace } from '../event-store/stored-events.js'
+import type { AsOf } from './schema/as-of.type.js'
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
@@ -12,15 +13,33 @@ export function badInput(message: string): GraphQLError {
   return new GraphQLError(message, { extensions: { code: 'BAD_USER_INPUT' } })
 }
 
-/** A node's id in the whole API (Relay's Global Object Identification). */
-export function nodeId(type: NodeType, id: string): string {
-  return Buffer.from(`${type}:${id}`).toString('base64url')
+/** An id of a past state was given where something of the present has to be named. */
+export class PastId extends GraphQLError {
+  constructor() {
+    super('The id names a past state, which cannot be changed: give the `presentId` of it.', {
+      extensions: { code: 'BAD_USER_INPUT' },
+    })
+  }
+}
+
+/** What a node id names: something as it is now (`at` is null), or as it was at a version of its account's stream. */
+export type NodeRef = { type: NodeType; id: string; at: number | null }
+
+/**
+ * A node's id in the whole API (Relay's Global Object Identification).
+ *
+ * @param at the version of a past state, which has an id of its own: caches keep objects by their ids
+ */
+export function nodeId(type: NodeType, id: string, at: number | null = null): string {
+  return Buffer.from(`${type}:${id}${at === null ? '' : `@${at}`}`).toString('base64url')
 }
 
 /** Reads any node's id. @throws GraphQLError BAD_USER_INPUT */
-export function readNodeId(id: string): { type: NodeType; id: string } {
-  const [type, own] = Buffer.from(id, 'base64url').toString().split(':')
-  if (isNodeType(type) && own && UUID.test(own)) return { type, id: own }
+export function readNodeId(id: string): NodeRef {
+  const [type, own, at, ...rest] = Buffer.from(id, 'base64url').toString().split(/[:@]/)
+  const hasState = at === undefined || (hasPast(type) && /^(0|[1-9]\d{0,14})$/.test(at))
+  if (isNodeType(type) && own && UUID.test(own) && hasState && rest.length === 0)
+    return { type, id: own, at: at === undefined ? null : Number(at) }
   throw badInput(`${JSON.stringify(id.slice(0, 100))} is no id of this API.`)
 }
 
@@ -28,11 +47,38 @@ function isNodeType(type: string | undefined): type is NodeType {
   return ['Account', 'Mailbox', 'Message', 'Operation', 'Session'].includes(type ?? '')
 }
 
-/** Reads the id of a node of one type. @throws GraphQLError BAD_USER_INPUT */
+/** Operations and sessions are only known as they are now. */
+function hasPast(type: string | undefined): boolean {
+  return ['Account', 'Mailbox', 'Message'].includes(type ?? '')
+}
+
+/** Reads the id of a node of one type, as it is now. @throws GraphQLError BAD_USER_INPUT @throws PastId for that of a past state */
 export function readIdOf(type: NodeType, id: string): string {
-  const node = readNodeId(id)
-  if (node.type !== type) throw badInput(`The id names a ${node.type}, not a ${type}.`)
-  return node.id
+  const { id: own, at } = readRefOf(type, id)
+  if (at !== null) throw new PastId()
+  return own
+}
+
+/**
+ * Reads what an id and a moment name together: an id of a past state has its moment in it.
+ *
+ * @throws GraphQLError BAD_USER_INPUT, also where there are two moments
+ */
+export function readStateOf(
+  type: NodeType,
+  id: string,
+  asOf: AsOf | null | undefined,
+): { id: string; asOf: AsOf | null } {
+  const { id: own, at } = readRefOf(type, id)
+  if (at === null) return { id: own, asOf: asOf ?? null }
+  if (asOf) throw badInput('The id names a past state: give no `asOf` beside it.')
+  return { id: own, asOf: { version: at } }
+}
+
+function readRefOf(type: NodeType, id: string): NodeRef {
+  const ref = readNodeId(id)
+  if (ref.type !== type) throw badInput(`The id names a ${ref.type}, not a ${type}.`)
+  return ref
 }
 
 /** A place in an account's stream, opaque to clients. */

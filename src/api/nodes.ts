@@ -5,11 +5,12 @@ import { viewAccounts, viewEveryAccountId } from '../projections/account-views.j
 import { viewMailboxOwner } from '../projections/mailbox-views.js'
 import { viewMessageOwner } from '../projections/message-views.js'
 import type { ApiContext } from './context.js'
-import { badInput } from './ids.js'
+import { badInput, type NodeRef } from './ids.js'
 import { Account, accountOf } from './schema/account.type.js'
 import type { AsOf } from './schema/as-of.type.js'
 import { Mailbox, mailboxOf } from './schema/mailbox.type.js'
 import { messageOf, type Message } from './schema/message.type.js'
+import type { Node } from './schema/node.type.js'
 import { Operation, operationOf } from './schema/operation.type.js'
 
 /** Accounts, mailboxes and messages by their ids, now and at any moment; null for what is, or was, not there. */
@@ -28,6 +29,28 @@ export class Nodes {
     const found = await Promise.all((await viewEveryAccountId(reads)).map((id) => this.account(id, asOf, context)))
     const order = ({ connectedAt, accountId }: Account) => `${connectedAt.toISOString()} ${accountId}`
     return found.filter((account) => account !== null).sort((one, other) => (order(one) < order(other) ? -1 : 1))
+  }
+
+  /** Anything by what its id names, now or in the past; null for what is not there, and for sessions. */
+  async node({ type, id, at }: NodeRef, context: ApiContext): Promise<Node | null> {
+    if (type === 'Session') return null
+    if (type === 'Operation') return this.operation(id, context)
+    // after the restore of a backup, an account may not have come again to where it was
+    if (at !== null && !(await this.hasComeTo(type, id, at))) return null
+    const asOf = at === null ? null : { version: at }
+    if (type === 'Account') return this.account(id, asOf, context)
+    return type === 'Mailbox' ? this.mailbox(id, asOf, context) : this.message(id, asOf, context)
+  }
+
+  private async hasComeTo(type: 'Account' | 'Mailbox' | 'Message', id: string, version: number): Promise<boolean> {
+    const { reads } = this.platform.database
+    const ownerOf = {
+      Account: () => id,
+      Mailbox: () => viewMailboxOwner(reads, id),
+      Message: async () => (await viewMessageOwner(reads, id))?.accountId ?? null,
+    }
+    const accountId = await ownerOf[type]()
+    return accountId !== null && version <= (await this.streams.version(accountId))
   }
 
   /** One account. @throws GraphQLError BAD_USER_INPUT for a moment that is none */

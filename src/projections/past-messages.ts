@@ -61,6 +61,11 @@ function rowsAt(table: 'messages' | 'past_messages', conditions: string): string
     where row.added_version <= $1 ${table === 'past_messages' ? 'and row.until_version > $1' : ''} and ${conditions}`
 }
 
+/** Messages as they were at version $1, as a statement with the columns of `messages`. @param conditions on a `row` that was there */
+export function messagesAt(conditions: string): string {
+  return `${rowsAt('messages', conditions)} union all ${rowsAt('past_messages', conditions)}`
+}
+
 /** Messages by their ids as they were at a version, in any order; those that were not there are missing. */
 export async function viewPastMessagesById(
   session: Queryable,
@@ -68,8 +73,7 @@ export async function viewPastMessagesById(
   ids: readonly string[],
 ): Promise<MessageView[]> {
   const wanted = 'row.message_id = any($2::uuid[])'
-  const text = `select ${COLUMNS} from (
-    ${rowsAt('messages', wanted)} union all ${rowsAt('past_messages', wanted)}) as message`
+  const text = `select ${COLUMNS} from (${messagesAt(wanted)}) as message`
   const { rows } = await session.query<MessageRecord>({
     name: 'past-messages-by-id',
     text,

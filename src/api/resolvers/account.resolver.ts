@@ -12,7 +12,7 @@ import { Platform } from '../../platform/platform.js'
 import { viewAccounts } from '../../projections/account-views.js'
 import { viewSyncRate, type MailboxListView } from '../../projections/mailbox-views.js'
 import type { ApiContext } from '../context.js'
-import { readIdOf } from '../ids.js'
+import { readIdOf, readStateOf } from '../ids.js'
 import { Nodes } from '../nodes.js'
 import { Account, accountOf, SyncProgress } from '../schema/account.type.js'
 import { AS_OF, type AsOf } from '../schema/as-of.type.js'
@@ -47,7 +47,8 @@ export class AccountResolver {
     @Args('asOf', AS_OF) asOf: AsOf | null,
     @Context() context: ApiContext,
   ): Promise<Account | null> {
-    return this.nodes.account(readIdOf('Account', id), asOf, context)
+    const state = readStateOf('Account', id, asOf)
+    return this.nodes.account(state.id, state.asOf, context)
   }
 
   @ResolveField(() => [Mailbox], { description: 'Its mailboxes, by path with INBOX first.', complexity: listCost })

@@ -1,9 +1,10 @@
-import { Args, ArgsType, Field, ID, Int, Parent, Query, ResolveField, Resolver } from '@nestjs/graphql'
+import { Args, ArgsType, Context, Field, ID, Int, Parent, Query, ResolveField, Resolver } from '@nestjs/graphql'
 import { Platform } from '../../platform/platform.js'
 import { viewDifference, type DifferenceKind } from '../../projections/difference.js'
 import { viewMessageHistory } from '../../projections/message-history.js'
 import { viewMessageOwner } from '../../projections/message-views.js'
-import { badInput, differenceCursor, nodeId, readDifferenceCursor, readIdOf, readStreamCursor } from '../ids.js'
+import type { ApiContext } from '../context.js'
+import { badInput, differenceCursor, nodeId, readDifferenceCursor, readStateOf, readStreamCursor } from '../ids.js'
 import { Nodes } from '../nodes.js'
 import { Account } from '../schema/account.type.js'
 import { AS_OF, AsOf } from '../schema/as-of.type.js'
@@ -54,17 +55,18 @@ export class HistoryResolver {
   @Query(() => ChangeConnection, {
     nullable: true,
     complexity: connectionCost,
-    description: 'The same of a message that may be gone; null for one that never was.',
+    description:
+      'Every event that has touched a message, which may be gone, oldest first; null for one that never was.',
   })
   async messageHistory(
     @Args('id', { type: () => ID, description: 'The message.' }) id: string,
     @Args('asOf', AS_OF) asOf: AsOf | null,
     @Args() page: ForwardPageArgs,
   ): Promise<ChangeConnection | null> {
-    const messageId = readIdOf('Message', id)
+    const { id: messageId, asOf: moment } = readStateOf('Message', id, asOf)
     const owner = await viewMessageOwner(this.platform.database.reads, messageId)
     if (!owner) return null
-    const until = await this.nodes.versionOf(owner.accountId, asOf)
+    const until = await this.nodes.versionOf(owner.accountId, moment)
     return this.historyOf(owner.accountId, messageId, until, page)
   }
 
@@ -96,7 +98,11 @@ export class DifferenceResolver {
     description:
       'The messages that were added, removed, moved, or given other flags between two moments. A page may come out short, or empty, with more behind it: pageInfo says so.',
   })
-  async difference(@Parent() account: Account, @Args() args: DifferenceArgs): Promise<MessageDifferenceConnection> {
+  async difference(
+    @Parent() account: Account,
+    @Args() args: DifferenceArgs,
+    @Context() context: ApiContext,
+  ): Promise<MessageDifferenceConnection> {
     const { accountId } = account
     const from = (await this.nodes.versionOf(accountId, args.from)) ?? 0
     const to = (await this.nodes.versionOf(accountId, args.to)) ?? account.at ?? account.version
@@ -106,15 +112,19 @@ export class DifferenceResolver {
     const { reads } = this.platform.database
     const size = pageSize(args.first)
     const { differences, end } = await viewDifference(reads, accountId, { from, to }, kinds, after, size)
-    const edges = differences.map((each) => ({
-      cursor: differenceCursor(each),
-      node: {
-        messageId: nodeId('Message', each.messageId),
-        kinds: each.kinds as DifferenceKindEnum[],
-        before: each.before && messageOf(each.before),
-        after: each.after && messageOf(each.after),
-      },
-    }))
+    const isUntilNow = !args.to && account.at === null
+    const edges = await Promise.all(
+      differences.map(async (each) => {
+        const later = each.after && isUntilNow ? await context.messages.load(each.messageId) : each.after
+        const node = {
+          messageId: nodeId('Message', each.messageId),
+          kinds: each.kinds as DifferenceKindEnum[],
+          before: each.before && messageOf(each.before),
+          after: later && messageOf(later),
+        }
+        return { cursor: differenceCursor(each), node }
+      }),
+    )
     return connection(edges, end ? differenceCursor(end) : null, args)
   }
 }

@@ -8,7 +8,7 @@ import { viewMessageList, type MessagePage } from '../../projections/message-vie
 import { viewPastMessageList } from '../../projections/past-messages.js'
 import type { ApiContext } from '../context.js'
 import { LARGEST_PAGE, pageSize } from '../page-size.js'
-import { badInput, listCursor, readIdOf, readListCursor, readNodeId, streamCursor } from '../ids.js'
+import { badInput, listCursor, readListCursor, readStateOf, streamCursor } from '../ids.js'
 import { detailAsked } from '../selection.js'
 import { gone, MessageContents } from '../message-content.js'
 import { Nodes } from '../nodes.js'
@@ -26,7 +26,6 @@ import {
   messageOf,
   messagePartOf,
 } from '../schema/message.type.js'
-import { Node } from '../schema/node.type.js'
 import { Operation } from '../schema/operation.type.js'
 
 @ArgsType()
@@ -63,7 +62,8 @@ export class MessageResolver {
     @Args('asOf', AS_OF) asOf: AsOf | null,
     @Context() context: ApiContext,
   ): Promise<Message | null> {
-    return this.nodes.message(readIdOf('Message', id), asOf, context)
+    const state = readStateOf('Message', id, asOf)
+    return this.nodes.message(state.id, state.asOf, context)
   }
 
   @ResolveField(() => Mailbox, { nullable: true, description: 'The mailbox that it is in.' })
@@ -195,7 +195,8 @@ export class MailboxResolver {
     @Args('asOf', AS_OF) asOf: AsOf | null,
     @Context() context: ApiContext,
   ): Promise<Mailbox | null> {
-    return this.nodes.mailbox(readIdOf('Mailbox', id), asOf, context)
+    const state = readStateOf('Mailbox', id, asOf)
+    return this.nodes.mailbox(state.id, state.asOf, context)
   }
 
   @ResolveField(() => MessageConnection, LIST_OPTIONS)
@@ -219,23 +220,5 @@ export class AccountMessagesResolver {
     @Info() info: GraphQLResolveInfo,
   ): Promise<MessageConnection> {
     return pageOf(this.platform, account, null, args, info)
-  }
-}
-
-@Resolver(() => Node)
-export class NodeResolver {
-  constructor(private readonly nodes: Nodes) {}
-
-  @Query(() => Node, { nullable: true, description: 'Anything by its id; null when it is not, or no longer, there.' })
-  async node(
-    @Args('id', { type: () => ID, description: 'The id.' }) globalId: string,
-    @Args('asOf', AS_OF) asOf: AsOf | null,
-    @Context() context: ApiContext,
-  ): Promise<Node | null> {
-    const { type, id } = readNodeId(globalId)
-    if (type === 'Account') return this.nodes.account(id, asOf, context)
-    if (type === 'Mailbox') return this.nodes.mailbox(id, asOf, context)
-    if (type === 'Operation') return this.nodes.operation(id, context)
-    return type === 'Message' ? this.nodes.message(id, asOf, context) : null
   }
 }

@@ -1,9 +1,9 @@
 import type { ConnectionSchedule } from '../../mailbox/connection-schedule.js'
-import { Field, Float, Int, ObjectType } from '@nestjs/graphql'
+import { Field, Float, ID, Int, ObjectType } from '@nestjs/graphql'
 import type { AccountView } from '../../projections/account-views.js'
 import { nodeId, streamCursor } from '../ids.js'
 import { AccessModelEnum, AuthenticationEnum, ConnectionStateEnum, ProtocolEnum, SecurityEnum } from './enums.js'
-import { Node } from './node.type.js'
+import { Node, PRESENT_ID } from './node.type.js'
 import { ConnectionRemedyEnum } from './remedy.type.js'
 
 @ObjectType({ description: 'Where an account is connected to. The password is never returned.' })
@@ -100,6 +100,9 @@ export class SyncProgress {
 export class Account implements Node {
   id!: string
 
+  @Field(() => ID, PRESENT_ID)
+  presentId!: string
+
   @Field(() => AccessModelEnum, { description: 'How it is worked with.' })
   model!: AccessModelEnum
 
@@ -144,7 +147,8 @@ export class ConnectionScheduleType implements ConnectionSchedule {
 /** Brings an account into the API's form. */
 export function accountOf(view: AccountView, at: number | null = null): Account {
   return {
-    id: nodeId('Account', view.accountId),
+    id: nodeId('Account', view.accountId, at),
+    presentId: nodeId('Account', view.accountId),
     view,
     accountId: view.accountId,
     at,

@@ -3,7 +3,7 @@ import { Field, Float, InputType } from '@nestjs/graphql'
 @InputType({
   isOneOf: true,
   description:
-    'A moment of the past: exactly one of the two. What is asked as of a moment is answered as it would have been then, and so is everything below it.',
+    'A moment of the past: exactly one of the two. What is asked as of a moment is answered as it would have been then, and so is everything below it. The objects of the answer have ids of their own.',
 })
 export class AsOf {
   @Field(() => Float, {

@@ -6,6 +6,7 @@ import {
   AccountNotFound,
   InvalidSettings,
   ModelNotPossible,
+  PastState,
   plainError,
   UserError,
   userErrorOf,
@@ -96,6 +97,7 @@ export const ChangeError = createUnionType({
       OutcomeUnknown,
       CandidatesChanged,
       WouldBeLost,
+      PastState,
     ] as const,
   resolveType: (value: object) => value.constructor,
 })

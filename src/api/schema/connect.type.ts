@@ -91,6 +91,10 @@ const HostNotAllowed = plainError(
 export const ModelNotPossible = plainError('ModelNotPossible', 'The protocol cannot serve the access model.')
 const MaildropInUse = plainError('MaildropInUse', 'Another session has the maildrop open: try again when it is over.')
 const ConnectionLost = plainError('ConnectionLost', 'The connection broke, or the server did what it should not.')
+export const PastState = plainError(
+  'PastState',
+  'The id is that of a past state, which names nothing that can be changed: its `presentId` does.',
+)
 export const AccountNotFound = plainError('AccountNotFound', 'There is no such account.')
 
 @ObjectType({ implements: () => [UserError], description: 'The server refused user name or password.' })
@@ -151,6 +155,7 @@ export const ConnectAccountError = createUnionType({
       AlreadyConnected,
       AccountNotFound,
       InvalidSettings,
+      PastState,
     ] as const,
   resolveType: (value: object) => value.constructor,
 })

@@ -1,5 +1,5 @@
 import { createUnionType, Field, ID, InputType, ObjectType } from '@nestjs/graphql'
-import { AccountNotFound, InvalidSettings, plainError, type UserError } from './connect.type.js'
+import { AccountNotFound, InvalidSettings, PastState, plainError, type UserError } from './connect.type.js'
 import { Message } from './message.type.js'
 
 @InputType({ description: 'Which message is to be forgotten, and who asks for it.' })
@@ -25,7 +25,7 @@ export const MessageNotFound = plainError('MessageNotFound', 'There is no such m
 export const ForgetError = createUnionType({
   name: 'ForgetError',
   description: 'Why something was not forgotten.',
-  types: () => [MessageNotFound, AccountNotFound, InvalidSettings] as const,
+  types: () => [MessageNotFound, AccountNotFound, InvalidSettings, PastState] as const,
   resolveType: (value: object) => value.constructor,
 })
 

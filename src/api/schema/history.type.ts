@@ -24,18 +24,22 @@ export class ChangeConnection {
   pageInfo!: PageInfo
 }
 
-@ObjectType({ description: 'A message that is not the same at two moments.' })
+@ObjectType({ description: 'How a message differs between two moments.' })
 export class MessageDifference {
-  @Field(() => ID, { description: 'The message.' })
+  @Field(() => ID, { description: 'The message, by its id of the present.' })
   messageId!: string
 
-  @Field(() => [DifferenceKindEnum], { description: 'What is another with it.' })
+  @Field(() => [DifferenceKindEnum], { description: 'What is different.' })
   kinds!: DifferenceKindEnum[]
 
   @Field(() => Message, { nullable: true, description: 'As it was at the earlier moment; null when it was not there.' })
   before!: Message | null
 
-  @Field(() => Message, { nullable: true, description: 'As it was at the later moment; null when it was not there.' })
+  @Field(() => Message, {
+    nullable: true,
+    description:
+      'As it was at the later moment; null when it was not there. Where that is now, it is the message of the present.',
+  })
   after!: Message | null
 }
 

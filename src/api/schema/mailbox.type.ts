@@ -1,10 +1,10 @@
-import { Field, Int, ObjectType, registerEnumType } from '@nestjs/graphql'
+import { Field, ID, Int, ObjectType, registerEnumType } from '@nestjs/graphql'
 import { namespaceOf, OTHER_USERS, SHARED } from '../../mailbox/mailbox-list.js'
 import type { MailboxListView } from '../../projections/mailbox-views.js'
 import { nodeId } from '../ids.js'
 import { SyncProgress } from './account.type.js'
 import { MailboxProblemKindEnum } from './enums.js'
-import { Node } from './node.type.js'
+import { Node, PRESENT_ID } from './node.type.js'
 import { SelectionType, selectionTypeOf } from './selection.type.js'
 
 export enum MailboxNamespaceEnum {
@@ -37,6 +37,9 @@ export class MailboxProblem {
 @ObjectType({ implements: () => [Node], description: 'An IMAP mailbox.' })
 export class Mailbox implements Node {
   id!: string
+
+  @Field(() => ID, PRESENT_ID)
+  presentId!: string
 
   @Field({ description: 'Its whole path, decoded, with the delimiter between levels.' })
   path!: string
@@ -107,7 +110,8 @@ export class Mailbox implements Node {
 export function mailboxOf(view: MailboxListView, at: number | null = null): Mailbox {
   const name = view.delimiter ? (view.path.split(view.delimiter).at(-1) ?? view.path) : view.path
   return {
-    id: nodeId('Mailbox', view.mailboxId),
+    id: nodeId('Mailbox', view.mailboxId, at),
+    presentId: nodeId('Mailbox', view.mailboxId),
     mailboxId: view.mailboxId,
     accountId: view.accountId,
     at,

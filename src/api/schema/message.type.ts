@@ -1,10 +1,10 @@
 import { LARGEST_PAGE } from '../page-size.js'
-import { Field, Float, ObjectType } from '@nestjs/graphql'
+import { Field, Float, ID, ObjectType } from '@nestjs/graphql'
 import { isImageOfText, type PlacedPart } from '../../mailbox/message.js'
 import type { MessageView } from '../../projections/message-views.js'
 import { nodeId } from '../ids.js'
 import { DefectEnum, OriginEnum } from './message-enums.js'
-import { Node } from './node.type.js'
+import { Node, PRESENT_ID } from './node.type.js'
 
 @ObjectType({ description: 'A name and an address of an envelope (RFC 9051 §7.5.2).' })
 export class Address {
@@ -75,6 +75,9 @@ export class MessageContent {
 @ObjectType({ implements: () => [Node], description: 'One message in one mailbox.' })
 export class Message implements Node {
   id!: string
+
+  @Field(() => ID, PRESENT_ID)
+  presentId!: string
 
   @Field(() => Float, {
     nullable: true,
@@ -171,7 +174,8 @@ class ViewedMessage extends Message {
 
 /** How each field that is not one of the view's own follows from it. */
 const FIELDS: { [Name in keyof Message]?: (view: MessageView) => unknown } = {
-  id: (view) => nodeId('Message', view.messageId),
+  id: (view) => nodeId('Message', view.messageId, view.at),
+  presentId: (view) => nodeId('Message', view.messageId),
   uid: (view) => view.uid || null,
   sentAt: (view) => (view.sentAt === null ? null : new Date(view.sentAt)),
   sender: (view) => view.addresses.sender,
