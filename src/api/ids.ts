@@ -16,7 +16,7 @@ export function badInput(message: string): GraphQLError {
 /** An id of a past state was given where something of the present has to be named. */
 export class PastId extends GraphQLError {
   constructor() {
-    super('The id names a past state, which cannot be changed: give the `presentId` of it.', {
+    super('The id names a past state, and this is about the present: give its `presentId`.', {
       extensions: { code: 'BAD_USER_INPUT' },
     })
   }
