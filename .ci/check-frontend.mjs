@@ -7,7 +7,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import ts from 'typescript'
-import { compileForRelay } from './relay.mjs'
+import { compileForRelay } from '../test/support/relay-artifacts.ts'
 
 const FOLDER = 'test/frontend'
 
