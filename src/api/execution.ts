@@ -26,6 +26,7 @@ import { fieldExtensionsEstimator, getComplexity, simpleEstimator } from 'graphq
 import { LRUCache } from 'lru-cache'
 import { checkArguments } from './argument-check.js'
 import { refusePastIds } from './past-ids.js'
+import { describeRootTypes } from './schema/root-types.js'
 import type { ApiContext } from './context.js'
 import { measureDocument, MOST_SELECTIONS, tooExpensive } from './document-size.js'
 import { introspectionEstimator } from './introspection-cost.js'
@@ -66,6 +67,7 @@ export class Executor {
     ]
     for (const field of Object.values(schema.getMutationType()?.getFields() ?? {}))
       field.resolve = readingAgain(field as Mutation)
+    describeRootTypes(schema)
     refusePastIds(schema)
     checkArguments(schema)
   }

@@ -119,7 +119,8 @@ export class Account implements Node {
   version!: number
 
   @Field({
-    description: 'The same as a cursor, for `after` of a subscription: what it brings follows exactly on this answer.',
+    description:
+      "The place in the account's stream that this answer shows. A subscription that begins `after` it brings exactly what follows.",
   })
   cursor!: string
 

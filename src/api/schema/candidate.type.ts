@@ -35,13 +35,13 @@ export class CandidateConnection {
 
 @ObjectType({ description: 'A group of messages that are worth deleting where the mailbox fills up.' })
 export class CandidateGroup {
-  @Field(() => CandidateKindEnum, { description: 'Which.' })
+  @Field(() => CandidateKindEnum, { description: 'Why these messages are worth deleting.' })
   kind!: CandidateKindEnum
 
   @Field(() => Int, { description: 'Messages in it.' })
   messageCount!: number
 
-  @Field(() => Float, { description: 'Bytes that go with them, as the server states them.' })
+  @Field(() => Float, { description: 'Bytes that deleting the messages frees, as the server states them.' })
   bytes!: number
 
   accountId!: string
@@ -63,11 +63,13 @@ export class DeleteCandidatesInput implements CandidateTerms {
   olderThanDays!: number
 
   @Field(() => Int, {
-    description: 'How many messages were seen in it: where they are others now, nothing is deleted.',
+    description: 'Messages that the group was seen to have; where it has others now, nothing is deleted.',
   })
   messageCount!: number
 
-  @Field(() => Float, { description: 'How many bytes.' })
+  @Field(() => Float, {
+    description: 'Bytes that the group was seen to have; where it has others now, nothing is deleted.',
+  })
   bytes!: number
 }
 

@@ -23,17 +23,17 @@ const MailboxExists = plainError('MailboxExists', 'There is a mailbox with that 
 
 @ObjectType({ implements: () => [UserError], description: 'A mailbox that holds messages is not deleted.' })
 export class MailboxNotEmpty extends UserError {
-  @Field(() => Float, { description: 'How many it holds.' })
+  @Field(() => Float, { description: 'Messages that the mailbox holds.' })
   messages!: number
 }
 
 const TooManyMessages = plainError('TooManyMessages', 'The change would be about more messages than one may be.')
 @ObjectType({ implements: () => [UserError], description: 'Unusually many messages would be deleted for good.' })
 export class MassDeletion extends UserError {
-  @Field(() => Float, { description: 'How many.' })
+  @Field(() => Float, { description: 'Messages that would be deleted for good.' })
   messages!: number
 
-  @Field(() => Float, { description: 'Of how many in their mailbox.' })
+  @Field(() => Float, { description: 'Messages in the mailbox.' })
   of!: number
 }
 
@@ -48,10 +48,10 @@ const NoConnection = plainError('NoConnection', 'There is no connection to the s
 
 @ObjectType({ implements: () => [UserError], description: 'A group is not what was seen of it, and was not deleted.' })
 export class CandidatesChanged extends UserError {
-  @Field(() => Float, { description: 'Messages that it has now.' })
+  @Field(() => Float, { description: 'Messages that the group has now.' })
   messages!: number
 
-  @Field(() => Float, { description: 'Their bytes.' })
+  @Field(() => Float, { description: 'Bytes of the messages that the group has now.' })
   bytes!: number
 }
 
@@ -208,11 +208,11 @@ export abstract class MessagesInput {
 export class ChangeFlagsInput extends MessagesInput {
   @Field(() => [String], {
     nullable: true,
-    description: 'To add: system flags as in \\Seen, or keywords (RFC 9051 §2.3.2).',
+    description: 'Flags to add: system flags as in \\Seen, or keywords (RFC 9051 §2.3.2).',
   })
   add?: string[] | null
 
-  @Field(() => [String], { nullable: true, description: 'To remove.' })
+  @Field(() => [String], { nullable: true, description: 'Flags and keywords to remove.' })
   remove?: string[] | null
 }
 
@@ -226,14 +226,14 @@ export class MoveMessagesInput extends MessagesInput {
 export class DeleteMessagesInput extends MessagesInput {
   @Field({
     defaultValue: false,
-    description: 'For good, rather than into Trash. What is in Trash goes for good anyway.',
+    description: 'Whether to delete for good, rather than into Trash. What is in Trash is deleted for good anyway.',
   })
   forGood!: boolean
 
   @Field({
     defaultValue: false,
     description:
-      'That it is meant: to delete for good 100 messages or more, and more than half of a mailbox, of a DISCONNECTED account.',
+      'Confirms deleting for good 100 messages or more, and more than half of a mailbox, of a DISCONNECTED account.',
   })
   confirmed!: boolean
 }

@@ -61,7 +61,7 @@ export class MessageAddedChange extends Change {
   @Field(() => ID, { description: 'Its mailbox.' })
   mailboxId!: string
 
-  @Field(() => OriginEnum, { description: 'Whence it came; only ARRIVED is new mail.' })
+  @Field(() => OriginEnum, { description: 'How the message got into its mailbox; only ARRIVED is new mail.' })
   origin!: OriginEnum
 
   @Field(() => ID, { nullable: true, description: 'The message of which it is a copy, or which was uploaded again.' })
@@ -160,11 +160,15 @@ export class OperationChange extends Change {
 
   @Field(() => OperationStateEnum, {
     nullable: true,
-    description: 'Their state from then on; null where only some of their messages have come to an outcome.',
+    description:
+      'The state of the operations from then on; null where only some of their messages have come to an outcome.',
   })
   operationState!: OperationStateEnum | null
 
-  @Field(() => OutcomeReasonEnum, { nullable: true, description: 'Why, where there is a reason.' })
+  @Field(() => OutcomeReasonEnum, {
+    nullable: true,
+    description: 'Why the operations ended as they did, where there is a reason.',
+  })
   outcomeReason!: OutcomeReasonEnum | null
 }
 
@@ -216,10 +220,10 @@ export class CollectionChange extends Change {}
   description: 'How full the maildrop of an OFFLINE account is was found to be other than before, or passed a level.',
 })
 export class MaildropChange extends Change {
-  @Field(() => Int, { description: 'Messages in it.' })
+  @Field(() => Int, { description: 'Messages in the maildrop.' })
   messages!: number
 
-  @Field(() => Float, { description: 'Their bytes.' })
+  @Field(() => Float, { description: 'Bytes of the messages in the maildrop.' })
   bytes!: number
 
   @Field(() => Float, { nullable: true, description: 'Bytes that it may hold, where that is known.' })

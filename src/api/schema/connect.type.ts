@@ -165,7 +165,7 @@ export class ConnectAccountPayload {
   @Field(() => Account, { nullable: true, description: 'The account, when it worked.' })
   account!: Account | null
 
-  @Field(() => [ConnectAccountError], { description: 'Why not, when it did not; nothing was saved then.' })
+  @Field(() => [ConnectAccountError], { description: 'Why the settings were not saved, when they were not.' })
   errors!: UserError[]
 }
 

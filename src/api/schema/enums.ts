@@ -69,9 +69,11 @@ registerEnumType(ConnectionStateEnum, {
   name: 'ConnectionState',
   description: "How an account's connection stands.",
   valuesMap: {
-    CONNECTING: { description: 'It is about to be made for the first time, or with new credentials.' },
-    CONNECTED: { description: 'It is up, or was when this was last proved.' },
-    DISCONNECTED: { description: 'It was lost, or could not be had; it is tried again at growing intervals.' },
+    CONNECTING: { description: 'The connection is about to be made for the first time, or with new credentials.' },
+    CONNECTED: { description: 'The connection is up, or was when this was last proved.' },
+    DISCONNECTED: {
+      description: 'The connection was lost, or could not be made; it is tried again at growing intervals.',
+    },
     THROTTLED: { description: 'The server asked for a pause; nothing is tried until it is over.' },
     LOGIN_REFUSED: { description: 'The server refused the login; nothing is tried until the credentials change.' },
     FAILED: {
@@ -119,12 +121,12 @@ export enum DifferenceKindEnum {
 }
 registerEnumType(DifferenceKindEnum, {
   name: 'DifferenceKind',
-  description: 'What is another with a message at a later moment than at an earlier one.',
+  description: 'How a message differs between two moments.',
   valuesMap: {
-    ADDED: { description: 'It was not there, and is.' },
-    REMOVED: { description: 'It was there, and is not.' },
-    MOVED: { description: 'It is in another mailbox.' },
-    FLAGS_CHANGED: { description: 'It has other flags or keywords.' },
+    ADDED: { description: 'The message was not there at the earlier moment, and is at the later one.' },
+    REMOVED: { description: 'The message was there at the earlier moment, and is not at the later one.' },
+    MOVED: { description: 'The message is in another mailbox.' },
+    FLAGS_CHANGED: { description: 'The message has other flags or keywords.' },
   },
 })
 
@@ -169,9 +171,11 @@ registerEnumType(CopyStateEnum, {
   name: 'ServerCopyState',
   description: 'Whether the server of an OFFLINE account still has a message that was collected.',
   valuesMap: {
-    THERE: { description: 'It has it, when it was last looked at.' },
-    DELETION_ASKED: { description: 'It is being asked to delete it, and has not said yet that it did.' },
-    GONE: { description: 'It no longer has it.' },
+    THERE: { description: 'The server had the message when it was last looked at.' },
+    DELETION_ASKED: {
+      description: 'The server is being asked to delete the message, and has not said yet that it did.',
+    },
+    GONE: { description: 'The server no longer has the message.' },
   },
 })
 
@@ -357,7 +361,7 @@ registerEnumType(CandidateKindEnum, {
   description: 'A group of messages that are worth deleting where the mailbox fills up.',
   valuesMap: {
     LARGEST: { description: 'Of `minBytes` or more, and not flagged.' },
-    READ_ATTACHMENTS: { description: 'The same, with attachments, and read.' },
+    READ_ATTACHMENTS: { description: 'Of `minBytes` or more, with attachments, read, and not flagged.' },
     DUPLICATES: { description: 'With the Message-ID and the size of an earlier one, which stays.' },
     TRASH: { description: 'In the mailbox for what is thrown away (RFC 6154).' },
     JUNK: { description: 'In the mailbox for junk (RFC 6154).' },

@@ -34,7 +34,7 @@ export class ForgetMessagePayload {
   @Field(() => [ID], { description: 'What was forgotten: the message, and every copy of it in the account.' })
   forgottenIds!: string[]
 
-  @Field(() => [Message], { description: 'Those of them that are still in a mailbox, as they are now.' })
+  @Field(() => [Message], { description: 'The forgotten messages that are still in a mailbox, as they are now.' })
   messages!: Message[]
 
   @Field(() => [ForgetError], { description: 'Why nothing was forgotten.' })

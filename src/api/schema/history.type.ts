@@ -29,16 +29,19 @@ export class MessageDifference {
   @Field(() => ID, { description: 'The message, by its id of the present.' })
   messageId!: string
 
-  @Field(() => [DifferenceKindEnum], { description: 'What is different.' })
+  @Field(() => [DifferenceKindEnum], { description: 'How the message differs.' })
   kinds!: DifferenceKindEnum[]
 
-  @Field(() => Message, { nullable: true, description: 'As it was at the earlier moment; null when it was not there.' })
+  @Field(() => Message, {
+    nullable: true,
+    description: 'The message at the earlier moment; null when it was not there.',
+  })
   before!: Message | null
 
   @Field(() => Message, {
     nullable: true,
     description:
-      'As it was at the later moment; null when it was not there. Where that is now, it is the message of the present.',
+      'The message at the later moment; null when it was not there. If `to` is not given, it is the message of the present.',
   })
   after!: Message | null
 }

@@ -148,7 +148,7 @@ export class Message implements Node {
   @Field({ description: 'Whether it has attachments.' })
   hasAttachment!: boolean
 
-  @Field(() => OriginEnum, { description: 'Whence it came into its mailbox.' })
+  @Field(() => OriginEnum, { description: 'How the message got into its mailbox.' })
   origin!: OriginEnum
 
   @Field(() => [DefectEnum], { description: 'What the index could not keep as it came.' })
@@ -256,7 +256,10 @@ export class MessageConnection {
   @Field(() => Float, { description: "The version of the account's stream that the page shows." })
   version!: number
 
-  @Field({ description: 'The same as a cursor, for `after` of a subscription.' })
+  @Field({
+    description:
+      "The place in the account's stream that the page shows. A subscription that begins `after` it brings exactly what follows.",
+  })
   streamCursor!: string
 }
 

@@ -40,19 +40,19 @@ export class ModelChangePreviewType implements ModelChangePreview {
   @Field(() => Int, { description: 'Raw messages that are here and on the server, and are dropped here.' })
   dropMessages!: number
 
-  @Field(() => Float, { description: 'Their bytes.' })
+  @Field(() => Float, { description: 'Bytes of the raw messages that are dropped here.' })
   dropBytes!: number
 
   @Field(() => Int, { description: 'Messages that are here and on no server, and are uploaded.' })
   uploadMessages!: number
 
-  @Field(() => Float, { description: 'Their bytes.' })
+  @Field(() => Float, { description: 'Bytes of the messages that are uploaded.' })
   uploadBytes!: number
 
   @Field(() => Int, { description: 'Messages of the index of which the content is fetched.' })
   fetchMessages!: number
 
-  @Field(() => Float, { description: 'Their bytes.' })
+  @Field(() => Float, { description: 'Bytes of the messages whose content is fetched.' })
   fetchBytes!: number
 }
 

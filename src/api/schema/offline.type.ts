@@ -57,10 +57,10 @@ export class MaildropForecast {
     'How full the mail of an account is on its server, as it was when it was last looked at: the maildrop of an OFFLINE account, all mailboxes of others.',
 })
 export class Maildrop {
-  @Field(() => Int, { description: 'Messages in it.' })
+  @Field(() => Int, { description: 'Messages on the server.' })
   messages!: number
 
-  @Field(() => Float, { description: 'Their bytes.' })
+  @Field(() => Float, { description: 'Bytes of the messages on the server.' })
   bytes!: number
 
   @Field(() => Float, { nullable: true, description: 'Bytes that it may hold, where the server or the user tells.' })
@@ -143,10 +143,10 @@ export class SetCollectionInput {
   description: 'What a deletion policy would delete at the next connection, of what is known to be on the server.',
 })
 export class DeletionPreviewType {
-  @Field(() => Int, { description: 'Messages.' })
+  @Field(() => Int, { description: 'Messages that would be deleted.' })
   messages!: number
 
-  @Field(() => Float, { description: 'Their bytes.' })
+  @Field(() => Float, { description: 'Bytes of the messages that would be deleted.' })
   bytes!: number
 }
 

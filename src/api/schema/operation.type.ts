@@ -53,13 +53,13 @@ export class OperationRejection {
   @Field(() => ID, { description: 'The message; it may be gone.' })
   messageId!: string
 
-  @Field(() => OutcomeReasonEnum, { description: 'Why.' })
+  @Field(() => OutcomeReasonEnum, { description: 'Why the operation was not done for the message.' })
   reason!: OutcomeReasonEnum
 }
 
 @ObjectType({ description: 'Something that the server of an account is to be told next.' })
 export class UploadStep {
-  @Field(() => UploadStepKindEnum, { description: 'What.' })
+  @Field(() => UploadStepKindEnum, { description: 'What the server is told.' })
   kind!: UploadStepKindEnum
 
   @Field(() => ID, { description: 'The mailbox that messages go into, are in, or that is changed itself.' })

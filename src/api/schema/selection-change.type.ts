@@ -20,7 +20,7 @@ export class SelectionPreviewType implements SelectionPreview {
   @Field(() => Int, { description: 'Messages of which the raw message would be fetched.' })
   fetchMessages!: number
 
-  @Field(() => Float, { description: 'Their bytes, as the server states them.' })
+  @Field(() => Float, { description: 'Bytes of the raw messages that would be fetched, as the server states them.' })
   fetchBytes!: number
 
   @Field(() => Int, {
@@ -29,7 +29,7 @@ export class SelectionPreviewType implements SelectionPreview {
   })
   dropMessages!: number
 
-  @Field(() => Float, { description: 'Their bytes.' })
+  @Field(() => Float, { description: 'Bytes of the raw messages that would be dropped.' })
   dropBytes!: number
 }
 

@@ -30,13 +30,13 @@ export class SelectedContentsProgress implements SelectionProgress {
   @Field(() => Int, { description: 'Messages that are selected.' })
   messages!: number
 
-  @Field(() => Float, { description: 'Their bytes, as the server states them.' })
+  @Field(() => Float, { description: 'Bytes of the messages that are selected, as the server states them.' })
   bytes!: number
 
-  @Field(() => Int, { description: 'Those of them of which the raw message is here.' })
+  @Field(() => Int, { description: 'Selected messages whose raw message is here.' })
   messagesHere!: number
 
-  @Field(() => Float, { description: 'Their bytes.' })
+  @Field(() => Float, { description: 'Bytes of the raw messages that are here.' })
   bytesHere!: number
 }
 
