@@ -15,12 +15,13 @@ import type { TrackedMailbox } from './upload-plan.js'
  * shown changes at once, and the server is told what differs.
  */
 
-/** Asks for a mailbox to be made. */
+/** Asks for a mailbox to be made. @param specialUse what it is for (RFC 6154); null where nobody said */
 export function requestMailbox(
   mailboxes: readonly TrackedMailbox[],
   wanted: string,
   request: Request,
   makeId: () => string,
+  specialUse: string | null = null,
 ): Decision {
   const delimiter = delimiterOf(mailboxes)
   const path = canonicalPath(wanted, delimiter)
@@ -34,7 +35,7 @@ export function requestMailbox(
     path,
     delimiter,
     attributes: [],
-    specialUse: null,
+    specialUse,
     subscribed: true,
     selectable: true,
     objectId: null,
@@ -238,6 +239,24 @@ export function decideMailboxRefusal(
     if (!ending) return []
     return [...shownAsOnServer(mailboxes, mailbox, kind), ended(operationId, ending.outcome, change)]
   })
+}
+
+/**
+ * Decides what becomes of messages that were to go into a mailbox which the server would not make: they are shown where the
+ * server has them. What a client wrote for it stays in it.
+ *
+ * @param messages those of which something else is shown than the server has
+ */
+export function decideUnmade(
+  mailboxId: string,
+  messages: readonly TrackedMessage[],
+  change: ServerChange,
+  terms: SettlementTerms,
+): AccountEvent[] {
+  if (endingOf('CREATE_MAILBOX', change, terms.policy)?.outcome !== 'REJECTED') return []
+  const settling = new Settling(terms)
+  for (const message of messages) if (message.shown?.mailboxId === mailboxId) refusePlace(message, change, settling)
+  return settling.events()
 }
 
 /** What is known when the server lists its mailboxes. */

@@ -1,7 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net'
 
 /** Answers a command, given without its tag and with its literals inside: what it says first, then its result ("OK done"); null for none. */
-export type Script = (command: string, say: (line: string) => void) => string | null
+export type Script = (command: string, say: (line: string) => void) => string | null | Promise<string | null>
 
 /** An IMAP server that does what it is told to: for what real ones never do, or not ten thousand times. */
 export class ScriptedImap {
@@ -35,9 +35,14 @@ export class ScriptedImap {
           const command = words.join(' ')
           if (/^IDLE/i.test(command)) idle = tag
           // DONE has no tag of its own: it is answered with that of IDLE (RFC 2177)
+          const answering = line === 'DONE' ? idle : tag
+          const answer = (result: string | null) => {
+            if (result !== null) socket.write(`${answering} ${result}\r\n`)
+            if (/^LOGOUT/i.test(command)) socket.end()
+          }
           const result = script(line === 'DONE' ? line : command, (text) => socket.write(`${text}\r\n`))
-          if (result !== null) socket.write(`${line === 'DONE' ? idle : tag} ${result}\r\n`)
-          if (/^LOGOUT/i.test(command)) socket.end()
+          if (result instanceof Promise) void result.then(answer)
+          else answer(result)
         }
       })
     })

@@ -16,6 +16,7 @@ import {
   requestRestore,
   type Request,
 } from '../../mailbox/requests.js'
+import { requestIntoTrash } from '../../mailbox/trash.js'
 import type { TrackedMessage } from '../../mailbox/tracked-message.js'
 import { Streams } from '../../event-store/streams.js'
 import { Platform } from '../../platform/platform.js'
@@ -116,8 +117,9 @@ class AnswerOperationHandler implements ICommandHandler<AnswerOperation, ChangeO
         case 'MOVE':
           return into(view, target, () => requestMove(messages, target, request))
         case 'DELETE': {
-          const trash = effects.find(({ to }) => to)?.to ?? null
-          return { events: requestDeletion(messages, trash, trash === null, request) }
+          const isForGood = !effects.some(({ to }) => to)
+          if (!isForGood) return requestIntoTrash(messages, mailboxes, request, newId)
+          return { events: requestDeletion(messages, null, true, request) }
         }
         case 'COPY':
           return into(view, target, () => requestCopies(messages, target, request, newId))

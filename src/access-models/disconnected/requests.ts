@@ -23,6 +23,7 @@ import {
   type Request,
 } from '../../mailbox/requests.js'
 import type { TrackedMessage } from '../../mailbox/tracked-message.js'
+import { requestIntoTrash, trashOf } from '../../mailbox/trash.js'
 import type { TrackedMailbox } from '../../mailbox/upload-plan.js'
 import { Streams } from '../../event-store/streams.js'
 import type { Queryable } from '../../platform/database.js'
@@ -76,11 +77,12 @@ export class Requests implements MailWork {
 
   delete(accountId: string, messages: WantedMessages, forGood: boolean, isConfirmed: boolean) {
     return this.recorded(accountId, messages, 'DELETE', (view, request) => {
-      const trash = trashOf(view.mailboxes)
-      if (!forGood && !trash) return { failure: { kind: 'MailboxNotFound' } }
-      const mass = isConfirmed ? null : massDeletionOf(view.messages, view.mailboxes, trash?.mailboxId ?? null, forGood)
+      const { messages, mailboxes } = view
+      if (!forGood) return requestIntoTrash(messages, mailboxes, request, newId)
+      const trash = trashOf(mailboxes)?.mailboxId ?? null
+      const mass = isConfirmed ? null : massDeletionOf(messages, mailboxes, trash, forGood)
       if (mass) return { failure: { kind: 'MassDeletion', ...mass } }
-      return { events: requestDeletion(view.messages, trash?.mailboxId ?? null, forGood, request) }
+      return { events: requestDeletion(messages, trash, forGood, request) }
     })
   }
 
@@ -224,8 +226,4 @@ export function into({ mailboxes }: RequestView, mailboxId: string, decide: () =
   if (!mailbox) return { failure: { kind: 'MailboxNotFound' } }
   if (mailbox.selectable) return { events: decide() }
   return { failure: { kind: 'InvalidSettings', field: 'mailboxId', reason: 'is of a mailbox that holds no messages' } }
-}
-
-function trashOf(mailboxes: readonly TrackedMailbox[]): TrackedMailbox | undefined {
-  return mailboxes.find(({ specialUse, isHidden }) => specialUse === '\\Trash' && !isHidden)
 }

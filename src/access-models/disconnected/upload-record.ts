@@ -1,6 +1,6 @@
 import type { FenceToken, Streams } from '../../event-store/streams.js'
 import type { AccountEvent } from '../../mailbox/events.js'
-import { decideMailboxRefusal } from '../../mailbox/mailbox-requests.js'
+import { decideMailboxRefusal, decideUnmade } from '../../mailbox/mailbox-requests.js'
 import { decideFlags, type MailboxPlace } from '../../mailbox/message-changes.js'
 import type { ConflictPolicy, OperationKind, ServerChange } from '../../mailbox/operation.js'
 import { decideRefusal, decideStored, type SettlementTerms } from '../../mailbox/settlement.js'
@@ -10,7 +10,7 @@ import { decideSent } from '../../mailbox/upload-results.js'
 import type { Database, Queryable } from '../../platform/database.js'
 import { together } from '../../platform/together.js'
 import type { PlannedUpload } from '../../projections/upload-views.js'
-import { viewTallies, viewTracked, viewTrackedMailboxes } from '../../projections/operation-views.js'
+import { viewTallies, viewTracked, viewTrackedIn, viewTrackedMailboxes } from '../../projections/operation-views.js'
 import { viewMessages } from '../../projections/sync-views.js'
 import type { FlagsReport } from '../../protocols/imap/imap-connection.js'
 
@@ -89,8 +89,20 @@ export class UploadRecord {
   }
 
   /** The server would not do what is asked of a mailbox. */
-  mailboxRefused(mailboxId: string, kind: OperationKind, change: ServerChange): Promise<void> {
-    return this.ofMailbox(mailboxId, (mailbox, terms, all) => decideMailboxRefusal(all, mailbox, kind, change, terms))
+  async mailboxRefused(mailboxId: string, kind: OperationKind, change: ServerChange): Promise<void> {
+    if (kind === 'CREATE_MAILBOX') await this.unmade(mailboxId, change)
+    await this.ofMailbox(mailboxId, (mailbox, terms, all) => decideMailboxRefusal(all, mailbox, kind, change, terms))
+  }
+
+  private async unmade(mailboxId: string, change: ServerChange): Promise<void> {
+    await this.decide(
+      async (session) => {
+        const messages = await viewTrackedIn(session, [mailboxId])
+        const ids = messages.map(({ messageId }) => messageId)
+        return { messages, terms: { ...this.terms, tallies: await viewTallies(session, ids) } }
+      },
+      ({ messages, terms }) => decideUnmade(mailboxId, messages, change, terms),
+    )
   }
 
   /** The server has a mailbox under a path, or with a subscription. */

@@ -226,7 +226,8 @@ export class MoveMessagesInput extends MessagesInput {
 export class DeleteMessagesInput extends MessagesInput {
   @Field({
     defaultValue: false,
-    description: 'Whether to delete for good, rather than into Trash. What is in Trash is deleted for good anyway.',
+    description:
+      'Whether to delete for good, rather than into Trash. What is in Trash is deleted for good anyway. Where the server has no Trash, one is made.',
   })
   forGood!: boolean
 
