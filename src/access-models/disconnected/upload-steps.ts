@@ -319,7 +319,9 @@ async function isPossible(tools: StepTools, step: UploadStep): Promise<boolean> 
         return false
       }
     }
-    if (connection.selected === path) await connection.select('INBOX', true)
+    // a server may end the connection over it (Dovecot), over one below as well
+    const below = step.kind === 'rename' ? step.below.map(({ mailboxId }) => pathOf(tools, mailboxId)) : []
+    if ([path, ...below].includes(connection.selected ?? '')) await connection.select('INBOX', true)
     return true
   }
   const mailbox = mailboxes.get(step.kind === 'copy' || step.kind === 'move' ? fromOf(step) : step.on.mailboxId)
