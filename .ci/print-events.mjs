@@ -27,6 +27,8 @@ const NAMED = [
   'OutcomeReason',
   'ServerChange',
   'ConflictPolicy',
+  'Namespaces',
+  'NamespacePrefix',
   'Selection',
   'ConnectionSchedule',
   'AccessModel',

@@ -464,8 +464,8 @@ export class HeldHome implements AccountHome {
       // whether it comes back is found out by a job, like everything else
       this.tools.ask(account)
     })
-    const { capabilities, serverName: server } = connection
-    const established = { type: 'ConnectionEstablished' as const, data: { capabilities, server } }
+    const { capabilities, serverName: server, namespaces } = connection
+    const established = { type: 'ConnectionEstablished' as const, data: { capabilities, server, namespaces } }
     const { view } = await streams.decide(
       this.accountId,
       (session) => viewAccounts(session, [this.accountId]),

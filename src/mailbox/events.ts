@@ -5,6 +5,7 @@ import type { ConnectionRemedy, WorkFailure } from './failures.js'
 import type { Flags } from './flags.js'
 import type { CollectionSettings, MaildropSize } from './maildrop.js'
 import type { MessageData, Origin } from './message.js'
+import type { Namespaces } from './namespaces.js'
 import type { ConflictPolicy, Effect, OperationKind, OperationOutcome, OutcomeReason } from './operation.js'
 import type { ConnectionSchedule } from './connection-schedule.js'
 import type { Selection } from './selection.js'
@@ -130,6 +131,8 @@ export type ConnectionEstablished = Event<
     capabilities: readonly string[]
     /** what the server calls itself (RFC 2971); null where it does not */
     server: string | null
+    /** where the server keeps mailboxes (RFC 2342); null where it has not told that, and over POP3; as before where it is not said */
+    namespaces?: Namespaces | null
   }
 >
 

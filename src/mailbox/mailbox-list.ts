@@ -1,5 +1,6 @@
 import { endingOf } from './conflicts.js'
 import type { AccountEvent, MailboxListing } from './events.js'
+import { canonicalPath } from './namespaces.js'
 import type { ConflictPolicy } from './operation.js'
 
 /** A mailbox as the server has it, as far as known, and what is shown of it otherwise, since operations on it are pending. */
@@ -92,12 +93,6 @@ export type Namespace = 'PERSONAL' | 'OTHER_USERS' | 'SHARED'
 export function namespaceOf(attributes: readonly string[]): Namespace {
   if (attributes.includes(OTHER_USERS)) return 'OTHER_USERS'
   return attributes.includes(SHARED) ? 'SHARED' : 'PERSONAL'
-}
-
-/** A path with INBOX in capitals, also as the first of its levels: INBOX is the same in any case (RFC 9051 §5.1). */
-export function canonicalPath(path: string, delimiter: string | null): string {
-  const [first = path, ...below] = delimiter === null ? [path] : path.split(delimiter)
-  return first.toUpperCase() === 'INBOX' ? ['INBOX', ...below].join(delimiter ?? '') : path
 }
 
 function listedAnew({ mailboxId, shown, ...known }: KnownMailbox, listed: ListedMailbox): AccountEvent[] {

@@ -4,7 +4,8 @@ import { invalidPath, whyNoLevels, type ChangeFailure, type Decision } from './l
 import type { OperationKind, OperationOutcome, OutcomeReason, ServerChange } from './operation.js'
 import type { Request } from './requests.js'
 import { isGivenUp, type GivenUp } from './giving-up.js'
-import { canonicalPath, compareMailboxes, type KnownMailbox, type ListedMailbox } from './mailbox-list.js'
+import { compareMailboxes, type KnownMailbox, type ListedMailbox } from './mailbox-list.js'
+import { pathOnServer, type Namespaces } from './namespaces.js'
 import type { MessageIdentity, ServerPlace } from './server-place.js'
 import { lose, refusePlace, Settling, type SettlementTerms } from './settlement.js'
 import { showAt, type TrackedMessage } from './tracked-message.js'
@@ -15,16 +16,24 @@ import type { TrackedMailbox } from './upload-plan.js'
  * shown changes at once, and the server is told what differs.
  */
 
+/** What is known when a client names a mailbox of a server. */
+export type NamingView = {
+  /** all of the account */
+  mailboxes: readonly TrackedMailbox[]
+  /** where the server keeps mailboxes (RFC 2342); null where it has not told that */
+  namespaces: Namespaces | null
+}
+
 /** Asks for a mailbox to be made. @param specialUse what it is for (RFC 6154); null where nobody said */
 export function requestMailbox(
-  mailboxes: readonly TrackedMailbox[],
+  { mailboxes, namespaces }: NamingView,
   wanted: string,
   request: Request,
   makeId: () => string,
   specialUse: string | null = null,
 ): Decision {
   const delimiter = delimiterOf(mailboxes)
-  const path = canonicalPath(wanted, delimiter)
+  const path = pathOnServer(wanted, delimiter, namespaces)
   const failure = whyNoServerPath(path, delimiter) ?? whyTaken(mailboxes, path)
   if (failure) return { failure }
   // one that is to be deleted, and is wanted again before it was, has only to be shown
@@ -64,7 +73,7 @@ function shownAgain({ mailboxId, operations }: TrackedMailbox, request: Request)
 
 /** Asks for a mailbox to get another path, and those below it with it. */
 export function requestRename(
-  mailboxes: readonly TrackedMailbox[],
+  { mailboxes, namespaces }: NamingView,
   mailboxId: string,
   wanted: string,
   request: Request,
@@ -73,7 +82,7 @@ export function requestRename(
   const mailbox = shown.find((each) => each.mailboxId === mailboxId)
   if (!mailbox) return { failure: { kind: 'MailboxNotFound' } }
   const { delimiter } = mailbox
-  const path = canonicalPath(wanted, delimiter)
+  const path = pathOnServer(wanted, delimiter, namespaces)
   const failure = whyProtected(mailbox) ?? whyNoServerPath(path, delimiter)
   if (failure) return { failure }
   if (delimiter !== null && path.startsWith(mailbox.path + delimiter))
@@ -361,7 +370,7 @@ function listingOf(mailbox: TrackedMailbox): MailboxListing {
 }
 
 /** What stands between the levels of an account's paths, as its server has it. */
-function delimiterOf(mailboxes: readonly TrackedMailbox[]): string | null {
+export function delimiterOf(mailboxes: readonly TrackedMailbox[]): string | null {
   return mailboxes.find(({ delimiter }) => delimiter !== null)?.delimiter ?? null
 }
 

@@ -3,13 +3,13 @@ import { defaultSecurity, whyNotPossible } from './access-model.js'
 import { checkSettings } from './commands.js'
 import { normaliseFlags, sameFlags } from './flags.js'
 import {
-  canonicalPath,
   compareMailboxes,
   fetchOrder,
   type ComparisonTerms,
   type KnownMailbox,
   type ListedMailbox,
 } from './mailbox-list.js'
+import { canonicalPath } from './namespaces.js'
 import { reconnectPause, throttledPause } from './reconnect.js'
 import { looksChanged, planMailboxSync, type KnownPlace } from './sync-plan.js'
 import { flagsNotKept } from './upload-plan.js'

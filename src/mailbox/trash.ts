@@ -1,6 +1,7 @@
 import type { AccountEvent } from './events.js'
 import type { Decision } from './local-work.js'
-import { requestMailbox, requestMailboxAgain } from './mailbox-requests.js'
+import { delimiterOf, requestMailbox, requestMailboxAgain, type NamingView } from './mailbox-requests.js'
+import { pathOnServer } from './namespaces.js'
 import { requestDeletion, type Request } from './requests.js'
 import type { TrackedMessage } from './tracked-message.js'
 import type { TrackedMailbox } from './upload-plan.js'
@@ -21,17 +22,16 @@ export function trashOf(mailboxes: readonly TrackedMailbox[]): TrackedMailbox | 
 /**
  * Asks for messages to be deleted into Trash, and for Trash to be made where the server has none.
  *
- * @param mailboxes all of the account
  * @param makeId gives the new mailbox and its operation their ids
  */
 export function requestIntoTrash(
   messages: readonly TrackedMessage[],
-  mailboxes: readonly TrackedMailbox[],
+  view: NamingView,
   request: Request,
   makeId: () => string,
 ): Decision {
   const making: Request = { operationId: makeId(), kind: 'CREATE_MAILBOX', mailboxId: null, retryOf: null }
-  const trash = requestTrash(mailboxes, making, makeId)
+  const trash = requestTrash(view, making, makeId)
   if (trash === null) {
     const reason = `has to be true: the server has no Trash, and ${NAME} cannot hold messages`
     return { failure: { kind: 'InvalidSettings', field: 'forGood', reason } }
@@ -41,20 +41,23 @@ export function requestIntoTrash(
 
 /** Finds Trash, or asks for it to be made, once more where the server refused that before; null where it cannot be. */
 function requestTrash(
-  mailboxes: readonly TrackedMailbox[],
+  view: NamingView,
   making: Request,
   makeId: () => string,
 ): { mailboxId: string; events: AccountEvent[] } | null {
-  const known = trashOf(mailboxes) ?? mailboxes.find(({ path, isHidden }) => path === NAME && !isHidden)
+  const { mailboxes, namespaces } = view
+  const name = pathOnServer(NAME, delimiterOf(mailboxes), namespaces)
+  const known = trashOf(mailboxes) ?? mailboxes.find(({ path, isHidden }) => path === name && !isHidden)
   if (known) {
     const { mailboxId, serverPath, operations, selectable } = known
     if (!selectable) return null
     const isAwaited = operations.some(({ kind }) => kind === 'CREATE_MAILBOX')
     return { mailboxId, events: serverPath === null && !isAwaited ? requestMailboxAgain(known, making) : [] }
   }
-  const made = requestMailbox(mailboxes, NAME, making, makeId, '\\Trash')
+  const made = requestMailbox(view, NAME, making, makeId, '\\Trash')
   if ('failure' in made) return null
   const [opening] = made.events
   const mailboxId = opening?.type === 'OperationRequested' ? opening.data.mailboxId : null
-  return mailboxId === null ? null : { mailboxId, events: [...made.events] }
+  const hidden = mailboxes.find((each) => each.mailboxId === mailboxId)
+  return mailboxId === null || hidden?.selectable === false ? null : { mailboxId, events: [...made.events] }
 }

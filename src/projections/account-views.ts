@@ -3,6 +3,7 @@ import type { ConnectionRemedy, WorkFailureKind } from '../mailbox/failures.js'
 import type { ConnectionSchedule } from '../mailbox/connection-schedule.js'
 import { DEFAULT_POLICY, type DeletionPolicy } from '../mailbox/deletion-policy.js'
 import { DEFAULT_COLLECTION, type CollectionSettings, type MaildropSize } from '../mailbox/maildrop.js'
+import type { Namespaces } from '../mailbox/namespaces.js'
 import { FIRST_CONFLICT_POLICY, type ConflictPolicy } from '../mailbox/operation.js'
 import { FIRST_SELECTION, type Selection } from '../mailbox/selection.js'
 import { shardInSql } from '../event-store/shards.js'
@@ -38,6 +39,8 @@ export type AccountView = ServerSettings & {
   offlineUntil: Date | null
   server: string | null
   capabilities: string[]
+  /** where the server keeps mailboxes (RFC 2342); null where it has not told that */
+  namespaces: Namespaces | null
   /** how an OFFLINE account collects, and when it deletes from its server */
   collection: CollectionSettings
   deletionPolicy: DeletionPolicy
@@ -72,6 +75,7 @@ export type AccountRecord = {
   offline_until?: Date | null
   server: string | null
   capabilities: string[]
+  namespaces?: Namespaces | null
   authentication: Authentication
   certificate_fingerprint?: string | null
   deletion_policy: DeletionPolicy | null
@@ -93,6 +97,16 @@ export async function viewAccounts(session: Queryable, ids?: readonly string[]):
     values: [ids ?? null],
   })
   return rows.map(accountView)
+}
+
+/** Where the server of an account keeps mailboxes (RFC 2342); null where it has not told that. */
+export async function viewNamespaces(session: Queryable, accountId: string): Promise<Namespaces | null> {
+  const { rows } = await session.query<{ namespaces: Namespaces | null }>({
+    name: 'namespaces-of-account',
+    text: 'select namespaces from accounts where account_id = $1',
+    values: [accountId],
+  })
+  return rows[0]?.namespaces ?? null
 }
 
 /** An account, and in which way it is worked with: what a job for it has to be known. */
@@ -155,6 +169,7 @@ export function accountView(row: AccountRecord): AccountView {
     offlineUntil: row.offline_until ? new Date(row.offline_until) : null,
     server: row.server,
     capabilities: row.capabilities,
+    namespaces: row.namespaces ?? null,
     authentication: row.authentication,
     certificateFingerprint: row.certificate_fingerprint ?? null,
     collection: row.collection ?? DEFAULT_COLLECTION,

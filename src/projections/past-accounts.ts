@@ -78,6 +78,7 @@ const NEW_MAILBOX = {
 const NEW_ACCOUNT = {
   server: null,
   capabilities: [],
+  namespaces: null,
   deletion_policy: null,
   collection: null,
   maildrop: null,

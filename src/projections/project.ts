@@ -51,9 +51,10 @@ const projectors: Projectors = {
       },
     },
   ],
-  ConnectionEstablished: ({ capabilities, server }, recordedAt) => [
-    { change: 'set account', columns: { ...connection('CONNECTED', recordedAt), capabilities, server } },
-  ],
+  ConnectionEstablished: ({ capabilities, server, namespaces }, recordedAt) => {
+    const columns = { ...connection('CONNECTED', recordedAt), capabilities, server }
+    return [{ change: 'set account', columns: namespaces === undefined ? columns : { ...columns, namespaces } }]
+  },
   ConnectionLost: ({ reason, remedy }, recordedAt) => {
     const failure = remedy === undefined ? null : { remedy, failureId: null, since: recordedAt }
     const columns = { ...connection('DISCONNECTED', recordedAt, reason), connection_failure: failure }

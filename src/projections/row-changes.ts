@@ -1,3 +1,4 @@
+import type { Namespaces } from '../mailbox/namespaces.js'
 import type { CopyState } from '../mailbox/collection.js'
 import type { ConnectionRemedy, WorkFailureKind } from '../mailbox/failures.js'
 import type { DeletionPolicy } from '../mailbox/deletion-policy.js'
@@ -34,6 +35,7 @@ export type AccountColumns = Partial<{
   connection_failure: ConnectionFailure | null
   server: string | null
   capabilities: readonly string[]
+  namespaces: Namespaces | null
   authentication: string
   certificate_fingerprint: string | null
   deletion_policy: DeletionPolicy

@@ -65,7 +65,9 @@ class UndoOperationHandler implements ICommandHandler<UndoOperation, ChangeOutco
   }
 }
 
-function undo({ operation, messages, mailboxes }: { operation: OperationView } & RequestView): Decision {
+type UndoView = { operation: OperationView } & Omit<RequestView, 'namespaces'>
+
+function undo({ operation, messages, mailboxes }: UndoView): Decision {
   const { operationId, state, mailboxId } = operation
   if (operation.messages > 0 || state !== 'PENDING') return decideUndo(operation, messages)
   const mailbox = mailboxes.find((each) => each.mailboxId === mailboxId)
@@ -118,7 +120,7 @@ class AnswerOperationHandler implements ICommandHandler<AnswerOperation, ChangeO
           return into(view, target, () => requestMove(messages, target, request))
         case 'DELETE': {
           const isForGood = !effects.some(({ to }) => to)
-          if (!isForGood) return requestIntoTrash(messages, mailboxes, request, newId)
+          if (!isForGood) return requestIntoTrash(messages, view, request, newId)
           return { events: requestDeletion(messages, null, true, request) }
         }
         case 'COPY':

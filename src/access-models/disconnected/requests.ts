@@ -11,6 +11,7 @@ import {
   requestMailboxDeletion,
   requestRename,
   requestSubscription,
+  type NamingView,
 } from '../../mailbox/mailbox-requests.js'
 import { massDeletionOf } from '../../mailbox/mass-deletion.js'
 import type { OperationKind } from '../../mailbox/operation.js'
@@ -28,6 +29,7 @@ import type { TrackedMailbox } from '../../mailbox/upload-plan.js'
 import { Streams } from '../../event-store/streams.js'
 import type { Queryable } from '../../platform/database.js'
 import { together } from '../../platform/together.js'
+import { viewNamespaces } from '../../projections/account-views.js'
 import { viewTracked, viewTrackedMailboxes } from '../../projections/operation-views.js'
 import { viewMatchingIds } from '../../projections/message-views.js'
 import { AppendedContents } from '../appended-contents.js'
@@ -35,12 +37,15 @@ import { addedBy, decideOrFail } from '../decide-or-fail.js'
 import type { MailWork, WantedMessages } from '../mail-work.js'
 
 /** What a request is decided on. */
-export type RequestView = { messages: TrackedMessage[]; mailboxes: TrackedMailbox[] }
+export type RequestView = NamingView & { messages: TrackedMessage[]; mailboxes: TrackedMailbox[] }
 
 /** What was recorded of a request, or why nothing was; `isUnknown` where its outcome was waited for and did not come. */
 export type RecordedRequest =
   | { accountId: string; ids: string[]; operationId: string; events: readonly RecordedEvent[]; isUnknown?: true }
   | { failure: ChangeFailure }
+
+/** Operations that may give a mailbox a path. */
+const NAMING: ReadonlySet<OperationKind> = new Set(['CREATE_MAILBOX', 'RENAME_MAILBOX', 'DELETE'])
 
 const none: WantedMessages = async () => []
 
@@ -78,7 +83,7 @@ export class Requests implements MailWork {
   delete(accountId: string, messages: WantedMessages, forGood: boolean, isConfirmed: boolean) {
     return this.recorded(accountId, messages, 'DELETE', (view, request) => {
       const { messages, mailboxes } = view
-      if (!forGood) return requestIntoTrash(messages, mailboxes, request, newId)
+      if (!forGood) return requestIntoTrash(messages, view, request, newId)
       const trash = trashOf(mailboxes)?.mailboxId ?? null
       const mass = isConfirmed ? null : massDeletionOf(messages, mailboxes, trash, forGood)
       if (mass) return { failure: { kind: 'MassDeletion', ...mass } }
@@ -125,8 +130,8 @@ export class Requests implements MailWork {
   }
 
   async createMailbox(accountId: string, path: string): Promise<ChangeOutcome> {
-    const outcome = await this.recorded(accountId, none, 'CREATE_MAILBOX', ({ mailboxes }, request) =>
-      requestMailbox(mailboxes, path, request, newId),
+    const outcome = await this.recorded(accountId, none, 'CREATE_MAILBOX', (view, request) =>
+      requestMailbox(view, path, request, newId),
     )
     if ('failure' in outcome) return outcome
     const [opening] = outcome.events
@@ -135,19 +140,19 @@ export class Requests implements MailWork {
   }
 
   renameMailbox(accountId: string, mailboxId: string, path: string) {
-    return this.ofMailbox(accountId, mailboxId, 'RENAME_MAILBOX', (mailboxes, request) =>
-      requestRename(mailboxes, mailboxId, path, request),
+    return this.ofMailbox(accountId, mailboxId, 'RENAME_MAILBOX', (view, request) =>
+      requestRename(view, mailboxId, path, request),
     )
   }
 
   deleteMailbox(accountId: string, mailboxId: string) {
-    return this.ofMailbox(accountId, mailboxId, 'DELETE_MAILBOX', (mailboxes, request) =>
+    return this.ofMailbox(accountId, mailboxId, 'DELETE_MAILBOX', ({ mailboxes }, request) =>
       requestMailboxDeletion(mailboxes, mailboxId, request),
     )
   }
 
   subscribe(accountId: string, mailboxId: string, subscribed: boolean) {
-    return this.ofMailbox(accountId, mailboxId, 'SUBSCRIBE', (mailboxes, request) =>
+    return this.ofMailbox(accountId, mailboxId, 'SUBSCRIBE', ({ mailboxes }, request) =>
       requestSubscription(mailboxes, mailboxId, subscribed, request),
     )
   }
@@ -172,7 +177,7 @@ export class Requests implements MailWork {
       async (session) => {
         const load = async () => {
           ids = await wanted(session)
-          return this.view(session, accountId, ids)
+          return this.view(session, accountId, ids, NAMING.has(kind))
         }
         const [failure, view] = await together([this.whyRefused(session, accountId), load()])
         return { failure, view }
@@ -201,16 +206,24 @@ export class Requests implements MailWork {
     accountId: string,
     mailboxId: string,
     kind: OperationKind,
-    decide: (mailboxes: TrackedMailbox[], request: Request) => Decision,
+    decide: (view: RequestView, request: Request) => Decision,
   ): Promise<ChangeOutcome> {
-    const outcome = await this.recorded(accountId, none, kind, ({ mailboxes }, request) => decide(mailboxes, request))
+    const outcome = await this.recorded(accountId, none, kind, decide)
     return 'failure' in outcome ? outcome : { ...outcome, ids: [mailboxId] }
   }
 
-  private async view(session: Queryable, accountId: string, ids: readonly string[]): Promise<RequestView> {
-    const tracked = viewTracked(session, ids.length > MOST_MATCHED ? [] : ids)
-    const [messages, mailboxes] = await together([tracked, viewTrackedMailboxes(session, accountId)])
-    return { messages, mailboxes }
+  private async view(
+    session: Queryable,
+    accountId: string,
+    ids: readonly string[],
+    isNaming: boolean,
+  ): Promise<RequestView> {
+    const [messages, mailboxes, namespaces] = await together([
+      viewTracked(session, ids.length > MOST_MATCHED ? [] : ids),
+      viewTrackedMailboxes(session, accountId),
+      isNaming ? viewNamespaces(session, accountId) : Promise.resolve(null),
+    ])
+    return { messages, mailboxes, namespaces }
   }
 }
 

@@ -1,6 +1,7 @@
 import type { ListedMessage } from '../../mailbox/collection.js'
 import { isRefusal, ServerFailed } from '../../mailbox/failures.js'
 import { localPathOf } from '../../mailbox/local-mailboxes.js'
+import { pathOnServer } from '../../mailbox/namespaces.js'
 import type { Removal } from '../../mailbox/maildrop.js'
 import { uidSetOf, uidsOf } from '../../mailbox/uid-set.js'
 import {
@@ -34,12 +35,18 @@ export class ImapMaildrop implements Maildrop {
     return this.connection.serverName
   }
 
+  get namespaces() {
+    return this.connection.namespaces
+  }
+
   async list(mailboxes: readonly string[]): Promise<LookedAt[]> {
     const reports = await this.connection.listMailboxes()
     this.trash = reports.find(({ listed }) => listed.specialUse === '\\Trash')?.listed.path ?? null
     const found: LookedAt[] = []
     for (const path of mailboxes) {
-      const { listed } = reports.find((report) => sameMailbox(report.listed.path, path)) ?? {}
+      const named = pathOnServer(path, reports[0]?.listed.delimiter ?? null, this.namespaces)
+      const isNamed = (name: string) => reports.find((report) => sameMailbox(report.listed.path, name))
+      const { listed } = isNamed(path) ?? isNamed(named) ?? {}
       const mailbox = listed?.path ?? path
       const localPath = localPathOf(mailbox, listed?.delimiter ?? reports[0]?.listed.delimiter ?? null)
       const looked = { mailbox, localPath, listed: [], unlisted: 0, refused: null }

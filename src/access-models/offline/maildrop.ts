@@ -1,4 +1,5 @@
 import type { ListedMessage } from '../../mailbox/collection.js'
+import type { Namespaces } from '../../mailbox/namespaces.js'
 import type { Flags } from '../../mailbox/flags.js'
 import type { Occupancy } from '../../mailbox/deletion-policy.js'
 
@@ -25,6 +26,8 @@ export type Coming =
 export interface Maildrop {
   readonly capabilities: string[]
   readonly serverName: string | null
+  /** where the server keeps mailboxes (RFC 2342); null where it has not told that, and over POP3 */
+  readonly namespaces: Namespaces | null
   /**
    * What the server names messages by beyond the session: UIDs, which are certain (RFC 9051 §2.3.1.1); unique-ids, which some
    * servers give again; or nothing.

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { keepingFailureOf } from '../../content/blobs/keeping-failure.js'
 import type { AccountEvent } from '../../mailbox/events.js'
 import { isHindered, isToBeProved } from '../../mailbox/work-failure.js'
@@ -205,9 +206,10 @@ export class OfflineHome implements AccountHome {
   }
 
   /** The state is recorded when it changes, not at each of many short connections. */
-  private async recordConnected(account: AccountView, { capabilities, serverName: server }: Maildrop): Promise<void> {
+  private async recordConnected(account: AccountView, maildrop: Maildrop): Promise<void> {
+    const { capabilities, serverName: server, namespaces } = maildrop
     const isSame = account.capabilities.join() === capabilities.join() && account.server === server
-    if (account.state === 'CONNECTED' && isSame) return
-    await this.attempts.record([{ type: 'ConnectionEstablished', data: { capabilities, server } }])
+    if (account.state === 'CONNECTED' && isSame && isDeepStrictEqual(account.namespaces, namespaces)) return
+    await this.attempts.record([{ type: 'ConnectionEstablished', data: { capabilities, server, namespaces } }])
   }
 }

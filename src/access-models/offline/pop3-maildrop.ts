@@ -8,6 +8,7 @@ const INBOX = 'INBOX'
 /** A maildrop over POP3: one mailbox, messages named by UIDL where the server has it, deletions that QUIT makes good. */
 export class Pop3Maildrop implements Maildrop {
   readonly serverName = null
+  readonly namespaces = null
   private everyName = false
   private marked: ListedMessage[] = []
 

@@ -1,4 +1,5 @@
 import type { ConnectionSchedule } from '../../mailbox/connection-schedule.js'
+import type { NamespacePrefix, Namespaces } from '../../mailbox/namespaces.js'
 import { Field, Float, ID, Int, ObjectType } from '@nestjs/graphql'
 import type { AccountView } from '../../projections/account-views.js'
 import { nodeId, streamCursor } from '../ids.js'
@@ -81,6 +82,27 @@ export class AccountConnection {
   offlineUntil!: Date | null
 }
 
+@ObjectType('NamespacePrefix', { description: 'A namespace of a mail server (RFC 2342).' })
+export class NamespacePrefixType implements NamespacePrefix {
+  @Field({ description: 'What the paths of its mailboxes begin with; often empty.' })
+  prefix!: string
+
+  @Field(() => String, { nullable: true, description: 'What stands between the levels of a path.' })
+  delimiter!: string | null
+}
+
+@ObjectType('Namespaces', { description: 'Where a mail server keeps mailboxes, by whose they are (RFC 2342).' })
+export class NamespacesType implements Namespaces {
+  @Field(() => [NamespacePrefixType], { description: 'Those of the user. New mailboxes go into the first.' })
+  personal!: NamespacePrefixType[]
+
+  @Field(() => [NamespacePrefixType], { description: 'Those of other users, who have given access.' })
+  otherUsers!: NamespacePrefixType[]
+
+  @Field(() => [NamespacePrefixType], { description: 'Those that are meant for several users.' })
+  shared!: NamespacePrefixType[]
+}
+
 @ObjectType({ description: 'How far an account or a mailbox has been read.' })
 export class SyncProgress {
   @Field(() => Int, { description: 'Messages that are in the index.' })
@@ -111,6 +133,13 @@ export class Account implements Node {
 
   @Field(() => AccountConnection, { description: 'How the connection stands.' })
   connection!: AccountConnection
+
+  @Field(() => NamespacesType, {
+    nullable: true,
+    description:
+      'Where its server keeps mailboxes. `Mailbox.path` always has the prefix. A path for a new mailbox may be without: it gets the prefix of the first personal one. Null over POP3, and where the server has not told it.',
+  })
+  namespaces!: NamespacesType | null
 
   @Field({ description: 'When it was connected to Mailfold.' })
   connectedAt!: Date
@@ -175,6 +204,7 @@ export function accountOf(view: AccountView, at: number | null = null): Account 
       throttledUntil: view.throttledUntil,
       offlineUntil: view.offlineUntil,
     },
+    namespaces: view.namespaces as NamespacesType | null,
     connectedAt: view.connectedAt,
     version: view.version,
     cursor: streamCursor(view.accountId, view.version),

@@ -299,7 +299,7 @@ export class CreateMailboxInput {
 
   @Field({
     description:
-      'Its whole path, with the delimiter of its account between the levels (/ where the mail is kept here).',
+      'Its whole path, with the delimiter of its account between the levels (/ where the mail is kept here). A path that begins with no prefix of `Account.namespaces` gets that of the first personal one.',
   })
   path!: string
 }
@@ -311,7 +311,7 @@ export class RenameMailboxInput {
 
   @Field({
     description:
-      'Its path from now on, with the delimiter of its account between the levels (/ where the mail is kept here).',
+      'Its path from now on, with the delimiter of its account between the levels (/ where the mail is kept here). A path that begins with no prefix of `Account.namespaces` gets that of the first personal one.',
   })
   path!: string
 }

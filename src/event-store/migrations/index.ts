@@ -13,6 +13,7 @@ import { Failures1765200000000 } from './0012-failures.js'
 import { MasterKey1765300000000 } from './0013-master-key.js'
 import { CompleteAt1765400000000 } from './0014-complete-at.js'
 import { CertificateFingerprint1765500000000 } from './0015-certificate-fingerprint.js'
+import { Namespaces1765600000000 } from './0016-namespaces.js'
 import { WithoutContent1764900000000 } from './0010-without-content.js'
 
 /** Every migration, oldest first; run at start. */
@@ -32,4 +33,5 @@ export const MIGRATIONS: (new () => MigrationInterface)[] = [
   MasterKey1765300000000,
   CompleteAt1765400000000,
   CertificateFingerprint1765500000000,
+  Namespaces1765600000000,
 ]

@@ -13,6 +13,7 @@ import { isRefusal, ServerFailed } from '../../mailbox/failures.js'
 import type { Flags } from '../../mailbox/flags.js'
 import type { Defect, MessageData } from '../../mailbox/message.js'
 import { clean } from '../../mailbox/message-bounds.js'
+import type { Namespaces } from '../../mailbox/namespaces.js'
 import type { ReportedPlace, SyncAbilities } from '../../mailbox/sync-plan.js'
 import {
   formatUidSet,
@@ -31,7 +32,7 @@ import { takenOver } from '../network-failure.js'
 import { loginSecrets, SecretsTold } from '../secrets-told.js'
 import { AnswerWatch } from './answer-watch.js'
 import { failureOfError } from './failure-of-error.js'
-import { listIn, placeOf, type MailboxReport } from './listing.js'
+import { listIn, placeOf, takeNamespaces, type MailboxReport } from './listing.js'
 import { login } from './login.js'
 import { CAREFUL_QUERIES, flagsOf, isAnswerTo, messageDataOf, METADATA_QUERY, unknownMessage } from './message-data.js'
 import { groupsOfLooks, lookedAtAgain, queryFor, secondLookAt, type Looks } from './second-look.js'
@@ -76,6 +77,8 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
   private readonly watcher: AnswerWatch
   /** messages that the selected mailbox has and that no list of its UIDs gave, when all were asked for last */
   private unlistedCount = 0
+  /** where the server keeps mailboxes (RFC 2342); null where it has not told that */
+  readonly namespaces: Namespaces | null
 
   private constructor(
     private readonly client: ImapFlow,
@@ -85,6 +88,7 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
     unparsed: { heard: () => void },
   ) {
     super()
+    this.namespaces = takeNamespaces(client)
     const { socket } = client as unknown as { socket: Socket }
     this.watcher = new AnswerWatch(socket, answerTimeout, () => client.close())
     unparsed.heard = () => this.watcher.couldNotParse()
@@ -156,7 +160,7 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
   /** All mailboxes with where they stand, in one round trip where the server has LIST-STATUS (RFC 5819). */
   async listMailboxes(): Promise<MailboxReport[]> {
     const statusQuery = { messages: true, uidNext: true, uidValidity: true, highestModseq: this.abilities.condstore }
-    const reports = await listIn(this.client, (list) => this.ask('LIST', list), statusQuery)
+    const reports = await listIn(this.client, (list) => this.ask('LIST', list), statusQuery, this.namespaces)
     // there is always an INBOX (RFC 9051 §5.1)
     if (reports.length === 0) throw this.refused('LIST', 'it lists no mailbox')
     return reports

@@ -1,6 +1,7 @@
 import type { ImapFlow, ListResponse, MailboxObject, StatusQuery } from 'imapflow'
 import { ServerFailed } from '../../mailbox/failures.js'
 import { OTHER_USERS, SHARED, type ListedMailbox } from '../../mailbox/mailbox-list.js'
+import type { NamespacePrefix, Namespaces } from '../../mailbox/namespaces.js'
 import { clean } from '../../mailbox/message-bounds.js'
 import type { ReportedPlace } from '../../mailbox/sync-plan.js'
 
@@ -85,44 +86,74 @@ function unusable({ listed }: MailboxReport, path: string): MailboxReport {
 /** The attribute, of Mailfold's own, of a mailbox whose name cannot be used. */
 const UNUSABLE = '\\X-Mailfold-UnusableName'
 
+/** Namespaces of each kind that are kept. */
+const MOST_NAMESPACES = 20
+
 /** A namespace that is not the user's own (RFC 2342): what its mailboxes' paths begin with, and whose it is. */
 type ForeignNamespace = { prefix: string; attribute: string }
 
-type Announced = readonly { prefix: string }[] | false | undefined
+type Announced = readonly { prefix?: string; delimiter?: string | null }[] | false | undefined
 
 /** What imapflow knows of namespaces, and its LIST of a pattern, which are not among its public types. */
 type ListingClient = {
+  namespace?: { prefix: string; delimiter: string | null }
   namespaces?: { [Kind in 'personal' | 'other' | 'shared']?: Announced }
   run(command: 'LIST', reference: string, pattern: string, options: object): Promise<ListResponse[]>
+}
+
+/**
+ * Takes over what the server said of its namespaces after the login. From then on imapflow takes paths as they are: it would put the prefix of the user's
+ * own before every path without it, and mailboxes of others could not be asked for.
+ *
+ * @returns null where the server said nothing that can be used
+ */
+export function takeNamespaces(client: ImapFlow): Namespaces | null {
+  const lister = client as unknown as ListingClient
+  const { namespaces, namespace } = lister
+  if (!namespaces || !namespace) return null
+  lister.namespace = { prefix: '', delimiter: namespace.delimiter }
+  const [personal, otherUsers, shared] = [namespaces.personal, namespaces.other, namespaces.shared].map(keptOf)
+  return { personal: personal ?? [], otherUsers: otherUsers ?? [], shared: shared ?? [] }
+}
+
+function keptOf(announced: Announced): NamespacePrefix[] {
+  const usable = (announced || []).filter(
+    ({ prefix = '' }) => prefix.length <= LONGEST_NAME && prefix === clean(prefix),
+  )
+  return usable
+    .slice(0, MOST_NAMESPACES)
+    .map(({ prefix = '', delimiter }) => ({ prefix, delimiter: delimiter ? clean(delimiter.slice(0, 8)) : null }))
 }
 
 /**
  * Lists all mailboxes, those in the namespaces of others as well, which say so among their attributes.
  *
  * @param ask makes a request
+ * @param namespaces null where the server has not told them
  */
 export async function listIn(
   client: ImapFlow,
   ask: (list: () => Promise<ListResponse[]>) => Promise<ListResponse[]>,
   statusQuery: StatusQuery,
+  namespaces: Namespaces | null,
 ): Promise<MailboxReport[]> {
-  const listed = [...(await ask(() => client.list({ statusQuery })))]
   const lister = client as unknown as ListingClient
-  const { personal, other, shared } = lister.namespaces ?? {}
-  const spaces = foreignNamespaces(other, shared)
-  // imapflow puts the prefix of the user's own before every path, so that others could not be asked for
-  const isPlain = (personal || []).every(({ prefix }) => prefix === '')
-  for (const { prefix } of isPlain ? spaces : [])
+  const [own, ...others] = namespaces?.personal ?? []
+  // what begins with # is not mail kept as mailboxes, as a rule: files and news (RFC 2342 §4)
+  const more = others.filter(({ prefix }) => !prefix.startsWith('#'))
+  const listed = [...(await ask(() => lister.run('LIST', own?.prefix ?? '', '*', { statusQuery })))]
+  const spaces = foreignNamespaces(namespaces)
+  for (const { prefix } of [...more, ...spaces])
     if (!listed.some(({ path }) => path.startsWith(prefix)))
       listed.push(...(await ask(() => lister.run('LIST', '', `${prefix}*`, { statusQuery }))))
   return reportsOf(listed).map((report) => inNamespace(report, spaces))
 }
 
 /** The namespaces that a server tells of beside the user's own; one without a prefix cannot be told from that. */
-function foreignNamespaces(other: Announced, shared: Announced): ForeignNamespace[] {
-  const named = (spaces: Announced, attribute: string) =>
-    (spaces || []).flatMap(({ prefix }) => (prefix === '' ? [] : [{ prefix, attribute }]))
-  return [...named(other, OTHER_USERS), ...named(shared, SHARED)]
+function foreignNamespaces(namespaces: Namespaces | null): ForeignNamespace[] {
+  const named = (spaces: readonly NamespacePrefix[], attribute: string) =>
+    spaces.flatMap(({ prefix }) => (prefix === '' ? [] : [{ prefix, attribute }]))
+  return [...named(namespaces?.otherUsers ?? [], OTHER_USERS), ...named(namespaces?.shared ?? [], SHARED)]
 }
 
 function inNamespace(report: MailboxReport, spaces: readonly ForeignNamespace[]): MailboxReport {
