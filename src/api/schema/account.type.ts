@@ -93,13 +93,13 @@ export class NamespacePrefixType implements NamespacePrefix {
 
 @ObjectType('Namespaces', { description: 'Where a mail server keeps mailboxes, by whose they are (RFC 2342).' })
 export class NamespacesType implements Namespaces {
-  @Field(() => [NamespacePrefixType], { description: 'Those of the user. New mailboxes go into the first.' })
+  @Field(() => [NamespacePrefixType], { description: 'Namespaces of the user. New mailboxes go into the first.' })
   personal!: NamespacePrefixType[]
 
-  @Field(() => [NamespacePrefixType], { description: 'Those of other users, who have given access.' })
+  @Field(() => [NamespacePrefixType], { description: 'Namespaces of other users, who have given access.' })
   otherUsers!: NamespacePrefixType[]
 
-  @Field(() => [NamespacePrefixType], { description: 'Those that are meant for several users.' })
+  @Field(() => [NamespacePrefixType], { description: 'Namespaces that are meant for several users.' })
   shared!: NamespacePrefixType[]
 }
 

@@ -35,7 +35,7 @@ import { failureOfError } from './failure-of-error.js'
 import { listIn, placeOf, takeNamespaces, type MailboxReport } from './listing.js'
 import { login } from './login.js'
 import { CAREFUL_QUERIES, flagsOf, isAnswerTo, messageDataOf, METADATA_QUERY, unknownMessage } from './message-data.js'
-import { groupsOfLooks, lookedAtAgain, queryFor, secondLookAt, type Looks } from './second-look.js'
+import { readAgain, secondLookAt, type Looks } from './second-look.js'
 import { hearNotifications, hearVanished, NOTIFY_ALL } from './unasked-answers.js'
 
 /** A message's flags as reported, found by UID. */
@@ -275,20 +275,8 @@ export class ImapConnection extends EventEmitter<{ signal: [path: string | null]
     return (await this.lookAgain(found, looks)).sort((one, other) => other.uid - one.uid)
   }
 
-  /** Looks at the bytes of messages of which the server's own reading is doubtful; one that does not come stays as it was read. */
-  private async lookAgain(messages: readonly MessageData[], looks: Looks): Promise<MessageData[]> {
-    const read = new Map(messages.map((message) => [message.uid, message]))
-    for (const [look, uids] of groupsOfLooks(looks)) {
-      try {
-        for await (const answer of this.stream(formatUidSet(uidSetOf(uids)), queryFor(look))) {
-          const message = uids.has(answer.uid) && read.get(answer.uid)
-          if (message) read.set(answer.uid, lookedAtAgain(message, look, answer))
-        }
-      } catch (error) {
-        if (!isRefusal(error)) throw error
-      }
-    }
-    return [...read.values()]
+  private lookAgain(messages: readonly MessageData[], looks: Looks): Promise<MessageData[]> {
+    return readAgain(messages, looks, (uids, query) => this.stream(formatUidSet(uidSetOf(uids)), query))
   }
 
   /** Metadata of one message on which the ordinary way has failed: only what cannot be hostile. */

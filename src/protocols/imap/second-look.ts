@@ -1,4 +1,5 @@
 import type { FetchMessageObject, FetchQueryObject } from 'imapflow'
+import { isRefusal } from '../../mailbox/failures.js'
 import { partsOf, type Defect, type MessageData, type Structure } from '../../mailbox/message.js'
 import { headOf, readTree } from '../../mime/mime-tree.js'
 import { described, structureOf } from '../../mime/structure.js'
@@ -19,8 +20,33 @@ export type SecondLook = 'MESSAGE' | readonly string[]
 /** What is to be looked at again, by the UIDs of messages. */
 export type Looks = Map<number, SecondLook>
 
+/**
+ * Looks at the bytes of messages of which the server's own reading is doubtful; one that does not come stays as it was read.
+ *
+ * @param fetch asks the server for messages, by their UIDs
+ * @throws ServerFailed, but for refusals
+ */
+export async function readAgain(
+  messages: readonly MessageData[],
+  looks: Looks,
+  fetch: (uids: Iterable<number>, query: FetchQueryObject) => AsyncIterable<FetchMessageObject>,
+): Promise<MessageData[]> {
+  const read = new Map(messages.map((message) => [message.uid, message]))
+  for (const [look, uids] of groupsOfLooks(looks)) {
+    try {
+      for await (const answer of fetch(uids, queryFor(look))) {
+        const message = uids.has(answer.uid) && read.get(answer.uid)
+        if (message) read.set(answer.uid, lookedAtAgain(message, look, answer))
+      }
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+    }
+  }
+  return [...read.values()]
+}
+
 /** Messages of which the same is looked at, to be asked for together. */
-export function groupsOfLooks(looks: Looks): [SecondLook, ReadonlySet<number>][] {
+function groupsOfLooks(looks: Looks): [SecondLook, ReadonlySet<number>][] {
   const groups = Map.groupBy(looks, ([, look]) => String(look))
   return [...groups.values()].map((group) => [group[0]?.[1] ?? [], new Set(group.map(([uid]) => uid))])
 }
@@ -45,14 +71,14 @@ function isDoubtfulName({ type, filename, disposition }: Structure): boolean {
 }
 
 /** What is asked for to look again. */
-export function queryFor(look: SecondLook): FetchQueryObject {
+function queryFor(look: SecondLook): FetchQueryObject {
   return look === 'MESSAGE'
     ? { uid: true, source: true }
     : { uid: true, bodyParts: look.map((number) => `${number}.mime`) }
 }
 
 /** A message with what its bytes say of its parts; as it was where they did not come. */
-export function lookedAtAgain(message: MessageData, look: SecondLook, answer: FetchMessageObject): MessageData {
+function lookedAtAgain(message: MessageData, look: SecondLook, answer: FetchMessageObject): MessageData {
   const defects = new Set<Defect>(message.defects)
   if (look !== 'MESSAGE') {
     const before = message.structure
