@@ -63,7 +63,7 @@ test('a copy is taken while mail goes on changing; started elsewhere, it has all
   const forgotten = synced.messages.nodes.find(({ subject }) => subject === 'To be forgotten')?.id ?? ''
   await (await service.fetch(raw(forgotten))).text()
   await service.ask('mutation ($input: ForgetMessageInput!) { forgetMessage(input: $input) { forgottenIds } }', {
-    input: { id: forgotten, requestedBy: 'the sender' },
+    input: { messageId: forgotten, requestedBy: 'the sender' },
   })
 
   let changing = true

@@ -111,7 +111,7 @@ const FORGET = `mutation ($input: ForgetMessageInput!) { forgetMessage(input: $i
   forgottenIds messages { id subject isForgotten } errors { __typename ... on UserError { message } } } }`
 type Forgot = { forgetMessage: { forgottenIds: string[]; messages: object[]; errors: { __typename: string }[] } }
 const forget = (id: string, requestedBy = 'ticket 42') =>
-  service.ask<Forgot>(FORGET, { input: { id, requestedBy } }).then((answer) => answer.forgetMessage)
+  service.ask<Forgot>(FORGET, { input: { messageId: id, requestedBy } }).then((answer) => answer.forgetMessage)
 
 let before: { version: number; messages: Found[] }
 let secret: Found

@@ -39,7 +39,7 @@ const OF_MESSAGES: Change[] = [
   },
   {
     field: 'copyMessages',
-    input: 'MoveMessagesInput',
+    input: 'CopyMessagesInput',
     asks: async (mine, on) => ({ ...(await one(mine, on)), mailboxId: await mine.mailbox(on.other) }),
     told: /^UID COPY/,
   },

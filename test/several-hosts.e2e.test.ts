@@ -61,7 +61,7 @@ test('what one has collected, small and large, another serves, whole and in part
   await untilOnServer(dovecot, 'ada', 0)
 
   const [first] = (await account.state()).messages.nodes.filter(({ subject }) => subject === 'small 1')
-  await api.ask(FORGET, { input: { id: first?.id, requestedBy: 'a test' } })
+  await api.ask(FORGET, { input: { messageId: first?.id, requestedBy: 'a test' } })
   await until(async () => !(await s3.names()).includes(sha256(small[1] ?? '')))
   for (const folder of folders) expect(await readdir(folder)).not.toContain('blobs')
 })

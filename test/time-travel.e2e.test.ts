@@ -217,7 +217,8 @@ const REFUSING: [string, (ids: { account: string; mailbox: string; message: stri
   ['goOffline', ({ account: id }) => `goOffline(input: { accountId: "${id}" }) { account { id }`],
   [
     'forgetMessage',
-    ({ message }) => `forgetMessage(input: { id: "${message}", requestedBy: "me" }) { forgottenIds messages { id }`,
+    ({ message }) =>
+      `forgetMessage(input: { messageId: "${message}", requestedBy: "me" }) { forgottenIds messages { id }`,
   ],
   ['forgetAccount', ({ account: id }) => `forgetAccount(input: { id: "${id}", requestedBy: "me" }) { forgottenId`],
 ]

@@ -118,7 +118,12 @@ describe('what is exported', () => {
     await run('import', join(folder, 'work.mbox'), '--account', copy.id)
     const [message] = (await copy.state()).messages.nodes
     expect(first).toBeDefined()
-    await copy.change('forgetMessage', 'ForgetMessageInput', { id: message?.id, requestedBy: 'a test' }, 'forgottenIds')
+    await copy.change(
+      'forgetMessage',
+      'ForgetMessageInput',
+      { messageId: message?.id, requestedBy: 'a test' },
+      'forgottenIds',
+    )
     const target = join(folder, 'forgotten.mbox')
     expect(await run('export', target, '--account', copy.id)).toMatchObject({ code: 0 })
     const text = await readFile(target, 'latin1')
@@ -136,7 +141,12 @@ describe('what is exported', () => {
     await run('import', source, '--account', copy.id)
     const [message] = (await copy.state()).messages.nodes
     const sha = await copy.contentOf(message as { rawUrl: string })
-    await copy.change('forgetMessage', 'ForgetMessageInput', { id: message?.id, requestedBy: 'a test' }, 'forgottenIds')
+    await copy.change(
+      'forgetMessage',
+      'ForgetMessageInput',
+      { messageId: message?.id, requestedBy: 'a test' },
+      'forgottenIds',
+    )
     await run('import', source, '--account', copy.id, '--mailbox', 'Again')
     await until(async () => (await filesBelow(join(service.folder, 'blobs'))).every(({ name }) => name !== sha))
   })

@@ -185,7 +185,7 @@ export class DisconnectedAccount {
   }
 
   async copy(messageIds: string[], path: string) {
-    return this.ask('copyMessages', 'MoveMessagesInput', { messageIds, mailboxId: await this.mailbox(path) })
+    return this.ask('copyMessages', 'CopyMessagesInput', { messageIds, mailboxId: await this.mailbox(path) })
   }
 
   delete(messageIds: string[], forGood = false) {

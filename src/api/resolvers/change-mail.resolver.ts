@@ -27,6 +27,7 @@ import {
   changeErrorOf,
   ChangeMailboxPayload,
   ChangeMessagesPayload,
+  CopyMessagesInput,
   CreateMailboxInput,
   DeleteMailboxInput,
   DeleteMessagesInput,
@@ -67,7 +68,7 @@ export class ChangeMailResolver {
   @Mutation(() => ChangeMessagesPayload, {
     description: 'Copies messages into a mailbox; the messages of the answer are the copies.',
   })
-  copyMessages(@Args('input', INPUT) input: MoveMessagesInput, @Context() context: ApiContext) {
+  copyMessages(@Args('input', INPUT) input: CopyMessagesInput, @Context() context: ApiContext) {
     return this.messages(new CopyMessages(messagesOf(input), readIdOf('Mailbox', input.mailboxId)), context)
   }
 

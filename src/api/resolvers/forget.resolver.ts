@@ -29,7 +29,7 @@ export class ForgetResolver {
     @Args('input', { description: 'Which message, and who asks.' }) input: ForgetMessageInput,
     @Context() context: ApiContext,
   ): Promise<ForgetMessagePayload> {
-    const messageId = readIdOf('Message', input.id)
+    const messageId = readIdOf('Message', input.messageId)
     const invalid = whyInvalid(input.requestedBy)
     if (invalid) return { messages: [], forgottenIds: [], errors: [invalid] }
     const outcome = await this.commands.execute<ForgetMessage, ForgetOutcome>(

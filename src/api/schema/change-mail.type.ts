@@ -216,7 +216,13 @@ export class ChangeFlagsInput extends MessagesInput {
   remove?: string[] | null
 }
 
-@InputType({ description: 'Messages to move, or to copy.' })
+@InputType({ description: 'Messages to copy.' })
+export class CopyMessagesInput extends MessagesInput {
+  @Field(() => ID, { description: 'The mailbox that the copies go into, of the same account.' })
+  mailboxId!: string
+}
+
+@InputType({ description: 'Messages to move.' })
 export class MoveMessagesInput extends MessagesInput {
   @Field(() => ID, { description: 'The mailbox that they go into, of the same account.' })
   mailboxId!: string

@@ -17,7 +17,9 @@ function read(value: unknown): Date {
 /** A moment, written as in ISO 8601. Nest's own takes whatever JavaScript's Date takes, and makes a date that is none of the rest. */
 export const DateTime = new GraphQLScalarType({
   name: 'DateTime',
-  description: 'A date-time string at UTC, such as 2019-12-03T09:54:33Z, compliant with the date-time format.',
+  description:
+    'A moment in the form of RFC 3339, such as 2019-12-03T09:54:33Z. Answers are at UTC. In arguments, a day alone stands for its beginning at UTC.',
+  specifiedByURL: 'https://www.rfc-editor.org/rfc/rfc3339#section-5.6',
   serialize: (value) => (value instanceof Date ? value.toISOString() : null),
   parseValue: read,
   parseLiteral: (node) => read(node.kind === Kind.STRING ? node.value : null),

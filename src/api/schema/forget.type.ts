@@ -5,7 +5,7 @@ import { Message } from './message.type.js'
 @InputType({ description: 'Which message is to be forgotten, and who asks for it.' })
 export class ForgetMessageInput {
   @Field(() => ID, { description: 'The message; one that is gone from its mailbox can be forgotten, too.' })
-  id!: string
+  messageId!: string
 
   @Field({ description: 'Who asks, as it is to stand in the event: a name or a number of yours, 1 to 200 characters.' })
   requestedBy!: string

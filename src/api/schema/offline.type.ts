@@ -7,7 +7,7 @@ import { ChangeError } from './change-mail.type.js'
 import type { UserError } from './connect.type.js'
 import { DeletionPolicyKindEnum, RemovalEnum } from './enums.js'
 
-@ObjectType({ description: "How mail is collected from an OFFLINE account's server." })
+@ObjectType('CollectionSettings', { description: "How mail is collected from an OFFLINE account's server." })
 export class CollectionSettingsType implements CollectionSettings {
   @Field(() => Int, { description: 'Minutes between two runs, give or take a tenth.' })
   everyMinutes!: number
@@ -25,7 +25,7 @@ export class CollectionSettingsType implements CollectionSettings {
   warnAt!: number[]
 }
 
-@ObjectType({ description: 'When an OFFLINE account deletes from its server what was collected.' })
+@ObjectType('DeletionPolicy', { description: 'When an OFFLINE account deletes from its server what was collected.' })
 export class DeletionPolicyType {
   @Field(() => DeletionPolicyKindEnum, { description: 'The kind.' })
   kind!: DeletionPolicyKindEnum
@@ -139,7 +139,7 @@ export class SetCollectionInput {
   warnAt?: number[] | null
 }
 
-@ObjectType({
+@ObjectType('DeletionPreview', {
   description: 'What a deletion policy would delete at the next connection, of what is known to be on the server.',
 })
 export class DeletionPreviewType {
