@@ -1,5 +1,6 @@
 /* Mailboxes of servers that lack one, that name them in their own way, or that take long to say where they stand. */
-import { Service } from './support/service.ts'
+import { decodePath, encodePath } from 'imapflow/lib/tools.js'
+import { Service, until } from './support/service.ts'
 import { ScriptedMailboxes } from './support/scripted-mailboxes.ts'
 
 let service: Service
@@ -46,4 +47,68 @@ describe('a server without Trash', () => {
     await mine.end()
     scripted.server.stop()
   })
+})
+
+describe.each<[string, (wanted: string) => string, string, string]>([
+  ['loses quotes', (name) => name.replaceAll('"', ''), 'The "new" one', 'The new one'],
+  ['trims', (name) => name.trim(), 'New one ', 'New one'],
+  ['normalises', (name) => name.normalize('NFC'), 'Ga\u0308ste', 'G\u00e4ste'],
+  ['replaces what it does not know', (name) => name.replaceAll(/[^ -~]/g, '?'), 'Fun \u{1f600}', 'Fun ??'],
+])('a server that %s', (_, named, wanted, name) => {
+  // the server speaks UTF-7 for what is beyond ASCII (RFC 3501 §5.1.3)
+  const rev1 = { enabled: new Set(), capabilities: new Map() } as never
+  const asSent = (path: string) => encodePath(rev1, path)
+  const made = (path: string) => asSent(named(decodePath(rev1, path)))
+
+  test.each([false, true])('makes a mailbox under another name (the same on asking: %s)', async (isNamedOnAsking) => {
+    const scripted = await ScriptedMailboxes.start({ INBOX: ['m'] }, { named: made, isNamedOnAsking })
+    const mine = await scripted.account(service)
+    const created = await mine.create(wanted)
+    const moved = await mine.move([(await mine.message('m')).id], wanted)
+    await mine.settled(10_000)
+    expect(await mine.operation(created.id)).toMatchObject({ state: 'APPLIED', reason: null })
+    expect(await mine.operation(moved.id)).toMatchObject({ state: 'APPLIED', reason: null })
+    const { mailboxes } = await mine.state()
+    expect(mailboxes.filter(({ path }) => path !== 'INBOX')).toMatchObject([
+      { id: created.mailbox?.id, path: name, isPending: false, isSubscribed: true },
+    ])
+    expect(scripted.mailboxes.get(asSent(name))).toMatchObject([{ subject: 'm' }])
+    expect(scripted.asked(/^CREATE/)).toBe(1)
+    await mine.end()
+    scripted.server.stop()
+  })
+
+  test('renames a mailbox to another name', async () => {
+    const scripted = await ScriptedMailboxes.start({ INBOX: [], Home: ['m'], 'Home/Below': ['n'] }, { named: made })
+    scripted.subscribed.add('Home')
+    const mine = await scripted.account(service)
+    await until(async () => (await mine.state()).mailboxes.some(({ isSubscribed }) => isSubscribed))
+    const mailboxId = await mine.mailbox('Home')
+    const renamed = await mine.ask('renameMailbox', 'RenameMailboxInput', { mailboxId, path: wanted })
+    const flagged = await mine.move([(await mine.message('m')).id], 'INBOX')
+    await mine.settled(10_000)
+    expect(await mine.operation(renamed.id)).toMatchObject({ state: 'APPLIED', reason: null })
+    expect(await mine.operation(flagged.id)).toMatchObject({ state: 'APPLIED', reason: null })
+    const { mailboxes } = await mine.state()
+    expect(mailboxes.find(({ id }) => id === mailboxId)).toMatchObject({ path: name, isPending: false })
+    expect(scripted.asked(/^RENAME/)).toBe(1)
+    await mine.end()
+    scripted.server.stop()
+  })
+})
+
+test.each([false, true])('a server that says OK to CREATE and makes nothing: an outcome (%s)', async (isSoSaid) => {
+  const scripted = await ScriptedMailboxes.start(
+    { INBOX: ['m'] },
+    { ignored: isSoSaid ? /^(CREATE|SUBSCRIBE)/ : /^CREATE/ },
+  )
+  const mine = await scripted.account(service)
+  const created = await mine.create('New')
+  const moved = await mine.move([(await mine.message('m')).id], 'New')
+  await mine.settled(10_000)
+  expect(await mine.operation(created.id)).toMatchObject({ state: 'REJECTED', reason: 'SERVER_REFUSED' })
+  expect(await mine.operation(moved.id)).toMatchObject({ state: 'REJECTED' })
+  expect(await mine.message('m')).toMatchObject({ mailbox: { path: 'INBOX' } })
+  await mine.end()
+  scripted.server.stop()
 })

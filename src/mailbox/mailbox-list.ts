@@ -23,7 +23,7 @@ export type MailboxComparison = {
 
 /** What a comparison works with; see compareMailboxes. */
 export type ComparisonTerms = {
-  awaited: readonly { mailboxId: string; path: string; subscribed: boolean }[]
+  awaited: readonly { mailboxId: string; path: string; subscribed: boolean; isSent: boolean }[]
   believedGone: ReadonlySet<string>
   policy: ConflictPolicy
 }
@@ -56,7 +56,9 @@ export function compareMailboxes(
       if (!sameListing(same, mailbox)) events.push(...listedAnew(same, mailbox))
       continue
     }
-    const made = awaited.find((each) => each.path === canonicalPath(mailbox.path, mailbox.delimiter))
+    const made =
+      awaited.find((each) => each.path === canonicalPath(mailbox.path, mailbox.delimiter)) ??
+      awaited.find((each) => each.isSent && isAlike(each.path, mailbox.path))
     if (made) {
       const { mailboxId, subscribed } = made
       const { path } = mailbox
@@ -64,7 +66,8 @@ export function compareMailboxes(
       events.push({ type: 'ServerMailboxChanged', data: { mailboxId, path, subscribed: mailbox.subscribed } })
       continue
     }
-    const before = [...gone].find((each) => isRenamed(each, mailbox))
+    const before =
+      [...gone].find((each) => isNamedOtherwise(each, mailbox)) ?? [...gone].find((each) => isRenamed(each, mailbox))
     if (before) {
       gone.delete(before)
       events.push(...renamed(before, mailbox, policy))
@@ -119,6 +122,27 @@ function renamed(known: KnownMailbox, listed: ListedMailbox, policy: ConflictPol
     { type: 'MailboxRenamed', data: { ...data, subscribed: shown.subscribed } },
     { type: 'ServerMailboxChanged', data: { mailboxId, path, subscribed } },
   ]
+}
+
+/**
+ * Whether two paths are the same but for what servers change in names that they are given: they lose quotes, trim, or replace what they
+ * do not know. Letters and digits stay.
+ */
+export function isAlike(one: string, other: string): boolean {
+  const core = (path: string) =>
+    path
+      .normalize('NFKD')
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}]/gu, '')
+  return core(one) !== '' && core(one) === core(other)
+}
+
+/** Whether a mailbox that the server was told to make, or to rename, is listed under another name than it was given. */
+function isNamedOtherwise(known: KnownMailbox, listed: ListedMailbox): boolean {
+  if (known.objectId !== null && listed.objectId !== null) return known.objectId === listed.objectId
+  const isNumberedSame =
+    known.uidValidity === null || listed.uidValidity === null || known.uidValidity === listed.uidValidity
+  return isNumberedSame && isAlike(known.path, listed.path)
 }
 
 function isRenamed(known: KnownMailbox, listed: ListedMailbox): boolean {

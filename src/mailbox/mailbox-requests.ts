@@ -4,7 +4,7 @@ import { invalidPath, whyNoLevels, type ChangeFailure, type Decision } from './l
 import type { OperationKind, OperationOutcome, OutcomeReason, ServerChange } from './operation.js'
 import type { Request } from './requests.js'
 import { isGivenUp, type GivenUp } from './giving-up.js'
-import { compareMailboxes, type KnownMailbox, type ListedMailbox } from './mailbox-list.js'
+import { compareMailboxes, isAlike, type KnownMailbox, type ListedMailbox } from './mailbox-list.js'
 import { pathOnServer, type Namespaces } from './namespaces.js'
 import type { MessageIdentity, ServerPlace } from './server-place.js'
 import { lose, refusePlace, Settling, type SettlementTerms } from './settlement.js'
@@ -292,19 +292,31 @@ export function decideList(
   terms: SettlementTerms,
   makeId: () => string,
 ): { events: AccountEvent[]; missing: ReadonlySet<string> } {
-  const awaited = tracked.filter(({ serverPath, isHidden }) => serverPath === null && !isHidden)
+  const awaited = tracked
+    .filter(({ serverPath, isHidden }) => serverPath === null && !isHidden)
+    .map((mailbox) => ({ ...mailbox, isSent: mailbox.operations.some(({ isSent }) => isSent) }))
   const comparison = compareMailboxes(known, listed, { awaited, believedGone, policy: terms.policy }, makeId)
   const byId = new Map(tracked.map((mailbox) => [mailbox.mailboxId, mailbox]))
   const inbox = tracked.find(({ path }) => path.toUpperCase() === 'INBOX')?.mailboxId ?? null
   const endings = comparison.events.flatMap((event) => {
     const mailbox = event.type === 'MailboxRenamed' ? byId.get(event.data.mailboxId) : undefined
-    return mailbox ? decideRenamedElsewhere(mailbox, terms) : []
+    if (event.type !== 'MailboxRenamed' || !mailbox) return []
+    return wasRenamedHere(mailbox, event.data.path)
+      ? mailbox.operations.flatMap(({ operationId, kind }) =>
+          kind === 'RENAME_MAILBOX' ? [ended(operationId, 'APPLIED', null)] : [],
+        )
+      : decideRenamedElsewhere(mailbox, terms)
   })
   const deletions = comparison.deleted.flatMap(({ mailboxId }) => {
     const mailbox = byId.get(mailboxId)
     return mailbox ? decideMailboxGone(mailbox, messages, inbox, terms) : []
   })
   return { events: [...comparison.events, ...endings, ...deletions], missing: comparison.missing }
+}
+
+/** Whether the server did rename a mailbox when it was told to, if to another name than it was given. */
+function wasRenamedHere({ path, serverPath }: TrackedMailbox, listedAs: string): boolean {
+  return path === serverPath && isAlike(path, listedAs)
 }
 
 function decideRenamedElsewhere(mailbox: TrackedMailbox, terms: Pick<SettlementTerms, 'policy'>): AccountEvent[] {
@@ -346,7 +358,9 @@ export function decideMailboxGone(
   const places: AccountEvent[] = gone.length > 0 ? [{ type: 'ServerPlacesChanged', data: { messages: gone } }] : []
   const endings = mailbox.operations.map(({ operationId, kind, isSent }) => {
     if (kind === 'DELETE_MAILBOX' && isSent) return ended(operationId, 'APPLIED', null)
-    const ending = kind === 'CREATE_MAILBOX' ? null : endingOf(kind, 'MAILBOX_DELETED', terms.policy)
+    // the server said OK, and there is none
+    if (kind === 'CREATE_MAILBOX') return ended(operationId, 'REJECTED', 'SERVER_REFUSED')
+    const ending = endingOf(kind, 'MAILBOX_DELETED', terms.policy)
     return ended(operationId, ending?.outcome ?? 'REJECTED', 'MAILBOX_DELETED')
   })
   return [...settling.events(), ...places, { type: 'MailboxDeleted', data: { mailboxId, path } }, ...endings]

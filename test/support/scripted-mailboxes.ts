@@ -13,8 +13,12 @@ export type Oddities = {
   isNamedOnAsking?: boolean
   /** commands that it refuses, and its answer */
   refused?: { command: RegExp; answer: string }
+  /** commands that get OK, and nothing is done */
+  ignored?: RegExp
   /** milliseconds that it takes for STATUS */
   statusTakes?: number
+  /** milliseconds that it takes for FETCH */
+  fetchTakes?: number
 }
 
 type Held = { uid: number; subject: string }
@@ -60,9 +64,11 @@ export class ScriptedMailboxes {
 
   private async answer(command: string, say: (line: string) => void): Promise<string | null> {
     this.commands.push(command)
-    const { refused, statusTakes = 0 } = this.oddities
+    const { refused, ignored, statusTakes = 0, fetchTakes = 0 } = this.oddities
+    if (ignored?.test(command)) return 'OK done'
     if (refused?.command.test(command)) return refused.answer
     if (/^STATUS/i.test(command) && statusTakes > 0) await sleep(statusTakes)
+    if (/^UID FETCH/i.test(command) && fetchTakes > 0) await sleep(fetchTakes)
     if (/^IDLE/i.test(command)) {
       say('+ idling')
       return null
@@ -75,8 +81,9 @@ export class ScriptedMailboxes {
     const asked = this.oddities.isNamedOnAsking ? this.made(name) : name
     if (/^CAPABILITY/i.test(command)) say('* CAPABILITY IMAP4rev1 IDLE')
     else if (/^LIST "" ""/i.test(command)) say('* LIST (\\Noselect) "/" ""')
-    else if (/^LIST/i.test(command)) for (const path of this.mailboxes.keys()) say(`* LIST () "/" ${quoted(path)}`)
-    else if (/^LSUB/i.test(command)) for (const path of this.subscribed) say(`* LSUB () "/" ${quoted(path)}`)
+    else if (/^LIST/i.test(command)) {
+      for (const path of this.mailboxes.keys()) if (/[*%]/.test(to) || path === to) say(`* LIST () "/" ${quoted(path)}`)
+    } else if (/^LSUB/i.test(command)) for (const path of this.subscribed) say(`* LSUB () "/" ${quoted(path)}`)
     else if (/^CREATE/i.test(command)) this.mailboxes.set(this.made(name), [])
     else if (/^(STATUS|SELECT|EXAMINE|RENAME|DELETE|SUBSCRIBE)/i.test(command)) {
       const held = this.mailboxes.get(asked)
@@ -85,10 +92,8 @@ export class ScriptedMailboxes {
         say(`* STATUS ${quoted(name)} (MESSAGES ${held.length} UIDNEXT ${this.uidNext} UIDVALIDITY 9)`)
       else if (/^SUBSCRIBE/i.test(command)) this.subscribed.add(asked)
       else if (/^(SELECT|EXAMINE)/i.test(command)) this.select(asked, held, say)
-      else {
-        this.mailboxes.delete(asked)
-        if (/^RENAME/i.test(command)) this.mailboxes.set(this.made(to), held)
-      }
+      else if (/^DELETE/i.test(command)) this.mailboxes.delete(asked)
+      else this.rename(asked, to)
     } else if (/^UNSUBSCRIBE/i.test(command)) this.subscribed.delete(asked)
     else return null
     return 'OK done'
@@ -96,6 +101,15 @@ export class ScriptedMailboxes {
 
   private made(wanted: string): string {
     return this.oddities.named?.(wanted) ?? wanted
+  }
+
+  /** With those below (RFC 9051 §6.3.6). */
+  private rename(from: string, to: string): void {
+    for (const [path, held] of [...this.mailboxes])
+      if (path === from || path.startsWith(`${from}/`)) {
+        this.mailboxes.delete(path)
+        this.mailboxes.set(this.made(to + path.slice(from.length)), held)
+      }
   }
 
   private select(path: string, held: readonly Held[], say: (line: string) => void): void {

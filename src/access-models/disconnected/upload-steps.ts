@@ -216,15 +216,23 @@ async function takeAllAlong(tools: StepTools, renamed: readonly { mailboxId: str
   for (const { mailboxId, path } of renamed) await record.mailboxIs(mailboxId, path, false)
   for (const { mailboxId, path } of renamed) {
     const { serverPath, serverSubscribed } = mailboxes.get(mailboxId) ?? {}
-    if (!serverSubscribed) continue
-    await subscribeMailbox(connection, path, true)
+    if (!serverSubscribed || !(await unlessRefused(subscribeMailbox(connection, path, true)))) continue
     await record.mailboxIs(mailboxId, path, true)
     // to what is no longer there; some servers have moved it along, or will not have it ended
-    await subscribeMailbox(connection, serverPath ?? '', false).catch((error: unknown) => {
-      if (!isRefusal(error)) throw error
-    })
+    await unlessRefused(subscribeMailbox(connection, serverPath ?? '', false))
   }
   return true
+}
+
+/** @returns whether the server did it: it may have given the mailbox another name than it was told */
+async function unlessRefused(asked: Promise<void>): Promise<boolean> {
+  try {
+    await asked
+    return true
+  } catch (error) {
+    if (!isRefusal(error)) throw error
+    return false
+  }
 }
 
 async function expunge({ connection, mailboxes, answers }: StepTools, step: Step<'expunge'>): Promise<void> {
