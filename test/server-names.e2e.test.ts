@@ -1,5 +1,6 @@
 /* Mailboxes of servers that lack one, that name them in their own way, or that take long to say where they stand. */
 import { decodePath, encodePath } from 'imapflow/lib/tools.js'
+import { PASSWORD } from './support/imap-server.ts'
 import { Service, until } from './support/service.ts'
 import { ScriptedMailboxes } from './support/scripted-mailboxes.ts'
 
@@ -110,5 +111,34 @@ test.each([false, true])('a server that says OK to CREATE and makes nothing: an 
   expect(await mine.operation(moved.id)).toMatchObject({ state: 'REJECTED' })
   expect(await mine.message('m')).toMatchObject({ mailbox: { path: 'INBOX' } })
   await mine.end()
+  scripted.server.stop()
+})
+
+test('no check comes between the pieces of a first sync, however long one takes', async () => {
+  const paths = Array.from({ length: 12 }, (_, number) => `Box ${number + 10}`)
+  const mailboxes = Object.fromEntries(['INBOX', ...paths].map((path) => [path, [`in ${path}`]]))
+  const scripted = await ScriptedMailboxes.start(mailboxes, { statusTakes: 60, fetchTakes: 120 })
+  const input = {
+    host: '127.0.0.1',
+    port: scripted.server.port,
+    security: 'PLAINTEXT',
+    username: 'slow',
+    password: PASSWORD,
+  }
+  const id = await service.connect({ ...input, model: 'DISCONNECTED' })
+  const query = 'query ($id: ID!) { account(id: $id) { progress { isComplete } } }'
+  const isComplete = async () =>
+    (await service.ask<{ account: { progress: { isComplete: boolean } } }>(query, { id })).account.progress.isComplete
+  // each of these jobs has the one before put down
+  while (!(await isComplete()))
+    await service.ask('mutation ($id: ID!) { syncNow(accountId: $id) { errors { __typename } } }', { id })
+  // INBOX is looked at meanwhile: for what is new, by n:*
+  const isFirstReading = (command: string) => /^UID FETCH \d+ .*HEADER\.FIELDS/i.test(command)
+  const reading = scripted.commands.slice(0, scripted.commands.findLastIndex(isFirstReading))
+  expect(reading.filter(isFirstReading)).toHaveLength(12)
+  expect(reading.filter((command) => /^STATUS/.test(command))).toHaveLength(13)
+  // and then they come again
+  const before = scripted.asked(/^STATUS/)
+  await until(() => scripted.asked(/^STATUS/) >= before + 13)
   scripted.server.stop()
 })

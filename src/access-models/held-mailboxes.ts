@@ -47,6 +47,10 @@ export class HeldMailboxes {
   private readonly own = new Set<string>()
   private listChanged = true
   private lastCheck = 0
+  /** whether mailboxes are being read for the first time */
+  private isFirstReading = false
+  /** when INBOX was looked at last because of that, in milliseconds since 1970 */
+  private inboxAt = 0
   /** mailboxes that the last check missed, and since when checks have done so, in milliseconds since 1970 */
   private missed: ReadonlyMap<string, number> = new Map()
   /** mailboxes that the list leaves out and that the server knows by their names, by their ids */
@@ -109,10 +113,19 @@ export class HeldMailboxes {
     return new Set(this.missed.keys())
   }
 
-  /** Whether it is time to look at the list. */
+  /**
+   * Whether it is time to look at the list. A check may take longer than the interval between two of them, so while mailboxes are read for the first time
+   * none comes between; INBOX is looked at instead.
+   */
   get isCheckDue(): boolean {
     const since = Date.now() - this.lastCheck
-    return this.listChanged || since >= this.tools.checkInterval || (this.missed.size > 0 && since >= NEXT_LOOK)
+    if (this.listChanged || (this.missed.size > 0 && since >= NEXT_LOOK)) return true
+    if (since < this.tools.checkInterval) return false
+    if (this.isFirstReading && Date.now() - this.inboxAt >= this.tools.checkInterval) {
+      this.inboxAt = Date.now()
+      this.dirty.add('INBOX')
+    }
+    return !this.isFirstReading
   }
 
   /** Looks at all mailboxes at once: which there are, and which have changed. Proves the connection alive as well. */
@@ -296,6 +309,7 @@ export class HeldMailboxes {
     for (const paths of [this.dirty, this.own])
       for (const path of paths) if (!usable.some((mailbox) => mailbox.path === path)) paths.delete(path)
     const isDue = (path: string) => this.dirty.has(path) || this.own.has(path)
+    this.isFirstReading = usable.some(({ place }) => !place.complete)
     const ordered = fetchOrder(usable.filter((mailbox) => mailbox.mailboxId !== except))
     const changed = ordered.filter(
       ({ path, place, isDeletionConfirmed }) => (isDue(path) || isDeletionConfirmed) && place.complete,
