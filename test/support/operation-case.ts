@@ -120,7 +120,10 @@ export class OperationCase {
         // seen and deleted may be set, and nothing else
         return this.allow('Home', 'lrst')
       case 'SERVER_REFUSED':
-        return answered('NO not today')
+        // where MOVE is refused, COPY is tried
+        wire.answering = (command) =>
+          this.command(kind).test(command) || (kind === 'MOVE' && /^UID COPY/.test(command)) ? 'NO not today' : null
+        return
       case 'NO_ANSWER': {
         let isCut = false
         wire.answering = (command) => (!isCut && this.command(kind).test(command) ? ((isCut = true), 'cut') : null)

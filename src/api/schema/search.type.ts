@@ -7,7 +7,7 @@ import { Message } from './message.type.js'
 
 @InputType({
   description:
-    'What is searched for on the server, as that searches (SEARCH, RFC 9051 §6.4.4); every condition that is given has to hold.',
+    'What is searched for on the server, as that searches (SEARCH, RFC 9051 §6.4.4); every condition that is given has to hold. Words beyond ASCII are looked for in the index as well, since some servers do not find them.',
 })
 export class ServerSearchInput {
   @Field(() => String, { nullable: true, description: 'Anywhere in the message, its header included.' })
