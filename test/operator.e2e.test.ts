@@ -11,6 +11,7 @@ import { variedMail } from './support/mail.ts'
 import { fillMaildir } from './support/maildir.ts'
 import { OwnServices } from './support/own-services.ts'
 import { mailfold, Service, until, type Finished } from './support/service.ts'
+import { Wire } from './support/wire.ts'
 
 /** Enough that the first sync is cut off where a test cuts it off. */
 const MANY = 6_000
@@ -27,7 +28,7 @@ beforeAll(async () => {
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', small])
   dovecot = await Dovecot.start()
   await fillMaildir(dovecot.mailOf('many'), null, MANY, variedMail)
-  await fillMaildir(dovecot.mailOf('half'), null, MANY, variedMail)
+  await fillMaildir(dovecot.mailOf('half'), null, 100, variedMail)
   service = await Service.start({ MAILFOLD_TLS_CA: dovecot.authorityFile })
 })
 
@@ -100,23 +101,28 @@ test('no password is asked for where no service answers', async () => {
 })
 
 test('connect says what keeps the first sync from going on, and goes on when it does', async () => {
+  const wire = await Wire.to(dovecot.imapPort, ['COMPRESS=DEFLATE'])
+  wire.answering = (command) => (/^UID FETCH/.test(command) ? 'hold' : null)
+  const address = `imap://half@localhost:${wire.port}`
   const child = spawn(
     process.execPath,
-    ['dist/bundle/main.js', 'connect', addressOf('half'), '--model', 'disconnected'],
+    ['dist/bundle/main.js', 'connect', address, '--plaintext', '--model', 'disconnected'],
     {
       env: { ...process.env, ...service.clientEnvironment },
     },
   )
-  let [stdout, stderr] = ['', '']
-  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()))
+  let stderr = ''
   child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
   const ended = new Promise((done) => child.once('close', done))
   child.stdin.end(`${PASSWORD}\n`)
-  await until(() => stdout.includes('Connected'))
-  await dovecot.kill()
-  await until(() => /mailfold: DISCONNECTED: localhost .* \(RETRIES_BY_ITSELF\)\n/.test(stderr))
-  await dovecot.restart()
+  await until(() => wire.struck)
+  wire.isDown = true
+  wire.cut()
+  await until(() => /mailfold: DISCONNECTED: .*localhost.* \(RETRIES_BY_ITSELF\)\n/.test(stderr))
+  wire.answering = () => null
+  wire.isDown = false
   expect(await ended).toBe(0)
+  wire.stop()
 })
 
 test('each way in which an account is not connected has its exit code, and one line', async () => {
