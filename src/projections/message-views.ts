@@ -216,13 +216,17 @@ export function conditionsOf(filter: MessageFilter, given: (value: unknown) => s
   flag('has_attachment', filter.hasAttachment, true)
   if (filter.subject) conditions.push(`message.subject ilike ${given(containing(filter.subject))}`)
   if (filter.from) {
-    const pattern = given(containing(filter.from))
-    conditions.push(`exists (select from json_array_elements(message.from_addresses) as sender
-      where sender->>'address' ilike ${pattern} or sender->>'name' ilike ${pattern})`)
+    conditions.push(namesPerson('message.from_addresses', given(containing(filter.from))))
   }
   if (filter.since) conditions.push(`message.internal_date >= ${given(filter.since)}`)
   if (filter.before) conditions.push(`message.internal_date < ${given(filter.before)}`)
   return conditions
+}
+
+/** That somebody in a list of addresses has a name or an address like a pattern. */
+export function namesPerson(addresses: string, pattern: string): string {
+  return `exists (select from json_array_elements(${addresses}) as person
+    where person->>'address' ilike ${pattern} or person->>'name' ilike ${pattern})`
 }
 
 /** A pattern for what contains a text (LIKE). */

@@ -1,7 +1,7 @@
 import type { FoundIn, SearchOrder, ServerSearch, SortKey } from '../mailbox/server-search.js'
 import { uidSetOf, uidsOf } from '../mailbox/uid-set.js'
 import type { Queryable } from '../platform/database.js'
-import { containing } from './message-views.js'
+import { conditionsOf, containing, namesPerson } from './message-views.js'
 
 /** A subject as sorting compares it: without the marks of replies and of lists (RFC 5256 §2.1). */
 const BASE_SUBJECT = `regexp_replace(lower(subject), '^(\\s*(\\[[^\\]]*\\]\\s*)*(re|fwd?)\\s*(\\[[^\\]]*\\])?\\s*:)+\\s*', '')`
@@ -48,6 +48,8 @@ export async function viewFound(
 
 /** Most messages of the index that are found beside those of the server. */
 const MOST_MATCHING = 10_000
+/** That a message of the account $1 has a place on the server, and words to be found. */
+const IN_INDEX = ['account_id = $1', 'uid > 0', 'not forgotten']
 
 /**
  * The messages of an ONLINE account's index that a search is for, as far as the index tells: words in the header, and no others. A search in bodies finds none.
@@ -66,7 +68,7 @@ export async function viewMatching(
   const { rows } = await session.query<{ mailbox_id: string; uid_validity: string; uids: string[] }>(
     `select mailbox_id, uid_validity, array_agg(uid) as uids from (
        select mailbox_id, uid_validity, uid from messages as message
-       where account_id = $1 and uid > 0 and not forgotten and ${searched(search, mailboxId, given).join(' and ')}
+       where ${[...IN_INDEX, ...searched(search, mailboxId, given)].join(' and ')}
        order by internal_date desc limit ${MOST_MATCHING}) as found
      group by mailbox_id, uid_validity`,
     values,
@@ -77,27 +79,17 @@ export async function viewMatching(
 }
 
 function searched(search: ServerSearch, mailboxId: string | null, given: (value: unknown) => string): string[] {
-  const { text, from, to, subject, since, before, isUnread, isFlagged, largerThan, smallerThan } = search
-  const conditions: string[] = ['true']
-  const people = (list: string, pattern: string) =>
-    `exists (select from json_array_elements(${list}) as person
-       where person->>'address' ilike ${pattern} or person->>'name' ilike ${pattern})`
-  const recipients = (pattern: string) => people(`message.other_addresses->'to'`, pattern)
+  const { text, to, largerThan, smallerThan, ...filter } = search
+  const conditions = conditionsOf(filter, given)
   const add = (value: unknown, condition: (parameter: string) => string) => {
     if (value !== null) conditions.push(condition(given(value)))
   }
-  const pattern = (words: string | null) => words && containing(words)
+  const isTo = (pattern: string) => namesPerson(`message.other_addresses->'to'`, pattern)
   add(mailboxId, (id) => `mailbox_id = ${id}`)
-  add(pattern(subject), (words) => `subject ilike ${words}`)
-  add(pattern(from), (words) => people('message.from_addresses', words))
-  add(pattern(to), recipients)
-  add(pattern(text), (words) => {
-    return `(subject ilike ${words} or ${people('message.from_addresses', words)} or ${recipients(words)})`
+  add(to && containing(to), isTo)
+  add(text && containing(text), (pattern) => {
+    return `(subject ilike ${pattern} or ${namesPerson('message.from_addresses', pattern)} or ${isTo(pattern)})`
   })
-  add(since, (day) => `internal_date >= ${day}::timestamptz`)
-  add(before, (day) => `internal_date < ${day}::timestamptz`)
-  add(isUnread, (wanted) => `seen <> ${wanted}::boolean`)
-  add(isFlagged, (wanted) => `flagged = ${wanted}::boolean`)
   add(largerThan, (bytes) => `size > ${bytes}::bigint`)
   add(smallerThan, (bytes) => `size < ${bytes}::bigint`)
   return conditions
