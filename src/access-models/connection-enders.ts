@@ -1,13 +1,15 @@
-/** Messages that are asked for together, at most; while it is looked for one that ends the connection, fewer. */
+/** Messages that one FETCH asks for, at most. */
 const TOGETHER = 200
+/** By how much this number is divided each time the connection ends, so that the guilty message is soon asked for alone. */
 const FEWER = 16
 
 /** Milliseconds after which such a message is asked for again. */
 const TRY_AGAIN = 3_600_000
 
 /**
- * Messages over which a server has ended the connection twice, one time after the other, each asked for alone: they are not asked for again for an hour, so
- * that they keep no others away. Connections end by themselves, too, so that once says nothing. Messages go by names, whatever these are.
+ * Messages that made the server end the connection. A message is one when the connection ended twice in a row while the message was asked for alone; once
+ * proves nothing, since connections also end by themselves. Such a message is not asked for again for an hour. Until then, all others can come. The caller
+ * gives each message a name of its choice.
  */
 export class ConnectionEnders {
   /** when each has ended the connection last */
@@ -16,7 +18,7 @@ export class ConnectionEnders {
   private alone: string | null = null
   private size = TOGETHER
 
-  /** What is told of such a message. */
+  /** What Mailfold tells a person about such a message. */
   static readonly told = 'The connection has ended each time that the message was asked for.'
 
   /** How many messages are asked for together. */

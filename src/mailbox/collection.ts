@@ -100,7 +100,7 @@ const nameOf = ({ mailbox, uidValidity, uid, uidl }: Named) =>
 export const listedName = (message: ListedMessage) =>
   isNamed(message) ? nameOf(message) : `${message.number}/${message.size}`
 
-/** Of the unknown messages, those of which the headers are worth asking for: a missing copy is as large, or has the same name. */
+/** The unknown messages that may be a missing copy, since they have its size or its name: their headers are worth asking for. */
 export function worthALook(unknown: readonly ListedMessage[], missing: readonly ServerCopy[]): ListedMessage[] {
   const sizes = new Set(missing.map((copy) => copy.size))
   const names = new Set(missing.filter(isNamed).map(nameOf))

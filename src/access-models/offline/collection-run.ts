@@ -31,7 +31,7 @@ const PIECE_BYTES = 8 * 1024 * 1024
 /** Where a message is in a server's list. */
 export const placeInList = ({ mailbox, number }: ListedMessage) => `${number} ${mailbox}`
 
-/** Messages of a run of which it is kept what the server said when it refused them. */
+/** Refused messages of a run for which the server's words are kept, at most. */
 const MOST_SAID = 100
 
 /** What was told without being fetched, and what is still to be told by its content. */

@@ -57,7 +57,7 @@ export class ImapMaildrop implements Maildrop {
     return found
   }
 
-  /** One mailbox that the server does not open, or of which it says nothing that can be used, keeps none of the others waiting. */
+  /** Lists one mailbox. If the server refuses to open it, the refusal is told, and the other mailboxes are still listed. */
   private async look(looked: LookedAt): Promise<LookedAt> {
     const { mailbox } = looked
     try {

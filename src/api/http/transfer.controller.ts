@@ -58,7 +58,7 @@ class Refused extends Error {
   }
 }
 
-/** Lines of an mbox that may be taken in two ways and are told of an import. */
+/** Ambiguous lines of an mbox that the answer to an import quotes, at most. */
 const MOST_AMBIGUOUS = 100
 
 /** Mail as files, out of accounts and into them, streamed. */

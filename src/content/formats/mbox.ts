@@ -62,7 +62,7 @@ export type Ambiguity = {
  * The messages of an mbox, in their order. Each content is to be read to its end before the next message is asked for. A line "From sender date" behind an
  * empty line begins a message (RFC 4155, Appendix A), unless the message before says by Content-Length that the line is in it, and is right.
  *
- * @param noticed is told of lines that another program might take otherwise
+ * @param noticed is called with each line that another program might read differently
  */
 export async function* readMbox(
   source: AsyncIterable<Buffer>,
